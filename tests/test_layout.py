@@ -1,0 +1,205 @@
+"""The laws of the project's layout: who may import whom, what is packaged, what is declared."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+DEV = PROJECT["optional-dependencies"]["dev"]
+INSTALLED = ["iflow", "ivae", "shared"]
+CODE = [*INSTALLED, "experiments"]
+
+# Dependencies point one way: experiments -> iflow, ivae -> shared.
+FORBIDDEN = {
+    "shared": {"iflow", "ivae", "experiments"},
+    "iflow": {"ivae", "experiments"},
+    "ivae": {"iflow", "experiments"},
+}
+# The iVAE whose noise-free limit is a given flow has to know what a flow is; nothing else does.
+EXCEPTIONS = {("ivae/special_case.py", "iflow")}
+
+# CONTRIBUTING sends whoever adds a part to these matrices: part -> (test file, name of the matrix).
+MATRICES = {
+    "prior": ("tests/shared/test_priors.py", "PRIORS"),
+    "bijection": ("tests/iflow/test_bijections.py", "BIJECTIONS"),
+    "likelihood": ("tests/ivae/test_likelihoods.py", "LIKELIHOODS"),
+}
+DISTRIBUTION_OF = {"sklearn": "scikit-learn"}
+
+
+def sources(folder: str) -> list[Path]:
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    assert paths, f"{folder} holds no Python files"
+    return paths
+
+
+def imported_packages(source: str) -> set[str]:
+    """The top-level names that a file imports: anywhere in it, for type checkers too."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            modules.add(node.module)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            modules |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
+    return {str(module).partition(".")[0] for module in modules}
+
+
+def imports_of(folder: str) -> Iterator[tuple[str, str]]:
+    """Pairs of a file and a package that it imports."""
+    for path in sources(folder):
+        for package in sorted(imported_packages(path.read_text(encoding="utf-8"))):
+            yield path.relative_to(ROOT).as_posix(), package
+
+
+def distribution_names(requirements: list[str]) -> set[str]:
+    return {normalised(re.split(r"[\s<>=!~;\[]", requirement)[0]) for requirement in requirements}
+
+
+def normalised(name: str) -> str:
+    """A distribution's or a package's name, spelt one way: typing_extensions, typing-extensions."""
+    return DISTRIBUTION_OF.get(name, name).lower().replace("_", "-")
+
+
+def pins() -> list[str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import iflow",
+        "import numpy, iflow.splines as s",
+        "from iflow.splines import forward",
+        "def lazy():\n    from iflow import IFlow",
+        "if TYPE_CHECKING:\n    import iflow",
+        "importlib.import_module('iflow.model')",
+    ],
+)
+def test_every_form_of_import_is_seen(source):
+    assert "iflow" in imported_packages(source)
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_dependencies_point_one_way(package):
+    upwards = {pair for pair in imports_of(package) if pair[1] in FORBIDDEN[package]}
+    assert upwards <= EXCEPTIONS
+
+
+@pytest.mark.parametrize("folder", [*CODE, "tests"])
+def test_nothing_imports_the_name_tests(folder):
+    """Releases of nflows install a top-level `tests`; which one is found depends on the machine."""
+    assert [path for path, package in imports_of(folder) if package == "tests"] == []
+
+
+@pytest.mark.parametrize("folder", CODE)
+def test_what_is_imported_is_declared(folder):
+    declared = distribution_names(PROJECT["dependencies"])
+    own_and_standard = {*CODE, *sys.stdlib_module_names}
+    undeclared = {
+        (path, package)
+        for path, package in imports_of(folder)
+        if package not in own_and_standard and normalised(package) not in declared
+    }
+    assert undeclared == set()
+
+
+def test_import_is_light_and_silent():
+    """No figure or table library comes along, nothing warns, no global state changes."""
+    script = (
+        "import sys, random, numpy, torch\n"
+        "state = lambda: (random.getstate(), numpy.random.get_state()[1].tolist(),\n"
+        "    torch.get_rng_state().tolist(), torch.get_default_dtype(), torch.get_num_threads())\n"
+        "before = state()\n"
+        "import shared, iflow, ivae\n"
+        "assert state() == before, 'importing changed global state'\n"
+        "print(*sorted({'matplotlib', 'pandas', 'pooch'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.stdout.split(), done.stderr) == ([], "")
+
+
+def test_packages_are_named_one_by_one():
+    on_disk = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for package in INSTALLED
+        for path in sources(package)
+    }
+    assert on_disk == set(PYPROJECT["tool"]["setuptools"]["packages"])
+    missing = [
+        name for name in on_disk if not (ROOT / name.replace(".", "/") / "__init__.py").is_file()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("package", INSTALLED)
+def test_types_are_shipped(package):
+    assert (ROOT / package / "py.typed").is_file()
+    assert "py.typed" in PYPROJECT["tool"]["setuptools"]["package-data"][package]
+
+
+@pytest.mark.parametrize("folder", [*CODE, "tests"])
+def test_files_are_short(folder):
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources(folder)}
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
+
+
+def test_the_version_has_one_source():
+    """It stands in pyproject.toml; code that needs it asks importlib.metadata."""
+    literal = re.compile(r"^\s*__version__\s*(:.*)?=\s*['\"]", re.MULTILINE)
+    copies = [
+        path
+        for folder in CODE
+        for path in sources(folder)
+        if literal.search(path.read_text("utf-8"))
+    ]
+    assert copies == []
+    newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == PROJECT["version"]
+
+
+def test_the_installed_version_is_this_one():
+    try:
+        installed = importlib.metadata.version(PROJECT["name"])
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("identiflow is not installed here; `make test` installs it")
+    assert installed == PROJECT["version"]
+
+
+def test_every_dependency_is_pinned():
+    assert distribution_names(PROJECT["dependencies"] + DEV) <= distribution_names(pins())
+    assert "torch==2.13.0" in pins()
+
+
+def test_a_pin_is_one_public_version():
+    """No local build (torch's +cpu), no address, no range."""
+    form = re.compile(r'[\w.-]+==[\w.]+(; python_version (<|>=) "3\.11")?')
+    assert [pin for pin in pins() if not form.fullmatch(pin)] == []
+
+
+@pytest.mark.parametrize("part", MATRICES)
+def test_contributing_names_matrices_that_exist(part):
+    file, matrix = MATRICES[part]
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert f"`{matrix}` in `{file}`" in contributing
+    assert re.search(rf"^{matrix}\b.*=", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
