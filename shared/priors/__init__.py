@@ -1,0 +1,14 @@
+"""Conditional priors p(z | u), one family a file."""
+
+from shared.priors.base import ConditionalPrior
+from shared.priors.exponential_family import ExponentialFamilyPrior
+from shared.priors.gaussian import GaussianPrior, UnconditionalPrior
+from shared.priors.laplace import LaplacePrior
+
+__all__ = [
+    "ConditionalPrior",
+    "ExponentialFamilyPrior",
+    "GaussianPrior",
+    "LaplacePrior",
+    "UnconditionalPrior",
+]

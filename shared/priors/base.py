@@ -1,0 +1,178 @@
+"""The conditional prior p(z | u) of equation (7), and what it answers for the theorem."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from shared.priors.maps import LabelTable, parameter_map
+
+if TYPE_CHECKING:
+    from shared.nflows_adapter import PriorAsBase
+
+# A label with fewer rows than this takes its spread from all rows: its own would be near zero.
+MIN_ROWS_PER_LABEL = 5
+
+
+class ConditionalPrior(nn.Module, ABC):
+    """p(z | u) = Π_i Q_i(z_i) / Z_i(u) · exp( Σ_j T_ij(z_i) λ_ij(u) ), factorised given u.
+
+    z has n = `latent_dim` components, T_i the k = `n_statistics` sufficient statistics of
+    component i, λ_i(u) its natural parameters, Q_i its base measure. The first `informative`
+    latents depend on u; the other ones have a prior of their own that does not, for nuisance
+    directions (Sorrenson, Rother & Köthe 2020); informative=0 is an unconditional baseline.
+
+    A family names its raw parameters, says which of them u modulates, and turns them into a
+    distribution; lookup, networks, nuisance latents and initialisation are done here.
+
+    Reference: Khemakhem, Kingma, Monti & Hyvärinen 2020, equation (7).
+
+    Args:
+        latent_dim: n.
+        n_labels: number of labels, if u holds label codes (B,), integers in [0, n_labels).
+        aux_dim: q, if u is continuous, (B, q). With n_labels too, u is (B, 1 + q), code first.
+        informative: m, how many latents depend on u; all of them by default.
+        hidden: widths of the network that maps a continuous u to its parameters.
+
+    Raises:
+        ValueError: if sizes do not fit, or neither n_labels nor aux_dim is given while m > 0.
+    """
+
+    parameter_names: ClassVar[tuple[str, ...]]
+    n_statistics: int
+
+    def __init__(
+        self,
+        latent_dim: int,
+        *,
+        n_labels: int | None = None,
+        aux_dim: int | None = None,
+        informative: int | None = None,
+        hidden: Sequence[int] = (64, 64),
+        modulated: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__()
+        m = latent_dim if informative is None else informative
+        if latent_dim < 1:
+            raise ValueError(f"Expected latent_dim of at least 1; got {latent_dim}.")
+        if not 0 <= m <= latent_dim:
+            raise ValueError(
+                f"Expected informative between 0 and latent_dim = {latent_dim}; got {informative}."
+            )
+        self.latent_dim, self.informative = latent_dim, m
+        self.modulated = tuple(self.parameter_names if modulated is None else modulated)
+        shape = (m, len(self.modulated))
+        self.modulation = parameter_map(n_labels, aux_dim, shape, hidden) if m else None
+        self.unmodulated = nn.ParameterDict()
+        for name in self.parameter_names:
+            size = latent_dim - (m if name in self.modulated else 0)
+            if size:
+                self.unmodulated[name] = nn.Parameter(torch.zeros(size))
+
+    @abstractmethod
+    def distribution(self, parameters: dict[str, Tensor]) -> Distribution:
+        """The distribution of z for raw parameters (B, n) each; batch (B,), event (n,)."""
+
+    @abstractmethod
+    def natural_parameters(self, u: Tensor) -> Tensor:
+        """λ(u), shape (B, n, k)."""
+
+    @abstractmethod
+    def sufficient_statistics(self, z: Tensor) -> Tensor:
+        """T(z), shape (B, n, k)."""
+
+    @abstractmethod
+    def log_base_measure(self, z: Tensor) -> Tensor:
+        """log Q_i(z_i), shape (B, n), up to a constant that depends on neither z nor u."""
+
+    @abstractmethod
+    def fit_groups(self, z: Tensor, groups: Tensor, n_groups: int) -> dict[str, Tensor]:
+        """Maximum-likelihood raw parameters (n_groups, n) for z (N, n) in groups (N,)."""
+
+    def forward(self, u: Tensor) -> Distribution:
+        """p(z | u) as a distribution with batch shape (B,) and event shape (n,)."""
+        return self.distribution(self.raw_parameters(u))
+
+    def log_prob(self, z: Tensor, u: Tensor) -> Tensor:
+        """log p(z | u) in nats, shape (B,)."""
+        return self(u).log_prob(z)
+
+    def raw_parameters(self, u: Tensor) -> dict[str, Tensor]:
+        """The unconstrained parameters behind λ(u), by name, each of shape (B, n)."""
+        modulation = self.modulation(u) if self.modulation is not None else None
+        parameters = {}
+        for name in self.parameter_names:
+            parts = []
+            if modulation is not None and name in self.modulated:
+                parts.append(modulation[..., self.modulated.index(name)])
+            if name in self.unmodulated:
+                parts.append(self.unmodulated[name].expand(len(u), -1))
+            parameters[name] = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        return parameters
+
+    @torch.no_grad()
+    def initialize_from(self, z: Tensor, u: Tensor) -> None:
+        """Set the parameters to the maximum-likelihood fit of the rows z (N, n), u.
+
+        Closed form for labels; for a continuous u the pooled fit, refined by L-BFGS.
+        """
+        everything = torch.zeros(len(z), dtype=torch.long, device=z.device)
+        pooled = self.fit_groups(z, everything, 1)
+        for name, value in self.unmodulated.items():
+            value.copy_(pooled[name][0, self.latent_dim - len(value) :])
+        if isinstance(self.modulation, LabelTable):
+            fitted = self.fit_groups(z, u, len(self.modulation.table))
+            self.modulation.assign(self._modulated_rows(fitted))
+        elif self.modulation is not None:
+            self.modulation.assign_constant(self._modulated_rows(pooled)[0])
+        if not isinstance(self.modulation, LabelTable) or not self.closed_form:
+            self._maximize_likelihood(z, u)
+
+    closed_form: ClassVar[bool] = True
+
+    def _modulated_rows(self, fitted: dict[str, Tensor]) -> Tensor:
+        columns = [fitted[name][:, : self.informative] for name in self.modulated]
+        return torch.stack(columns, dim=-1)
+
+    @torch.enable_grad()
+    def _maximize_likelihood(self, z: Tensor, u: Tensor, max_rows: int = 20_000) -> None:
+        step = -(-len(z) // max_rows)
+        z, u = z[::step], u[::step]
+        optimizer = torch.optim.LBFGS(
+            list(self.parameters()), max_iter=50, line_search_fn="strong_wolfe"
+        )
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss = -self.log_prob(z, u).mean()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        optimizer.zero_grad()
+
+    def as_nflows(self) -> PriorAsBase:
+        """This prior as an nflows base distribution that takes u as its context."""
+        from shared.nflows_adapter import PriorAsBase
+
+        return PriorAsBase(self)
+
+
+def group_mean(values: Tensor, groups: Tensor, n_groups: int) -> Tensor:
+    """The mean of the rows of each group, (n_groups, n); an empty group takes the overall mean."""
+    counts = torch.bincount(groups, minlength=n_groups).to(values)
+    sums = values.new_zeros(n_groups, values.shape[1]).index_add_(0, groups, values)
+    means = sums / counts.clamp(min=1)[:, None]
+    return torch.where(counts[:, None] > 0, means, values.mean(0))
+
+
+def group_spread(deviations: Tensor, groups: Tensor, n_groups: int) -> Tensor:
+    """`group_mean` of deviations; groups with too few rows to tell take the overall mean."""
+    counts = torch.bincount(groups, minlength=n_groups)
+    own = group_mean(deviations, groups, n_groups)
+    return torch.where(counts[:, None] >= MIN_ROWS_PER_LABEL, own, deviations.mean(0))

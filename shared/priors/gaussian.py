@@ -1,0 +1,122 @@
+"""Gaussian conditional priors: u modulates the scale, the mean, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+
+from shared.networks import bounded_exp, inverse_bounded_exp
+from shared.priors.base import ConditionalPrior, group_mean, group_spread
+
+LOG_SCALE_BOUND = log(1e4)
+MODULATIONS = {
+    "mean_and_scale": ("mean", "raw_scale"),
+    "scale": ("raw_scale",),
+    "mean": ("mean",),
+}
+
+
+class GaussianPrior(ConditionalPrior):
+    """z_i | u ~ Normal(μ_i(u), σ_i(u)²).
+
+    `modulates` says which of the two u changes; the other one is a parameter shared by all u.
+
+    | modulates      | k | T(z)       | λ(u)               |
+    |----------------|---|------------|--------------------|
+    | mean_and_scale | 2 | z, z²      | μ/σ², −1/(2σ²)     |
+    | scale          | 1 | (z − μ)²   | −1/(2σ²)           |
+    | mean           | 1 | z          | μ/σ²               |
+
+    A family no richer than the data needs is easier to learn: for sources that differ in variance
+    only take "scale". With "mean" alone theorem 1 holds, theorem 2 does not (its statistics are
+    monotone): the latents are then identified up to a linear map, not a permutation.
+
+    Reference: Khemakhem et al. 2020, equation (7) and appendix B.
+
+    Example:
+        >>> import torch
+        >>> prior = GaussianPrior(2, n_labels=3)
+        >>> u = torch.tensor([0, 2, 2, 1])
+        >>> prior(u).log_prob(torch.zeros(4, 2)).shape
+        torch.Size([4])
+        >>> prior.natural_parameters(u).shape
+        torch.Size([4, 2, 2])
+    """
+
+    parameter_names: ClassVar[tuple[str, ...]] = ("mean", "raw_scale")
+
+    def __init__(
+        self,
+        latent_dim: int,
+        *,
+        modulates: str = "mean_and_scale",
+        n_labels: int | None = None,
+        aux_dim: int | None = None,
+        informative: int | None = None,
+        hidden: Sequence[int] = (64, 64),
+    ) -> None:
+        if modulates not in MODULATIONS:
+            raise ValueError(
+                f"Expected modulates to be one of {sorted(MODULATIONS)}; got {modulates!r}."
+            )
+        super().__init__(
+            latent_dim,
+            n_labels=n_labels,
+            aux_dim=aux_dim,
+            informative=informative,
+            hidden=hidden,
+            modulated=MODULATIONS[modulates],
+        )
+        self.modulates = modulates
+        self.n_statistics = len(self.modulated)
+
+    def distribution(self, parameters: dict[str, Tensor]) -> Distribution:
+        scale = bounded_exp(parameters["raw_scale"], LOG_SCALE_BOUND)
+        normal = Normal(parameters["mean"], scale, validate_args=False)
+        return Independent(normal, 1, validate_args=False)
+
+    def natural_parameters(self, u: Tensor) -> Tensor:
+        normal = self(u).base_dist
+        precision = normal.scale**-2
+        by_name = {"mean": normal.loc * precision, "raw_scale": -0.5 * precision}
+        return torch.stack([by_name[name] for name in self.modulated], dim=-1)
+
+    def sufficient_statistics(self, z: Tensor) -> Tensor:
+        centre = self.unmodulated["mean"] if self.modulates == "scale" else 0.0
+        by_name = {"mean": z, "raw_scale": (z - centre) ** 2}
+        return torch.stack([by_name[name] for name in self.modulated], dim=-1)
+
+    def log_base_measure(self, z: Tensor) -> Tensor:
+        if self.modulates != "mean":
+            return torch.zeros_like(z)
+        scale = bounded_exp(self.unmodulated["raw_scale"], LOG_SCALE_BOUND)
+        return -0.5 * (z / scale) ** 2
+
+    def fit_groups(self, z: Tensor, groups: Tensor, n_groups: int) -> dict[str, Tensor]:
+        # A mean shared by all groups is part of each group's spread, a modulated one is not.
+        modulated_mean = "mean" in self.modulated
+        mean = group_mean(z, groups, n_groups) if modulated_mean else z.mean(0).expand(n_groups, -1)
+        variance = group_spread((z - mean[groups]) ** 2, groups, n_groups)
+        scale = variance.sqrt().clamp(min=1e-6)
+        return {"mean": mean, "raw_scale": inverse_bounded_exp(scale, LOG_SCALE_BOUND)}
+
+
+class UnconditionalPrior(GaussianPrior):
+    """The prior of the baselines: the same kind of object, with no latent that depends on u.
+
+    u is asked for its number of rows only. Without modulation nothing identifies z: a flow or VAE
+    with this prior is nonlinear ICA's unidentifiable case (Hyvärinen & Pajunen 1999).
+
+    Example:
+        >>> import torch
+        >>> UnconditionalPrior(3)(torch.zeros(5)).log_prob(torch.zeros(5, 3)).shape
+        torch.Size([5])
+    """
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__(latent_dim, informative=0)

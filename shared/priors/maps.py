@@ -1,0 +1,104 @@
+"""Maps from an encoded u to the raw parameters of a prior, λ(u) before its constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from shared.networks import mlp
+
+
+class LabelTable(nn.Module):
+    """One row of parameters for each label: u (B,) integers → (B, *shape).
+
+    A lookup costs the same for 10 labels and for 10,000; there is no one-hot product.
+    """
+
+    def __init__(self, n_labels: int, shape: tuple[int, int]) -> None:
+        super().__init__()
+        self.shape = shape
+        self.table = nn.Parameter(0.1 * torch.randn(n_labels, shape[0] * shape[1]))
+
+    def forward(self, u: Tensor) -> Tensor:
+        if u.ndim != 1 or u.is_floating_point():
+            raise ValueError(
+                f"Expected u to hold integer label codes of shape (B,); got {u.dtype} of shape "
+                f"{tuple(u.shape)}. Encode labels first, or build the prior with aux_dim=."
+            )
+        return embedding(u, self.table).unflatten(-1, self.shape)
+
+    def assign(self, rows: Tensor) -> None:
+        """Set the whole table, (n_labels, *shape)."""
+        self.table.copy_(rows.flatten(1))
+
+
+class AuxiliaryNetwork(nn.Module):
+    """A network of continuous u (B, q) → (B, *shape)."""
+
+    def __init__(self, aux_dim: int, shape: tuple[int, int], hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.aux_dim = aux_dim
+        self.shape = shape
+        self.network = mlp(aux_dim, hidden, shape[0] * shape[1])
+
+    def forward(self, u: Tensor) -> Tensor:
+        if u.ndim != 2 or u.shape[1] != self.aux_dim or not u.is_floating_point():
+            raise ValueError(
+                f"Expected u to be floating point of shape (B, {self.aux_dim}); got {u.dtype} of "
+                f"shape {tuple(u.shape)}. For labels, build the prior with n_labels=."
+            )
+        return self.network(u).unflatten(-1, self.shape)
+
+    def assign_constant(self, row: Tensor) -> None:
+        """Make the map output `row` (*shape) wherever u is, as a starting point."""
+        last = self.network[-1]
+        assert isinstance(last, nn.Linear)
+        last.weight.mul_(0.1)
+        last.bias.copy_(row.flatten())
+
+
+class MixedMap(nn.Module):
+    """Labels and continuous values together: u (B, 1 + q), the label code in column 0."""
+
+    def __init__(
+        self,
+        n_labels: int,
+        aux_dim: int,
+        shape: tuple[int, int],
+        hidden: Sequence[int],
+        embedding_dim: int = 8,
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(n_labels, embedding_dim)
+        self.continuous = AuxiliaryNetwork(embedding_dim + aux_dim, shape, hidden)
+
+    def forward(self, u: Tensor) -> Tensor:
+        labels = self.embedding(u[:, 0].long())
+        return self.continuous(torch.cat([labels, u[:, 1:]], dim=1))
+
+    def assign_constant(self, row: Tensor) -> None:
+        """Make the map output `row` (*shape) wherever u is, as a starting point."""
+        self.continuous.assign_constant(row)
+
+
+def parameter_map(
+    n_labels: int | None, aux_dim: int | None, shape: tuple[int, int], hidden: Sequence[int]
+) -> LabelTable | AuxiliaryNetwork | MixedMap:
+    """The map for labels, for continuous u, or for both.
+
+    Raises:
+        ValueError: if neither n_labels nor aux_dim is given.
+    """
+    if n_labels and aux_dim:
+        return MixedMap(n_labels, aux_dim, shape, hidden)
+    if n_labels:
+        return LabelTable(n_labels, shape)
+    if aux_dim:
+        return AuxiliaryNetwork(aux_dim, shape, hidden)
+    raise ValueError(
+        "Expected n_labels (u is a label) or aux_dim (u is continuous) or both; got neither. "
+        "For a prior that does not depend on u pass informative=0."
+    )
