@@ -1,0 +1,187 @@
+"""The conditions of the identifiability theorem, checked on a model and on the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shared.priors.base import ConditionalPrior
+from shared.random import seeded
+
+# Below this many nats a latent's prior is the same for every u, as far as data can tell.
+NEGLIGIBLE_MODULATION = 0.01
+# Singular values below this share of the largest one count as zero.
+RANK_TOLERANCE = 1e-5
+POOR_CONDITIONING = 1e3
+MAX_VALUES = 1000
+N_DRAWS = 1024
+
+
+@dataclass(frozen=True)
+class IdentifiabilityReport:
+    """What theorem 1 asks for, and what this model and these data have. `str` puts it in words.
+
+    Attributes:
+        n_values: different values of u.
+        n_values_needed: nk + 1, over the latents that may depend on u.
+        rank: of the matrix of λ(u_l) − λ(u_0), one row for each value of u (theorem 1, iv).
+        rank_needed: nk.
+        condition_number: of that matrix with columns of unit length; infinite if rank is short.
+        modulation: for each latent, how far u changes its prior: the mean over pairs of values of
+            u of the Jeffreys divergence between its two priors, in nats; (n,).
+        unmodulated: latents whose prior is the same for all u: theorem 1 says nothing of them.
+        collapsed: latents that carry no information on x (iVAE only; a flow's never do).
+        permutation: whether theorems 2 and 3 sharpen the result to a permutation: k ≥ 2, or
+            statistics that are not monotone.
+        round_trip_error: largest |x − f(g(x))| measured on standardised data; None for an iVAE.
+    """
+
+    n_values: int
+    n_values_needed: int
+    rank: int
+    rank_needed: int
+    condition_number: float
+    modulation: NDArray[np.float64]
+    unmodulated: tuple[int, ...]
+    collapsed: tuple[int, ...]
+    permutation: bool
+    round_trip_error: float | None = None
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether the conditions that can be checked all hold."""
+        return (
+            self.rank_needed > 0
+            and self.n_values >= self.n_values_needed
+            and self.rank == self.rank_needed
+            and not self.unmodulated
+            and not self.collapsed
+        )
+
+    def __str__(self) -> str:
+        """One paragraph of plain words."""
+        verdict = "hold" if self.satisfied else "do not hold"
+        sentences = [f"The conditions of theorem 1 that can be checked {verdict}."]
+        if self.rank_needed == 0:
+            sentences.append("The prior does not depend on u, so nothing identifies the latents.")
+        else:
+            sentences += [self._about_values(), self._about_rank(), self._about_modulation()]
+            sentences.append(self._about_permutation())
+        if self.collapsed:
+            sentences.append(
+                f"Latents {list(self.collapsed)} carry no information on x: fewer latents will do."
+            )
+        if self.round_trip_error is not None:
+            sentences.append(
+                f"Going to the latents and back changes x by at most {self.round_trip_error:.1e} "
+                "(in standard deviations)."
+            )
+        return " ".join(sentences)
+
+    def _about_values(self) -> str:
+        enough = "enough" if self.n_values >= self.n_values_needed else "too few"
+        return f"u takes {self.n_values} values, {enough} for the {self.n_values_needed} it needs."
+
+    def _about_rank(self) -> str:
+        text = (
+            f"The prior's parameters span {self.rank} of the {self.rank_needed} directions they "
+            "should"
+        )
+        if self.rank < self.rank_needed:
+            return f"{text}: some latents change with u only together, and may be mixed."
+        if self.condition_number > POOR_CONDITIONING:
+            return (
+                f"{text}, but barely (condition number {self.condition_number:.0f}): compare "
+                "several seeds before trusting single latents."
+            )
+        return f"{text} (condition number {self.condition_number:.0f})."
+
+    def _about_modulation(self) -> str:
+        weakest = int(np.argmin(self.modulation))
+        text = (
+            f"u changes the weakest latent ({weakest}) by {self.modulation[weakest]:.2g} nats and "
+            f"the strongest by {self.modulation.max():.2g}."
+        )
+        if self.unmodulated:
+            return f"{text} u does not reach latents {list(self.unmodulated)}: not identified."
+        return text
+
+    def _about_permutation(self) -> str:
+        if self.permutation:
+            return (
+                "Where they hold, latents are the sources up to order and a map of each one alone."
+            )
+        return "Its statistics are monotone with k = 1: latents are identified up to a linear map."
+
+
+@torch.no_grad()
+def check_conditions(
+    prior: ConditionalPrior,
+    u: Tensor,
+    round_trip_error: float | None = None,
+    collapsed: tuple[int, ...] = (),
+) -> IdentifiabilityReport:
+    """Check theorem 1 (iv) for `prior` on the encoded rows u, and whether theorems 2–3 apply.
+
+    That the sources have such a prior, and that f is injective, cannot be checked from data.
+
+    Args:
+        prior: p(z | u), fitted.
+        u: encoded auxiliary variable of the rows, (N,) or (N, q).
+        round_trip_error: of the flow, to be reported.
+        collapsed: latents found to be unused by the decoder, to be reported.
+
+    Reference: Khemakhem et al. 2020, theorems 1, 2 and 3.
+    """
+    values = torch.unique(u, dim=0)
+    n_values = len(values)
+    if n_values > MAX_VALUES:
+        values = values[torch.linspace(0, n_values - 1, MAX_VALUES).long()]
+    m, k = prior.informative, prior.n_statistics
+    lam = prior.natural_parameters(values).double()
+    differences = (lam[1:, :m] - lam[:1, :m]).flatten(1).numpy()
+    rank, condition = _rank_and_conditioning(differences)
+    modulation = _modulation(prior, values, lam)
+    return IdentifiabilityReport(
+        n_values=n_values,
+        n_values_needed=m * k + 1,
+        rank=rank,
+        rank_needed=m * k,
+        condition_number=condition,
+        modulation=modulation,
+        unmodulated=tuple(np.flatnonzero(modulation[:m] < NEGLIGIBLE_MODULATION).tolist()),
+        collapsed=collapsed,
+        permutation=k > 1 or not _is_monotone(prior),
+        round_trip_error=round_trip_error,
+    )
+
+
+def _rank_and_conditioning(differences: NDArray[np.float64]) -> tuple[int, float]:
+    if not differences.size:
+        return 0, float("inf")
+    norms = np.linalg.norm(differences, axis=0)
+    scaled = differences / np.where(norms > 0, norms, 1.0)
+    singular = np.linalg.svd(scaled, compute_uv=False)
+    rank = int((singular > RANK_TOLERANCE * max(singular[0], 1e-300)).sum())
+    full = rank == differences.shape[1]
+    return rank, float(singular[0] / singular[-1]) if full else float("inf")
+
+
+def _modulation(prior: ConditionalPrior, values: Tensor, lam: Tensor) -> NDArray[np.float64]:
+    """Mean Jeffreys divergence over pairs of u: Σ_j 2 Cov_u(λ_ij, E[T_ij | u]), in nats."""
+    with seeded(0):
+        draws = prior(values).sample((N_DRAWS,))
+    expected = torch.stack([prior.sufficient_statistics(z) for z in draws.unbind(0)]).mean(0)
+    centred = lam - lam.mean(0)
+    jeffreys = 2 * (centred * (expected - expected.mean(0))).mean(0).sum(-1)
+    return jeffreys.clamp(min=0).numpy()
+
+
+def _is_monotone(prior: ConditionalPrior) -> bool:
+    z = torch.linspace(-5, 5, 101)[:, None].expand(-1, prior.latent_dim)
+    steps = prior.sufficient_statistics(z.to(next(prior.parameters())))[..., 0].diff(dim=0)
+    return bool((steps >= 0).all() or (steps <= 0).all())

@@ -1,0 +1,15 @@
+"""Training of either front end, and safe files."""
+
+from shared.training.checkpoint import FileFormatError, load_tensors, save_tensors
+from shared.training.fit import fit
+from shared.training.history import History
+from shared.training.run import DivergedError
+
+__all__ = [
+    "DivergedError",
+    "FileFormatError",
+    "History",
+    "fit",
+    "load_tensors",
+    "save_tensors",
+]

@@ -1,0 +1,77 @@
+"""Checks of what users pass in: each error names the argument, what was expected and what came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_ROWS = 10
+
+
+def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArray[np.float64]:
+    """`values` as a finite float64 matrix (N, d).
+
+    Takes numpy arrays, torch tensors, pandas frames, memory-maps and nested lists.
+
+    Raises:
+        ValueError: if it is not numeric, not two-dimensional, not finite, or not `columns` wide.
+    """
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    try:
+        matrix = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected {name} to be numeric, shape (N, d); got {error}.") from None
+    if matrix.ndim != 2:
+        raise ValueError(
+            f"Expected {name} of shape (N, d), one row for each observation; got shape "
+            f"{matrix.shape}. A single column is {name}[:, None]."
+        )
+    if columns is not None and matrix.shape[1] != columns:
+        raise ValueError(
+            f"Expected {name} with {columns} columns, as in fit; got {matrix.shape[1]}."
+        )
+    check_finite(matrix, name)
+    return matrix
+
+
+def check_finite(values: NDArray[Any], name: str) -> None:
+    """Raise for NaN or infinity, saying how many and where the first one is."""
+    finite = np.isfinite(values)
+    if not finite.all():
+        first = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"Expected finite values in {name}; got {int((~finite).sum())} NaN or infinite, the "
+            f"first at {first}. Drop or impute those rows."
+        )
+
+
+def check_enough_rows(x: NDArray[Any]) -> None:
+    """Raise if x has too few rows to hold some out and fit the others."""
+    needed = max(MIN_ROWS, x.shape[1] + 1)
+    if len(x) < needed:
+        raise ValueError(
+            f"Expected x with at least {needed} rows for {x.shape[1]} columns; got {len(x)}. "
+            "Collect more rows or use fewer columns."
+        )
+
+
+def check_varying(x: NDArray[Any]) -> None:
+    """Raise if a column of x is constant: it has no density and cannot be standardised."""
+    constant = np.flatnonzero(np.ptp(x, axis=0) == 0)
+    if len(constant):
+        raise ValueError(
+            f"Expected every column of x to vary; got constant column(s) {constant.tolist()}. "
+            "Drop them: a constant carries no density."
+        )
+
+
+def check_same_rows(n_x: int, n_u: int) -> None:
+    """Raise unless x and u have one row for each other."""
+    if n_x != n_u:
+        raise ValueError(
+            f"Expected u with {n_x} rows, one for each row of x; got {n_u}. "
+            "Pass the u that was observed with these x."
+        )
