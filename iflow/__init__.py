@@ -1,0 +1,37 @@
+"""Exact-likelihood identifiable flows: front end 1, built on nflows."""
+
+from iflow.architectures import (
+    ARCHITECTURES,
+    affine_coupling_flow,
+    autoregressive_flow,
+    spline_coupling_flow,
+    volume_preserving_flow,
+)
+from iflow.estimator import IFlow
+from iflow.model import IdentifiableFlow
+from iflow.transforms import (
+    AffineCoupling,
+    Coupling,
+    LULinear,
+    MaskedAutoregressive,
+    Permutation,
+    SplineCoupling,
+    VolumePreservingCoupling,
+)
+
+__all__ = [
+    "ARCHITECTURES",
+    "AffineCoupling",
+    "Coupling",
+    "IFlow",
+    "IdentifiableFlow",
+    "LULinear",
+    "MaskedAutoregressive",
+    "Permutation",
+    "SplineCoupling",
+    "VolumePreservingCoupling",
+    "affine_coupling_flow",
+    "autoregressive_flow",
+    "spline_coupling_flow",
+    "volume_preserving_flow",
+]

@@ -1,0 +1,86 @@
+"""Presets that assemble transforms into the bijection g: x → z."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from iflow.elements import AffineElement, SplineElement
+from iflow.transforms import (
+    AffineCoupling,
+    LULinear,
+    MaskedAutoregressive,
+    Permutation,
+    SplineCoupling,
+    VolumePreservingCoupling,
+)
+from shared.nflows_adapter import CompositeTransform, Transform
+
+
+def spline_coupling_flow(
+    features: int,
+    *,
+    n_layers: int = 8,
+    hidden: Sequence[int] = (128, 128),
+    n_bins: int = 8,
+    bound: float = 5.0,
+) -> CompositeTransform:
+    """n_layers × [rational-quadratic coupling, LU]: the default, exact and fast both ways."""
+    layer = partial(SplineCoupling, features, n_bins=n_bins, bound=bound, hidden=hidden)
+    return _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)])
+
+
+def affine_coupling_flow(
+    features: int, *, n_layers: int = 8, hidden: Sequence[int] = (128, 128)
+) -> CompositeTransform:
+    """n_layers × [affine coupling, LU]: RealNVP with learned linear layers."""
+    layer = partial(AffineCoupling, features, hidden=hidden)
+    return _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)])
+
+
+def volume_preserving_flow(
+    features: int, *, n_layers: int = 8, hidden: Sequence[int] = (128, 128)
+) -> CompositeTransform:
+    """n_layers × [GIN coupling, LU of determinant 1]: log |det J_g| = 0 everywhere.
+
+    The prior's variances are then comparable across latents, which gives GIN's spectrum
+    (Sorrenson, Rother & Köthe 2020).
+    """
+    layer = partial(VolumePreservingCoupling, features, hidden=hidden)
+    return _stack(
+        n_layers,
+        lambda i: [layer(flip=bool(i % 2)), LULinear(features, volume_preserving=True)],
+    )
+
+
+def autoregressive_flow(
+    features: int,
+    *,
+    n_layers: int = 4,
+    hidden: Sequence[int] = (128, 128),
+    n_bins: int = 8,
+    bound: float = 5.0,
+    affine: bool = False,
+) -> CompositeTransform:
+    """n_layers × [masked autoregressive map, reversal of the columns].
+
+    g is one pass a layer; f = g⁻¹ is d passes a layer. Choose it where x → z is all you need.
+    """
+    element = AffineElement() if affine else SplineElement(n_bins, bound)
+    reversal = range(features - 1, -1, -1)
+    layer = partial(MaskedAutoregressive, features, element=element, hidden=hidden)
+    return _stack(n_layers, lambda i: [layer(), Permutation(reversal)])
+
+
+ARCHITECTURES: dict[str, Callable[..., CompositeTransform]] = {
+    "spline": spline_coupling_flow,
+    "affine": affine_coupling_flow,
+    "volume_preserving": volume_preserving_flow,
+    "autoregressive": autoregressive_flow,
+}
+
+
+def _stack(n_layers: int, layer: Callable[[int], list[Transform]]) -> CompositeTransform:
+    if n_layers < 1:
+        raise ValueError(f"Expected n_layers of at least 1; got {n_layers}.")
+    return CompositeTransform([part for i in range(n_layers) for part in layer(i)])

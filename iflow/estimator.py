@@ -1,0 +1,151 @@
+"""IFlow: fit, score and invert an identifiable flow on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iflow.architectures import ARCHITECTURES
+from iflow.model import IdentifiableFlow
+from shared.estimator import Array, Estimator, in_chunks
+from shared.nflows_adapter import Transform
+from shared.priors import ConditionalPrior
+from shared.random import seeded
+from shared.validation import as_matrix, check_varying
+
+Architecture: TypeAlias = str | Transform | Callable[[int], Transform]
+
+
+class IFlow(Estimator):
+    """Identifiable flow: exact log p(x | u), exact latents z = g(x), exact inverse x = f(z).
+
+    x is standardised inside, and the Jacobian of that is part of every log-density. After fit all
+    arithmetic is in float64.
+
+    Args:
+        architecture: "spline", "affine", "volume_preserving" or "autoregressive" (see
+            `iflow.architectures`), or an nflows Transform of your own, or a function d → Transform.
+        prior: "mean_and_scale" (Gaussian), "scale", "mean", "laplace", "exponential_family",
+            "unconditional", or a ConditionalPrior.
+        informative: m, if only m latents are to depend on u; all d by default.
+        n_layers: layers of the architecture.
+        hidden: widths of each layer's network.
+        max_steps: gradient steps at most.
+        batch_size: rows in a step.
+        learning_rate: peak of the one-cycle schedule.
+        validation_fraction: share of the rows held out for choosing weights and stopping.
+        patience: held-out evaluations (60 in all) without improvement after which to stop.
+        device: "cpu", "cuda" or "auto"; results are always on the CPU.
+        progress: show a bar; by default only on a terminal.
+        seed: makes a fit reproducible bit for bit on one machine and number of threads.
+
+    Attributes:
+        round_trip_error_: largest |x − f(g(x))| over the data of fit, in standard deviations.
+        history_: losses in nats, on standardised x.
+
+    Reference: Khemakhem, Kingma, Monti & Hyvärinen 2020; Li, Hooi & Lee 2020 ("iFlow").
+
+    Example:
+        >>> from shared.datasets import nonstationary_sources
+        >>> data = nonstationary_sources(latent_dim=2, n_segments=5, samples_per_segment=50, seed=1)
+        >>> flow = IFlow(n_layers=2, hidden=(16,), max_steps=50, seed=0).fit(data.x, data.u)
+        >>> flow.transform(data.x).shape, flow.log_prob(data.x, data.u).shape
+        ((250, 2), (250,))
+        >>> flow.round_trip_error_ < 1e-6
+        True
+    """
+
+    model_: IdentifiableFlow
+    measured: ClassVar[tuple[str, ...]] = ("round_trip_error_",)
+
+    def __init__(
+        self,
+        *,
+        architecture: Architecture = "spline",
+        prior: str | ConditionalPrior = "mean_and_scale",
+        informative: int | None = None,
+        n_layers: int = 8,
+        hidden: Sequence[int] = (128, 128),
+        max_steps: int = 5000,
+        batch_size: int = 256,
+        learning_rate: float = 3e-3,
+        validation_fraction: float = 0.1,
+        patience: int = 20,
+        device: str = "cpu",
+        progress: bool | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.architecture = architecture
+        self.prior = prior
+        self.informative = informative
+        self.n_layers = n_layers
+        self.hidden = hidden
+        self.max_steps = max_steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.device = device
+        self.progress = progress
+        self.seed = seed
+
+    def transform(self, x: Any, u: Any = None) -> Array:
+        """z = g(x), (N, d). u is not needed: g does not see it."""
+        rows = torch.from_numpy(self._standardize(self._read(x)))
+        return in_chunks(self.model_.encode, rows)
+
+    def inverse_transform(self, z: Any) -> Array:
+        """x = f(z), (N, d), exactly the inverse of `transform`."""
+        self._require_fitted()
+        latents = torch.from_numpy(as_matrix(z, "z", columns=self.n_features_in_))
+        return in_chunks(self.model_.decode, latents) * self.x_scale_ + self.x_mean_
+
+    def log_prob(self, x: Any, u: Any) -> Array:
+        """log p(x | u) of every row, exactly, in nats, (N,)."""
+        data = self._read(x)
+        rows = torch.from_numpy(self._standardize(data))
+        standardized = in_chunks(self.model_.log_prob, rows, self._encode(u, data))
+        return standardized - np.log(self.x_scale_).sum()
+
+    def sample(
+        self, u: Any, *, return_latents: bool = False, seed: int = 0
+    ) -> Array | tuple[Array, Array]:
+        """One row x ~ p(x | u) for each row of u, (len(u), d); with its z if asked for."""
+        self._require_fitted()
+        codes = self._encode(u, np.zeros((len(u), 1)))
+        with seeded(seed), torch.no_grad():
+            z = self.prior_(codes).sample().numpy()
+        x = self.inverse_transform(z)
+        return (x, z) if return_latents else x
+
+    def _build(self, n_features: int) -> IdentifiableFlow:
+        return IdentifiableFlow(self._bijection(n_features), self._make_prior(n_features))
+
+    def _bijection(self, n_features: int) -> Transform:
+        if isinstance(self.architecture, Transform):
+            return self.architecture
+        if callable(self.architecture):
+            return self.architecture(n_features)
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(
+                f"Expected architecture to be an nflows Transform, a function d → Transform, or "
+                f"one of {sorted(ARCHITECTURES)}; got {self.architecture!r}."
+            )
+        return ARCHITECTURES[self.architecture](
+            n_features, n_layers=self.n_layers, hidden=self.hidden
+        )
+
+    def _check_data(self, x: Array) -> None:
+        check_varying(x)
+
+    def _before_training(self, x: Tensor, u: Tensor) -> None:
+        with torch.no_grad():
+            self.model_.prior.initialize_from(self.model_.encode(x), u)
+
+    def _after_training(self, x: Tensor, u: Tensor) -> None:
+        there_and_back = in_chunks(lambda rows: self.model_.decode(self.model_.encode(rows)), x)
+        self.round_trip_error_ = float(np.abs(there_and_back - x.numpy()).max())

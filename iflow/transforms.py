@@ -1,0 +1,247 @@
+"""The bijections we stand behind, each an nflows Transform: x → z forward, z → x inverse.
+
+Every `forward` and `inverse` returns the mapped rows and log |det J| in nats, shape (B,). None of
+them takes a context: the bijection never sees u.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from math import log
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from iflow.conditioners import AutoregressiveConditioner, CouplingConditioner
+from iflow.elements import AffineElement, Element, SplineElement, VolumePreservingElement
+from shared.nflows_adapter import Transform
+
+ElementMap = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+# Each of the factors on the diagonal of an LU layer stays within exp(± this).
+LOG_DIAGONAL_BOUND = log(1e3)
+
+
+class Bijection(Transform):
+    """A Transform of rows with `features` columns that refuses a context."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        if features < 1:
+            raise ValueError(f"Expected features of at least 1; got {features}.")
+        self.features = features
+
+    def forward(self, inputs: Tensor, context: None = None) -> tuple[Tensor, Tensor]:
+        """z (B, d) and log |det dz/dx| (B,)."""
+        self._check(inputs, context)
+        return self._forward(inputs)
+
+    def inverse(self, inputs: Tensor, context: None = None) -> tuple[Tensor, Tensor]:
+        """x (B, d) and log |det dx/dz| (B,)."""
+        self._check(inputs, context)
+        return self._inverse(inputs)
+
+    @abstractmethod
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    @abstractmethod
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def _check(self, inputs: Tensor, context: None) -> None:
+        if context is not None:
+            raise ValueError(
+                "Expected no context: a bijection that sees u is not identified; got one. "
+                "Give u to the prior."
+            )
+        if inputs.ndim != 2 or inputs.shape[1] != self.features:
+            raise ValueError(
+                f"Expected inputs of shape (B, {self.features}); got {tuple(inputs.shape)}."
+            )
+
+
+class Coupling(Bijection):
+    """One part of the columns passes through and steers an elementwise map of the other part.
+
+    Args:
+        features: d. With d = 1 nothing passes through, and the map has free parameters.
+        element: what is done to each steered variable.
+        hidden: widths of the conditioner.
+        flip: steer the first part instead of the second.
+
+    Reference: Dinh, Sohl-Dickstein & Bengio 2017, "Density estimation using Real NVP", eq. (7).
+    """
+
+    def __init__(
+        self,
+        features: int,
+        element: Element,
+        *,
+        hidden: Sequence[int] = (128, 128),
+        activation: str = "silu",
+        flip: bool = False,
+    ) -> None:
+        super().__init__(features)
+        self.element, self.flip = element, flip
+        n_passed = (features + flip) // 2 if features > 1 else 0
+        self.sizes = (features - n_passed, n_passed) if flip else (n_passed, features - n_passed)
+        n_steered = features - n_passed
+        shape = (n_steered, element.n_parameters)
+        self.conditioner = CouplingConditioner(n_passed, hidden, shape, activation)
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._map(x, self.element.forward)
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return self._map(z, self.element.inverse)
+
+    def _map(self, value: Tensor, element_map: ElementMap) -> tuple[Tensor, Tensor]:
+        first, second = value.split(self.sizes, dim=1)
+        passed, steered = (second, first) if self.flip else (first, second)
+        mapped, log_derivative = element_map(steered, self.conditioner(passed))
+        parts = (mapped, passed) if self.flip else (passed, mapped)
+        return torch.cat(parts, dim=1), log_derivative.sum(dim=1)
+
+
+class SplineCoupling(Coupling):
+    """Coupling with rational-quadratic splines (Durkan et al. 2019)."""
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        n_bins: int = 8,
+        bound: float = 5.0,
+        hidden: Sequence[int] = (128, 128),
+        activation: str = "silu",
+        flip: bool = False,
+    ) -> None:
+        element = SplineElement(n_bins, bound)
+        super().__init__(features, element, hidden=hidden, activation=activation, flip=flip)
+
+
+class AffineCoupling(Coupling):
+    """Coupling with affine maps whose log-scale is bounded on both sides (Dinh et al. 2017)."""
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        hidden: Sequence[int] = (128, 128),
+        activation: str = "silu",
+        flip: bool = False,
+    ) -> None:
+        super().__init__(features, AffineElement(), hidden=hidden, activation=activation, flip=flip)
+
+
+class VolumePreservingCoupling(Coupling):
+    """GIN's coupling: affine, with log |det J| = 0 for every row (Sorrenson et al. 2020)."""
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        hidden: Sequence[int] = (128, 128),
+        activation: str = "silu",
+        flip: bool = False,
+    ) -> None:
+        element = VolumePreservingElement()
+        super().__init__(features, element, hidden=hidden, activation=activation, flip=flip)
+
+
+class MaskedAutoregressive(Bijection):
+    """Every variable is mapped with parameters computed from the variables before it.
+
+    More expressive per layer than a coupling; z → x takes d passes through the conditioner, one
+    for each variable (x → z takes one).
+
+    Reference: Papamakarios, Pavlakou & Murray 2017, "Masked autoregressive flow", eqs. (2)–(5).
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        element: Element | None = None,
+        hidden: Sequence[int] = (128, 128),
+        activation: str = "silu",
+    ) -> None:
+        super().__init__(features)
+        self.element = SplineElement() if element is None else element
+        if not self.element.autoregressive:
+            raise ValueError(
+                f"Expected an element that maps each variable on its own; got "
+                f"{type(self.element).__name__}, whose variables share a constraint. "
+                "Use it in a Coupling."
+            )
+        shape = (features, self.element.n_parameters)
+        self.conditioner = AutoregressiveConditioner(features, hidden, shape, activation)
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z, log_derivative = self.element.forward(x, self.conditioner(x))
+        return z, log_derivative.sum(dim=1)
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        # After pass i the first i variables are right, as they depend on the ones before only.
+        x = torch.zeros_like(z)
+        for _ in range(self.features):
+            x, log_derivative = self.element.inverse(z, self.conditioner(x))
+        return x, log_derivative.sum(dim=1)
+
+
+class LULinear(Bijection):
+    """z = L U x + b with L unit lower and U upper triangular, the diagonal of U positive.
+
+    Costs O(d²) for a row in both directions. The diagonal stays within exp(± log 1000), so the
+    map can not become singular. With `volume_preserving` its product is 1.
+    """
+
+    def __init__(self, features: int, *, volume_preserving: bool = False) -> None:
+        super().__init__(features)
+        self.volume_preserving = volume_preserving
+        scale = 0.1 / features**0.5
+        self.lower = nn.Parameter(scale * torch.randn(features, features))
+        self.upper = nn.Parameter(scale * torch.randn(features, features))
+        self.raw_diagonal = nn.Parameter(torch.zeros(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
+        log_diagonal = LOG_DIAGONAL_BOUND * torch.tanh(self.raw_diagonal / LOG_DIAGONAL_BOUND)
+        if self.volume_preserving:
+            log_diagonal = log_diagonal - log_diagonal.mean()
+        lower = self.lower.tril(-1) + torch.eye(self.features).to(self.lower)
+        return lower, self.upper.triu(1) + log_diagonal.exp().diag(), log_diagonal.sum()
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        lower, upper, logabsdet = self._factors()
+        return linear(x, lower @ upper, self.bias), logabsdet.expand(len(x))
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        lower, upper, logabsdet = self._factors()
+        centred = (z - self.bias).T
+        half = torch.linalg.solve_triangular(lower, centred, upper=False, unitriangular=True)
+        return torch.linalg.solve_triangular(upper, half, upper=True).T, -logabsdet.expand(len(z))
+
+
+class Permutation(Bijection):
+    """z = x[:, order], with a fixed order of the columns; log |det J| = 0.
+
+    Raises:
+        ValueError: if `order` is not a permutation of 0 … d − 1.
+    """
+
+    def __init__(self, order: Sequence[int]) -> None:
+        super().__init__(len(order))
+        forward = torch.as_tensor(order, dtype=torch.long)
+        if not torch.equal(forward.sort().values, torch.arange(len(forward))):
+            raise ValueError(
+                f"Expected order to hold each of 0 … {len(forward) - 1} once; got {list(order)}."
+            )
+        self.register_buffer("order", forward)
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x[:, self.order], x.new_zeros(len(x))
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return z[:, self.order.argsort()], z.new_zeros(len(z))

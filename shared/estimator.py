@@ -1,0 +1,327 @@
+"""What IFlow and IVAE have in common: reading data, training, saving, scikit-learn's protocol."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from shared.auxiliary import AuxiliaryEncoder, read_auxiliary
+from shared.identifiability import IdentifiabilityReport, check_conditions
+from shared.persistence import load_estimator, save_estimator
+from shared.priors import ConditionalPrior
+from shared.priors.choice import build_prior
+from shared.random import seeded
+from shared.training import History, fit
+from shared.validation import as_matrix, check_enough_rows
+
+Array = NDArray[np.float64]
+
+CHUNK_ROWS = 4096
+
+
+class NotFittedError(ValueError, AttributeError):
+    """The estimator was asked for something it only has after fit."""
+
+
+class IdentifiabilityWarning(UserWarning):
+    """The conditions of the identifiability theorem do not hold; latents may not be the sources."""
+
+
+class Estimator(ABC):
+    """Fits a model of p(x | u) whose latents z are identified by u.
+
+    Fitted attributes end in an underscore: `model_` (the torch module, float64, on standardised
+    x), `history_`, `prior_`, `n_features_in_`, `auxiliary_` (how u is encoded).
+    """
+
+    # The parameters every estimator has, set by the subclass's __init__.
+    prior: str | ConditionalPrior
+    informative: int | None
+    max_steps: int
+    batch_size: int
+    learning_rate: float
+    validation_fraction: float
+    patience: int
+    device: str
+    progress: bool | None
+    seed: int
+
+    model_: Any  # the front end says which module
+    # Fitted plain values, by attribute name, that belong in a saved file.
+    measured: ClassVar[tuple[str, ...]] = ()
+
+    # --- what a front end supplies
+
+    @abstractmethod
+    def _build(self, n_features: int) -> nn.Module:
+        """The untrained model; `self.auxiliary_` is known."""
+
+    @abstractmethod
+    def _check_data(self, x: Array) -> None:
+        """Raise if x cannot be modelled."""
+
+    def _before_training(self, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook
+        """Set what should start from the data, with the model on its training device."""
+
+    # --- fitting
+
+    def fit(
+        self, x: Any, u: Any = None, *, checkpoint: str | os.PathLike[str] | None = None
+    ) -> Self:
+        """Fit to rows x (N, d) and the auxiliary variable u of each row.
+
+        A share `validation_fraction` of the rows is held out for choosing weights and stopping.
+
+        Args:
+            x: numpy array, torch tensor, data frame or memory-map.
+            u: labels, continuous values, or an `Auxiliary` such as TimeSegments(40).
+            checkpoint: a file written as training goes; the same call resumes from it exactly.
+
+        Raises:
+            ValueError: for unusable x or u, naming the argument and what to do.
+            DivergedError: if training finds no finite gradient any more.
+        """
+        data = as_matrix(x)
+        check_enough_rows(data)
+        self._check_data(data)
+        codes = self._fit_auxiliary(u, data)
+        self.n_features_in_ = data.shape[1]
+        train, held_out = self._hold_out(len(data))
+        self._fit_scale(data[train])
+        with seeded(self.seed):
+            self.model_ = self._build(self.n_features_in_)
+        self._warn_if_unidentified(codes)
+        rows = torch.from_numpy(self._standardize(data))
+        self._train(rows, codes, train, held_out, checkpoint)
+        self._after_training(rows, codes)
+        return self
+
+    def fit_transform(self, x: Any, u: Any = None) -> Array:
+        """Fit, then the latents of the same rows, (N, n)."""
+        return self.fit(x, u).transform(x, u)
+
+    @abstractmethod
+    def transform(self, x: Any, u: Any = None) -> Array:
+        """The latents of rows x, (N, n)."""
+
+    @abstractmethod
+    def log_prob(self, x: Any, u: Any) -> Array:
+        """log p(x | u) of every row in nats, (N,), or a bound on it."""
+
+    def score(self, x: Any, u: Any) -> float:
+        """The mean of `log_prob`, in nats per row: higher is better."""
+        return float(self.log_prob(x, u).mean())
+
+    def check_identifiability(self, u: Any, x: Any = None) -> IdentifiabilityReport:
+        """Check the theorem's conditions on this model and these values of u.
+
+        Args:
+            u: auxiliary variable of the rows to check, as in `fit`.
+            x: the rows themselves; needed if u is made from them, as History is.
+        """
+        self._require_fitted()
+        data = np.zeros((_length(u), 1)) if x is None else as_matrix(x, columns=self.n_features_in_)
+        codes = self._encode(u, data)
+        return check_conditions(self.prior_, codes, getattr(self, "round_trip_error_", None))
+
+    @property
+    def prior_(self) -> ConditionalPrior:
+        """The fitted p(z | u)."""
+        self._require_fitted()
+        return self.model_.prior
+
+    # --- saving
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to a safetensors file: tensors and JSON, no code."""
+        self._require_fitted()
+        save_estimator(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **replaced: Any) -> Self:
+        """Read an estimator written by `save`; outputs are bit-equal. Nothing in it is executed.
+
+        Args:
+            path: the file.
+            **replaced: parameters that cannot be stored, such as a transform of your own.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it was not written by `save` of this class, or is damaged.
+        """
+        return load_estimator(cls, path, replaced)
+
+    # --- scikit-learn's protocol, without importing scikit-learn
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments, by name."""
+        return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change constructor arguments; unknown names are a ValueError."""
+        for name, value in params.items():
+            if name not in self._parameter_names():
+                raise ValueError(
+                    f"Expected parameters among {self._parameter_names()}; got {name!r}."
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        """Only what differs from the defaults."""
+        signature = inspect.signature(type(self).__init__).parameters
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if value is not signature[name].default
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_tags__(self) -> Any:
+        """scikit-learn's description of an estimator; u takes the place of its y."""
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=True),
+            transformer_tags=TransformerTags(),
+            input_tags=InputTags(),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether fit has been called."""
+        return hasattr(self, "model_")
+
+    # --- steps of fit
+
+    def _fit_auxiliary(self, u: Any, data: Array) -> Tensor:
+        if self.prior == "unconditional" and u is None:
+            u = np.arange(len(data)) % 2  # any u will do: the prior does not look at it
+        columns = read_auxiliary(u, data)
+        self.auxiliary_ = AuxiliaryEncoder.fit(columns)
+        return self.auxiliary_.encode(columns)
+
+    def _hold_out(self, n_rows: int) -> tuple[Tensor, Tensor]:
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                "Expected validation_fraction between 0 and 1 (both excluded); got "
+                f"{self.validation_fraction}."
+            )
+        n_held_out = min(max(1, round(self.validation_fraction * n_rows)), n_rows - 1)
+        order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(self.seed))
+        return order[n_held_out:], order[:n_held_out]
+
+    def _fit_scale(self, data: Array) -> None:
+        """Set x_mean_ and x_scale_; a discrete front end leaves x as it is."""
+        self.x_mean_, self.x_scale_ = data.mean(0), data.std(0)
+
+    def _train(
+        self,
+        rows: Tensor,
+        codes: Tensor,
+        train: Tensor,
+        held_out: Tensor,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> None:
+        device = _device(self.device)
+        rows = rows.float().to(device)
+        codes = (codes.float() if codes.is_floating_point() else codes).to(device)
+        self.model_.to(device)
+        self._before_training(rows[train], codes[train])
+        self.history_: History = fit(
+            self.model_,
+            rows[train],
+            codes[train],
+            x_held_out=rows[held_out],
+            u_held_out=codes[held_out],
+            max_steps=self.max_steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+            seed=self.seed,
+            progress=self.progress,
+            checkpoint=checkpoint,
+        )
+        # Everything after training is in float64: an inverse is only as exact as its arithmetic.
+        self.model_.to("cpu").double().eval().requires_grad_(False)
+
+    def _after_training(self, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook
+        """Measure what users should know of the fitted model, in float64."""
+
+    def _warn_if_unidentified(self, codes: Tensor) -> None:
+        prior = self.model_.prior
+        if not prior.informative:
+            return
+        n_values = len(torch.unique(codes, dim=0))
+        needed = prior.informative * prior.n_statistics + 1
+        if n_values < needed:
+            warnings.warn(
+                f"u has {n_values} different values; theorem 1 asks for nk + 1 = {needed} "
+                f"(n = {prior.informative} latents, k = {prior.n_statistics} statistics). The fit "
+                "goes on, but its latents may not be the sources. Fewer latents (informative=) or "
+                "a prior with fewer statistics (prior='scale') needs fewer values.",
+                IdentifiabilityWarning,
+                stacklevel=3,
+            )
+
+    def _make_prior(self, latent_dim: int) -> ConditionalPrior:
+        return build_prior(self.prior, latent_dim, self.auxiliary_, self.informative)
+
+    # --- steps of prediction
+
+    def _require_fitted(self) -> None:
+        if not hasattr(self, "model_"):
+            raise NotFittedError(
+                f"Expected a fitted {type(self).__name__}; got one before fit. Call fit(x, u)."
+            )
+
+    def _read(self, x: Any) -> Array:
+        self._require_fitted()
+        return as_matrix(x, columns=self.n_features_in_)
+
+    def _standardize(self, data: Array) -> Array:
+        return (data - self.x_mean_) / self.x_scale_
+
+    def _encode(self, u: Any, data: Array) -> Tensor:
+        if self.prior_.informative == 0:
+            return torch.zeros(len(data), dtype=torch.long)
+        return self.auxiliary_.encode(read_auxiliary(u, data))
+
+
+def in_chunks(function: Callable[..., Tensor], *tensors: Tensor) -> Array:
+    """`function` over rows in chunks of bounded memory, without gradients, as one array."""
+    with torch.no_grad():
+        chunks = zip(*(t.split(CHUNK_ROWS) for t in tensors), strict=True)
+        return torch.cat([function(*chunk) for chunk in chunks]).numpy()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"Expected device 'auto', 'cpu' or 'cuda'; got {name!r}.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"Expected a device of this machine; got {name!r} and no CUDA. Use 'cpu'.")
+    return device
+
+
+def _length(u: Any) -> int:
+    for part in ("values", "labels"):
+        u = getattr(u, part, u) if not hasattr(u, "dtype") else u
+    return len(u)

@@ -1,0 +1,76 @@
+"""Fitted estimators as files of tensors and JSON."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from shared.auxiliary import AuxiliaryEncoder
+from shared.training import FileFormatError, History, load_tensors, save_tensors
+
+if TYPE_CHECKING:
+    from shared.estimator import Estimator
+
+EstimatorT = TypeVar("EstimatorT", bound="Estimator")
+
+
+def save_estimator(estimator: Estimator, path: str | os.PathLike[str]) -> None:
+    """Write parameters, fitted tensors and plain fitted values."""
+    parameters = {
+        name: value if _is_plain(value) else None for name, value in estimator.get_params().items()
+    }
+    tensors = {f"model/{name}": t for name, t in estimator.model_.state_dict().items()}
+    tensors["x_mean"] = torch.from_numpy(estimator.x_mean_)
+    tensors["x_scale"] = torch.from_numpy(estimator.x_scale_)
+    info = {
+        "parameters": parameters,
+        "replaced": [name for name, v in estimator.get_params().items() if not _is_plain(v)],
+        "n_features_in": estimator.n_features_in_,
+        "auxiliary": asdict(estimator.auxiliary_),
+        "history": estimator.history_.to_dict(),
+        "measured": {name: getattr(estimator, name) for name in estimator.measured},
+        "torch": torch.__version__,
+    }
+    save_tensors(path, type(estimator).__name__, tensors, info)
+
+
+def load_estimator(
+    cls: type[EstimatorT], path: str | os.PathLike[str], replaced: dict[str, Any]
+) -> EstimatorT:
+    """Read what `save_estimator` wrote."""
+    tensors, info = load_tensors(path, cls.__name__)
+    missing = sorted(set(info["replaced"]) - set(replaced))
+    if missing:
+        raise ValueError(
+            f"Expected {', '.join(f'{name}=' for name in missing)} with load: files hold no code, "
+            "and this estimator was built with an object of yours."
+        )
+    parameters = {name: _as_tuple(value) for name, value in info["parameters"].items()}
+    estimator = cls(**{**parameters, **replaced})
+    estimator.n_features_in_ = info["n_features_in"]
+    estimator.auxiliary_ = AuxiliaryEncoder(**info["auxiliary"])
+    estimator.history_ = History(**info["history"])
+    estimator.x_mean_ = tensors.pop("x_mean").numpy()
+    estimator.x_scale_ = tensors.pop("x_scale").numpy()
+    for name, value in info["measured"].items():
+        setattr(estimator, name, _as_tuple(value))
+    model = estimator._build(estimator.n_features_in_).double().eval().requires_grad_(False)
+    try:
+        model.load_state_dict({name.removeprefix("model/"): t for name, t in tensors.items()})
+    except RuntimeError as error:
+        raise FileFormatError(f"Expected {path} to fit {estimator!r}; got {error}") from None
+    estimator.model_ = model
+    return estimator
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
