@@ -1,0 +1,296 @@
+"""Likelihoods p(x | z): what the decoder's outputs mean, one class for each kind of data."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from math import log
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, Poisson
+from torch.nn.functional import one_hot
+
+from shared.networks import bounded_exp, inverse_bounded_exp
+
+LOG_NOISE_BOUND = log(1e3)
+LOG_RATE_BOUND = log(1e6)
+NOISE_MODES = ("fixed", "scalar", "per_dimension")
+
+
+class Likelihood(nn.Module, ABC):
+    """p(x | z) = Π_j p(x_j | parameters_j(z)), factorised over the d dimensions of x.
+
+    A subclass gives `forward`, the random draw, and the support; the rest follows. Densities are
+    in nats: of x_j as a real number if `continuous`, otherwise probabilities of its values.
+
+    Attributes:
+        observed_dim: d.
+        n_parameters: outputs of the decoder for each dimension of x.
+        continuous: x is real-valued, so it may be standardised before fitting.
+    """
+
+    n_parameters: int = 1
+    continuous: ClassVar[bool] = False
+    support: str
+    advice: str
+
+    def __init__(self, observed_dim: int) -> None:
+        super().__init__()
+        self.observed_dim = observed_dim
+
+    @abstractmethod
+    def forward(self, parameters: Tensor) -> Distribution:
+        """p(x | z), event shape (d,), for the decoder's outputs (..., d * n_parameters)."""
+
+    @abstractmethod
+    def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A draw of x, shape (..., d), in the dtype of the parameters and without gradient."""
+
+    @abstractmethod
+    def _in_support(self, x: Tensor) -> Tensor:
+        """Which entries of x can be observed at all."""
+
+    @property
+    def parameter_dim(self) -> int:
+        """Number of outputs the decoder has, d * n_parameters."""
+        return self.observed_dim * self.n_parameters
+
+    @property
+    def feature_dim(self) -> int:
+        """Width of `features(x)`."""
+        return self.observed_dim
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """E[x | z], shape (..., d)."""
+        return self(parameters).mean
+
+    def features(self, x: Tensor) -> Tensor:
+        """x as an encoder should be given it, (B, d) → (B, feature_dim)."""
+        return x
+
+    def check(self, x: Tensor) -> None:
+        """Refuse values that the likelihood gives no probability.
+
+        Raises:
+            ValueError: if x is not (N, d), or has entries outside the support.
+        """
+        if x.ndim != 2 or x.shape[1] != self.observed_dim:
+            raise ValueError(
+                f"Expected x of shape (N, {self.observed_dim}); got {tuple(x.shape)}. Pass the "
+                "columns that the model was built for."
+            )
+        outside = ~self._in_support(x)
+        if outside.any():
+            row, column = outside.nonzero()[0].tolist()
+            raise ValueError(
+                f"Expected x with {self.support} for {type(self).__name__}; got "
+                f"{x[row, column].item():g} in row {row}, column {column}, and "
+                f"{int(outside.sum()) - 1} more such entries. {self.advice}"
+            )
+
+
+class GaussianLikelihood(Likelihood):
+    """x_j = f_j(z) + ε_j, ε_j ~ N(0, σ_j²): equation (6) with Gaussian noise.
+
+    A learned σ stays within [1e-3, 1e3], smoothly; in units of standardised x the lower bound is a
+    thousandth of the spread of x. Without it the density of noiseless data would have no maximum.
+
+    Reference: Khemakhem et al. 2020, equations (5) and (6).
+
+    Example:
+        >>> import torch
+        >>> likelihood = GaussianLikelihood(3, noise_std=0.5, learn="fixed")
+        >>> likelihood(torch.zeros(4, 3)).log_prob(torch.zeros(4, 3)).shape
+        torch.Size([4])
+        >>> likelihood.noise_std
+        tensor([0.5000, 0.5000, 0.5000])
+
+    Args:
+        observed_dim: d.
+        noise_std: σ, one number or d of them; where it starts, if it is learned.
+        learn: "fixed", "scalar" (one σ for all dimensions) or "per_dimension".
+
+    Raises:
+        ValueError: for an unknown `learn`, a σ that is not positive, or a wrong number of them.
+    """
+
+    continuous: ClassVar[bool] = True
+    support = "finite real numbers"
+    advice = "Drop or impute those rows."
+    fixed_noise_std: Tensor
+
+    def __init__(
+        self,
+        observed_dim: int,
+        noise_std: float | Sequence[float] = 0.1,
+        *,
+        learn: str = "per_dimension",
+    ) -> None:
+        super().__init__(observed_dim)
+        if learn not in NOISE_MODES:
+            raise ValueError(f"Expected learn to be one of {NOISE_MODES}; got {learn!r}.")
+        self.learn = learn
+        std = _noise_vector(noise_std, 1 if learn == "scalar" else observed_dim)
+        if learn == "fixed":
+            self.register_buffer("fixed_noise_std", std)
+        else:
+            self.raw_noise_std = nn.Parameter(inverse_bounded_exp(std, LOG_NOISE_BOUND))
+
+    @property
+    def noise_std(self) -> Tensor:
+        """σ, shape (d,)."""
+        if self.learn == "fixed":
+            return self.fixed_noise_std
+        return bounded_exp(self.raw_noise_std, LOG_NOISE_BOUND).expand(self.observed_dim)
+
+    def forward(self, parameters: Tensor) -> Distribution:
+        return _factorised(Normal(parameters, self.noise_std, validate_args=False))
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        return parameters
+
+    @torch.no_grad()
+    def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        noise = torch.randn(
+            parameters.shape, generator=generator, dtype=parameters.dtype, device=parameters.device
+        )
+        return parameters + self.noise_std * noise
+
+    def _in_support(self, x: Tensor) -> Tensor:
+        return x.isfinite()
+
+
+class BernoulliLikelihood(Likelihood):
+    """x_j ∈ {0, 1}, P(x_j = 1) = sigmoid(parameters_j).
+
+    Example:
+        >>> import torch
+        >>> BernoulliLikelihood(2)(torch.zeros(2)).log_prob(torch.tensor([0.0, 1.0])).exp()
+        tensor(0.2500)
+    """
+
+    support = "the values 0 and 1"
+    advice = "Binarise x, or choose another likelihood."
+
+    def forward(self, parameters: Tensor) -> Distribution:
+        return _factorised(Bernoulli(logits=parameters, validate_args=False))
+
+    @torch.no_grad()
+    def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return torch.bernoulli(parameters.sigmoid(), generator=generator)
+
+    def features(self, x: Tensor) -> Tensor:
+        """2 x − 1, centred."""
+        return 2 * x - 1
+
+    def _in_support(self, x: Tensor) -> Tensor:
+        return (x == 0) | (x == 1)
+
+
+class PoissonLikelihood(Likelihood):
+    """x_j ∈ {0, 1, 2, ...}, with log-rate parameters_j.
+
+    The link is exp, bent smoothly to keep rates within [1e-6, 1e6] whatever the decoder says;
+    softplus would let a rate underflow to 0, where a positive count has no finite gradient.
+
+    Example:
+        >>> import torch
+        >>> PoissonLikelihood(1).mean(torch.tensor([[0.0], [-1000.0]]))
+        tensor([[1.0000e+00],
+                [1.0000e-06]])
+    """
+
+    support = "counts 0, 1, 2, ..."
+    advice = "Pass raw counts, neither scaled nor logged, or choose another likelihood."
+
+    def forward(self, parameters: Tensor) -> Distribution:
+        return _factorised(Poisson(bounded_exp(parameters, LOG_RATE_BOUND), validate_args=False))
+
+    @torch.no_grad()
+    def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return torch.poisson(bounded_exp(parameters, LOG_RATE_BOUND), generator=generator)
+
+    def features(self, x: Tensor) -> Tensor:
+        """log(1 + x), since counts can span decades."""
+        return x.log1p()
+
+    def _in_support(self, x: Tensor) -> Tensor:
+        return x.isfinite() & (x >= 0) & (x == x.round())
+
+
+class CategoricalLikelihood(Likelihood):
+    """x_j ∈ {0, ..., C − 1}, P(x_j = c) = softmax_c(parameters_j).
+
+    The C logits of a dimension stand next to each other in the decoder's output. The categories
+    have no order, so `mean`, the expected code, says little unless yours do: `probabilities` does.
+
+    Example:
+        >>> import torch
+        >>> likelihood = CategoricalLikelihood(2, n_categories=4)
+        >>> likelihood(torch.zeros(5, 8)).log_prob(torch.zeros(5, 2)).exp()[0]
+        tensor(0.0625)
+
+    Args:
+        observed_dim: d.
+        n_categories: C, the same for all dimensions.
+
+    Raises:
+        ValueError: if n_categories is below 2.
+    """
+
+    def __init__(self, observed_dim: int, n_categories: int) -> None:
+        super().__init__(observed_dim)
+        if n_categories < 2:
+            raise ValueError(f"Expected n_categories of at least 2; got {n_categories}.")
+        self.n_parameters = n_categories
+        self.support = f"category codes 0, ..., {n_categories - 1}"
+        self.advice = "Encode the categories as integers, or pass a larger n_categories."
+
+    @property
+    def feature_dim(self) -> int:
+        """d * C."""
+        return self.parameter_dim
+
+    def forward(self, parameters: Tensor) -> Distribution:
+        return _factorised(Categorical(logits=self._by_category(parameters), validate_args=False))
+
+    def probabilities(self, parameters: Tensor) -> Tensor:
+        """P(x_j = c | z), shape (..., d, C)."""
+        return self._by_category(parameters).softmax(-1)
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """E[code], shape (..., d)."""
+        codes = torch.arange(self.n_parameters, dtype=parameters.dtype, device=parameters.device)
+        return self.probabilities(parameters) @ codes
+
+    @torch.no_grad()
+    def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        probabilities = self.probabilities(parameters)
+        codes = torch.multinomial(probabilities.flatten(0, -2), 1, generator=generator)
+        return codes.reshape(probabilities.shape[:-1]).to(parameters.dtype)
+
+    def features(self, x: Tensor) -> Tensor:
+        """One indicator for each category of each dimension, (B, d * C)."""
+        return one_hot(x.long(), self.n_parameters).flatten(-2).to(x.dtype)
+
+    def _in_support(self, x: Tensor) -> Tensor:
+        return (x >= 0) & (x < self.n_parameters) & (x == x.round())
+
+    def _by_category(self, parameters: Tensor) -> Tensor:
+        return parameters.unflatten(-1, (self.observed_dim, self.n_parameters))
+
+
+def _factorised(distribution: Distribution) -> Independent:
+    return Independent(distribution, 1, validate_args=False)
+
+
+def _noise_vector(noise_std: float | Sequence[float], size: int) -> Tensor:
+    std = torch.as_tensor(noise_std, dtype=torch.get_default_dtype())
+    if std.numel() not in (1, size) or not bool((std > 0).all()):
+        raise ValueError(
+            f"Expected noise_std to be a positive number, or {size} of them; got {noise_std!r}. "
+            "It is in the units of x as the model sees it."
+        )
+    return std.reshape(-1).expand(size).clone()
