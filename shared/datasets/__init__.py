@@ -1,0 +1,32 @@
+"""Data with known sources, generated, and loaders of the real data sets of the field."""
+
+from __future__ import annotations
+
+from shared.datasets.base import Dataset
+from shared.datasets.cytometry import load_sachs
+from shared.datasets.digits import load_digits, load_mnist_t10k, load_pendigits
+from shared.datasets.files import find_folder
+from shared.datasets.fmri import load_fmri_9var, load_mtlnet_fmri
+from shared.datasets.generated import SourceData, nonstationary_sources
+from shared.datasets.importance import ImportanceEstimate, oracle_importance_log_prob
+from shared.datasets.light_tunnel import load_light_tunnel
+from shared.datasets.real import RealData
+from shared.datasets.speech import load_japanese_vowels
+
+__all__ = [
+    "Dataset",
+    "ImportanceEstimate",
+    "RealData",
+    "SourceData",
+    "find_folder",
+    "load_digits",
+    "load_fmri_9var",
+    "load_japanese_vowels",
+    "load_light_tunnel",
+    "load_mnist_t10k",
+    "load_mtlnet_fmri",
+    "load_pendigits",
+    "load_sachs",
+    "nonstationary_sources",
+    "oracle_importance_log_prob",
+]
