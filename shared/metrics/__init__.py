@@ -1,0 +1,34 @@
+"""Scores of recovered sources: pure functions of arrays, each saying which ambiguity it removes.
+
+| question | function |
+|---|---|
+| are these the sources, up to order, sign, scale and shift? | `mean_corr_coef` |
+| ... with the mean of every environment taken out first? | `within_group_mean_corr_coef` |
+| are these the sources, up to an invertible linear map? | `linear_mean_corr_coef` |
+| how much of each source can be predicted linearly on unseen rows? | `mean_r2`, `r2_per_source` |
+| what would that score be by chance? | `chance_level` |
+| do several fits agree, where no truth is known? | `agreement` |
+"""
+
+from __future__ import annotations
+
+from shared.metrics.chance import ChanceLevel, chance_level
+from shared.metrics.consistency import Agreement, agreement
+from shared.metrics.grouped import within_group_mean_corr_coef
+from shared.metrics.linear import linear_mean_corr_coef
+from shared.metrics.matching import Matching
+from shared.metrics.mcc import mean_corr_coef
+from shared.metrics.regression import mean_r2, r2_per_source
+
+__all__ = [
+    "Agreement",
+    "ChanceLevel",
+    "Matching",
+    "agreement",
+    "chance_level",
+    "linear_mean_corr_coef",
+    "mean_corr_coef",
+    "mean_r2",
+    "r2_per_source",
+    "within_group_mean_corr_coef",
+]

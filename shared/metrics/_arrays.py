@@ -1,0 +1,97 @@
+"""Input of every metric: arrays, tensors and frames become checked 2-D numpy arrays, not copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+LARGEST = 1e100  # sums of squares of much larger numbers overflow float64
+_BLOCK_ENTRIES = 2**16  # 0.5 MiB of float64: a block stays in cache while it is worked on
+
+
+def to_numpy(values: Any) -> Array:
+    """Return `values` as a numpy array, sharing memory wherever that is possible."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
+    return np.asarray(values)
+
+
+def as_matrix(name: str, values: Any, min_rows: int = 2) -> Array:
+    """Return `values` as a finite real array of shape (N, d); one dimension becomes one column."""
+    matrix = _as_numbers(name, values)
+    if matrix.ndim == 1:
+        matrix = matrix[:, None]
+    if matrix.ndim != 2 or matrix.shape[1] == 0:
+        raise ValueError(
+            f"Expected {name} of shape (N, d) or (N,), d >= 1; got {matrix.shape}. "
+            "Pass one row for each sample and one column for each latent."
+        )
+    if len(matrix) < min_rows:
+        raise ValueError(
+            f"Expected {name} with at least {min_rows} rows; got {len(matrix)}. "
+            "Pass more samples, one in each row."
+        )
+    _expect_finite(name, matrix)
+    return matrix
+
+
+def as_pair(z_true: Any, z_pred: Any) -> tuple[Array, Array]:
+    """Return both as checked matrices that have the same number of rows."""
+    true, pred = as_matrix("z_true", z_true), as_matrix("z_pred", z_pred)
+    expect_rows("z_pred", len(pred), "z_true", len(true))
+    return true, pred
+
+
+def expect_rows(name: str, got: int, other: str, expected: int) -> None:
+    """Raise ValueError unless `name` has one row for each row of `other`."""
+    if got != expected:
+        raise ValueError(
+            f"Expected {name} with {expected} rows, one for each row of {other}; got {got}. "
+            "Pass the same samples in the same order."
+        )
+
+
+def row_blocks(matrix: Array) -> Iterator[slice]:
+    """Yield slices that cover the rows of `matrix` in blocks of bounded memory."""
+    step = max(1, _BLOCK_ENTRIES // max(1, matrix.shape[1]))
+    for start in range(0, len(matrix), step):
+        yield slice(start, start + step)
+
+
+def _as_numbers(name: str, values: Any) -> Array:
+    try:
+        array = to_numpy(values)
+        if array.dtype == object:  # what a frame with nullable columns turns into
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected {name} to be an array of numbers; got {type(values).__name__} ({error}). "
+            "Pass a numpy array, a tensor or a numeric frame."
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"Expected {name} to hold real numbers; got dtype {array.dtype}. "
+            "Convert it, or pass the numeric columns only."
+        )
+    return array
+
+
+def _expect_finite(name: str, matrix: Array) -> None:
+    for rows in row_blocks(matrix):
+        block = matrix[rows]
+        # NaN fails both comparisons; two reductions need no temporary array. As Python floats,
+        # because float32 cannot hold the limit.
+        if not (float(block.min()) >= -LARGEST and float(block.max()) <= LARGEST):
+            bad = ~(np.abs(block.astype(np.float64)) <= LARGEST)
+            row, column = np.argwhere(bad)[0]
+            raise ValueError(
+                f"Expected {name} to be finite and below {LARGEST:g} in size; got "
+                f"{block[row, column]} in row {rows.start + row}, column {column}. "
+                "Drop such rows, or look for a diverged fit."
+            )

@@ -1,0 +1,94 @@
+"""MCC: the mean correlation of sources and latents after the best one-to-one matching."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from shared.metrics._arrays import as_pair
+from shared.metrics._correlation import Method, cross_correlation, expect_method
+from shared.metrics.matching import Matching, expect_equal_columns, score
+
+
+@overload
+def mean_corr_coef(
+    z_true: ArrayLike,
+    z_pred: ArrayLike,
+    *,
+    method: Method = ...,
+    return_matching: Literal[False] = ...,
+    matching: Matching | None = ...,
+    allow_unequal: bool = ...,
+) -> float: ...
+@overload
+def mean_corr_coef(
+    z_true: ArrayLike,
+    z_pred: ArrayLike,
+    *,
+    method: Method = ...,
+    return_matching: Literal[True],
+    matching: Matching | None = ...,
+    allow_unequal: bool = ...,
+) -> tuple[float, Matching]: ...
+def mean_corr_coef(
+    z_true: ArrayLike,
+    z_pred: ArrayLike,
+    *,
+    method: Method = "pearson",
+    return_matching: bool = False,
+    matching: Matching | None = None,
+    allow_unequal: bool = False,
+) -> float | tuple[float, Matching]:
+    """MCC, the score that removes permutation, sign, scale and shift of the latents.
+
+    1.0 means recovered up to those; chance is not 0 and grows as rows get fewer (0.18 for 5 sources
+    and 64 rows, 0.007 for 40,000), so report `chance_level` beside it. Spearman's version removes
+    every monotone map of each latent as well.
+
+        MCC = 1 / n_true · max over matchings π of Σ_i |corr(z_true_i, z_pred_π(i))|
+
+    The mean is over all columns of z_true, always. A constant column, such as a collapsed latent,
+    correlates 0 with everything: it lowers the score and is no error. The score does not remove
+    linear mixing (`linear_mean_corr_coef` does), and means that move with u can carry it
+    (`within_group_mean_corr_coef` takes them out).
+
+    Args:
+        z_true: sources, shape (N, n_true) or (N,); numpy array, tensor, frame or memory-map.
+        z_pred: recovered latents of the same rows, shape (N, n_pred) or (N,).
+        method: "pearson", or "spearman" for correlation of ranks.
+        return_matching: also return the `Matching`.
+        matching: pairs found on other rows, used instead of the best ones here. The search for a
+            matching favours the rows it is made on; under a given one chance is sqrt(2 / (π N)).
+        allow_unequal: accept n_pred ≠ n_true, and match min(n_true, n_pred) pairs. Unmatched true
+            sources count 0; spare latents cost nothing, so more latents than sources is a lenient
+            test. Not needed with `matching`.
+
+    Returns:
+        The score in [0, 1], or `(score, matching)`.
+
+    Raises:
+        ValueError: for inputs that are not finite numbers of shape (N, d), N ≥ 2; different rows or
+            columns; an unknown method; a matching for other columns.
+
+    Cost: O(N n_true n_pred) time, two passes over the rows (one of them the check for
+    NaN), blocks of a MiB beside the input; for ranks a float64 copy of it.
+
+    Reference: Hyvärinen, Morioka, "Unsupervised feature extraction by time-contrastive learning and
+    nonlinear ICA", 2016; Khemakhem, Kingma, Monti, Hyvärinen, 2020.
+
+    >>> import numpy as np
+    >>> z = np.random.default_rng(0).normal(size=(1000, 2))
+    >>> round(mean_corr_coef(z, 7 - 3 * z[:, ::-1]), 6)
+    1.0
+    >>> train, found = mean_corr_coef(z[:500], z[:500, ::-1], return_matching=True)
+    >>> round(mean_corr_coef(z[500:], z[500:, ::-1], matching=found), 6)
+    1.0
+    """
+    expect_method(method)
+    true, pred = as_pair(z_true, z_pred)
+    expect_equal_columns(true, pred, allow_unequal or matching is not None)
+    signed = cross_correlation(true, pred, method)
+    value, found = score(np.abs(signed), signed, matching)
+    return (value, found) if return_matching else value
