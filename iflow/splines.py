@@ -2,7 +2,8 @@
 
 No boolean masks and no data-dependent shapes, so that it works under vmap and compilation: inputs
 are clamped into the spline's domain first, and the tails are put back with `torch.where`. Values
-and gradients are therefore finite wherever x is.
+and gradients are therefore finite wherever x is. The three knot tables (x, y, derivative) are kept
+as one tensor, which halves the number of operations.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, softplus
 
+# Together these bound how steep a spline can be, and so how much an inverse can lose to rounding.
 MIN_BIN = 1e-3
 MIN_DERIVATIVE = 1e-3
 # softplus(raw + OFFSET) + MIN_DERIVATIVE = 1 at raw = 0: zero parameters are the identity.
@@ -21,11 +23,11 @@ _DERIVATIVE_OFFSET = math.log(math.expm1(1 - MIN_DERIVATIVE))
 
 
 class Segment(NamedTuple):
-    """The bin an input falls in: left knot (x, y), size, slope and end derivatives, each (...)."""
+    """The bin an input falls in: left knot (x, y), size, and end derivatives, each (...)."""
 
     x: Tensor
-    width: Tensor
     y: Tensor
+    width: Tensor
     height: Tensor
     left: Tensor
     right: Tensor
@@ -42,16 +44,11 @@ def spline_forward(x: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor
     Reference: Durkan, Bekasov, Murray & Papamakarios 2019, "Neural spline flows", eqs. (4)–(5).
     """
     inside = x.clamp(-bound, bound)
-    knots = _knots(raw, bound)
-    segment = _locate(inside, knots[0], knots)
+    segment = _segment(inside, raw, bound, axis=0)
     slope = segment.height / segment.width
     t = ((inside - segment.x) / segment.width).clamp(0, 1)
-    product = t * (1 - t)
-    curvature = segment.left + segment.right - 2 * slope
-    denominator = slope + curvature * product
-    y = segment.y + segment.height * (slope * t * t + segment.left * product) / denominator
-    log_derivative = _log_derivative(segment, slope, t, product, denominator)
-    return _with_tails(x, y, log_derivative, bound)
+    rise, log_derivative = _curve(t, slope, segment)
+    return _with_tails(x, segment.y + segment.height * rise, log_derivative, bound)
 
 
 def spline_inverse(y: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor]:
@@ -61,8 +58,7 @@ def spline_inverse(y: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor
     clamped at 0, so rounding can not make it fail (eqs. 6–8).
     """
     inside = y.clamp(-bound, bound)
-    knots = _knots(raw, bound)
-    segment = _locate(inside, knots[1], knots)
+    segment = _segment(inside, raw, bound, axis=1)
     slope = segment.height / segment.width
     curvature = segment.left + segment.right - 2 * slope
     rise = inside - segment.y
@@ -71,52 +67,36 @@ def spline_inverse(y: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor
     c = -slope * rise
     root = (b * b - 4 * a * c).clamp(min=torch.finfo(y.dtype).tiny).sqrt()
     t = (2 * c / (-b - root)).clamp(0, 1)
-    x = segment.x + t * segment.width
+    log_derivative = _curve(t, slope, segment)[1]
+    return _with_tails(y, segment.x + t * segment.width, -log_derivative, bound)
+
+
+def _curve(t: Tensor, slope: Tensor, segment: Segment) -> tuple[Tensor, Tensor]:
+    """Share of the bin's height reached at the share t of its width, and log dy/dx there."""
     product = t * (1 - t)
-    denominator = slope + curvature * product
-    log_derivative = _log_derivative(segment, slope, t, product, denominator)
-    return _with_tails(y, x, -log_derivative, bound)
+    square = t * t
+    denominator = slope + (segment.left + segment.right - 2 * slope) * product
+    rise = (slope * square + segment.left * product) / denominator
+    numerator = segment.right * square + 2 * slope * product + segment.left * (1 - t) ** 2
+    return rise, ((slope / denominator) ** 2 * numerator).log()
 
 
-def _knots(raw: Tensor, bound: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Knots x and y and the derivatives at them, (..., K + 1) each."""
+def _segment(value: Tensor, raw: Tensor, bound: float, axis: int) -> Segment:
+    """The bin of each value, found along x (axis 0) or y (axis 1)."""
     n_bins = (raw.shape[-1] + 1) // 3
-    widths, heights, derivatives = raw.split([n_bins, n_bins, n_bins - 1], dim=-1)
-    derivatives = MIN_DERIVATIVE + softplus(derivatives + _DERIVATIVE_OFFSET)
-    return (
-        _positions(widths, bound),
-        _positions(heights, bound),
-        pad(derivatives, (1, 1), value=1.0),
-    )
-
-
-def _positions(raw: Tensor, bound: float) -> Tensor:
-    n_bins = raw.shape[-1]
-    sizes = MIN_BIN + (1 - MIN_BIN * n_bins) * raw.softmax(dim=-1)
-    # The last knot is set, not summed: rounding must not leave a gap at the bound.
-    inner = 2 * bound * sizes[..., :-1].cumsum(dim=-1) - bound
-    left = torch.full_like(raw[..., :1], -bound)
-    return torch.cat([left, inner, -left], dim=-1)
-
-
-def _locate(value: Tensor, edges: Tensor, knots: tuple[Tensor, Tensor, Tensor]) -> Segment:
-    x, y, derivative = knots
-    index = (value.unsqueeze(-1) >= edges[..., 1:-1]).sum(dim=-1, keepdim=True)
-
-    def at(table: Tensor, offset: int) -> Tensor:
-        return table.gather(-1, index + offset).squeeze(-1)
-
-    left_x, left_y = at(x, 0), at(y, 0)
-    return Segment(
-        left_x, at(x, 1) - left_x, left_y, at(y, 1) - left_y, at(derivative, 0), at(derivative, 1)
-    )
-
-
-def _log_derivative(
-    segment: Segment, slope: Tensor, t: Tensor, product: Tensor, denominator: Tensor
-) -> Tensor:
-    numerator = segment.right * t * t + 2 * slope * product + segment.left * (1 - t) ** 2
-    return 2 * (slope.log() - denominator.log()) + numerator.log()
+    shares = raw[..., : 2 * n_bins].unflatten(-1, (2, n_bins)).softmax(dim=-1)
+    sizes = MIN_BIN + (1 - MIN_BIN * n_bins) * shares[..., :-1]
+    inner = 2 * bound * sizes.cumsum(dim=-1) - bound
+    # The outer knots are set, not summed: rounding must not leave a gap at the bound.
+    edge = inner.new_full((1,), bound).expand(*inner.shape[:-1], 1)
+    derivatives = MIN_DERIVATIVE + softplus(raw[..., 2 * n_bins :] + _DERIVATIVE_OFFSET)
+    knots = torch.cat([-edge, inner, edge], dim=-1)
+    table = torch.cat([knots, pad(derivatives, (1, 1), value=1.0).unsqueeze(-2)], dim=-2)
+    index = (value.unsqueeze(-1) >= inner[..., axis, :]).sum(dim=-1)
+    ends = torch.stack([index, index + 1], dim=-1).unsqueeze(-2)
+    left, right = table.gather(-1, ends.expand(*table.shape[:-1], 2)).unbind(dim=-1)
+    (x, y, left_slope), (x_end, y_end, right_slope) = left.unbind(dim=-1), right.unbind(dim=-1)
+    return Segment(x, y, x_end - x, y_end - y, left_slope, right_slope)
 
 
 def _with_tails(
