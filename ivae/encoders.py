@@ -12,9 +12,6 @@ from ivae.posteriors import DiagonalGaussian, FullGaussian, GaussianPosterior
 from shared.networks import bounded_exp, mlp
 
 LOG_SCALE_BOUND = log(1e4)
-# A new encoder starts with a posterior narrower than a prior of unit scale, so that z carries x
-# from the first step on.
-INITIAL_LOG_SCALE = log(0.1)
 LABEL_EMBEDDING_DIM = 8
 
 
@@ -124,7 +121,7 @@ class FullHead(nn.Module):
 
     def forward(self, raw: Tensor) -> FullGaussian:
         n = self.latent_dim
-        scale = bounded_exp(raw[..., n : 2 * n] + INITIAL_LOG_SCALE, LOG_SCALE_BOUND)
+        scale = bounded_exp(raw[..., n : 2 * n], LOG_SCALE_BOUND)
         constants = self.one_and_zero.expand(len(raw), 2)
         entries = torch.cat([raw[..., 2 * n :], constants], dim=-1)
         unit = entries.index_select(-1, self.index).unflatten(-1, (n, n))
@@ -140,7 +137,7 @@ class DiagonalHead(nn.Module):
 
     def forward(self, raw: Tensor) -> DiagonalGaussian:
         loc, raw_scale = raw.chunk(2, dim=-1)
-        return DiagonalGaussian(loc, bounded_exp(raw_scale + INITIAL_LOG_SCALE, LOG_SCALE_BOUND))
+        return DiagonalGaussian(loc, bounded_exp(raw_scale, LOG_SCALE_BOUND))
 
 
 HEADS: dict[str, type[FullHead] | type[DiagonalHead]] = {"full": FullHead, "diagonal": DiagonalHead}

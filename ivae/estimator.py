@@ -101,7 +101,7 @@ class IVAE(Estimator):
         activation: str = "silu",
         max_steps: int = 6000,
         batch_size: int = 256,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 5e-3,
         validation_fraction: float = 0.1,
         patience: int = 20,
         device: str = "cpu",

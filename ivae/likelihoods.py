@@ -109,7 +109,7 @@ class GaussianLikelihood(Likelihood):
 
     Args:
         observed_dim: d.
-        noise_std: σ, one number or d of them; where it starts, if it is learned.
+        noise_std: σ, one number or d of them; where it starts, if it is learned (better too large).
         learn: "fixed", "scalar" (one σ for all dimensions) or "per_dimension".
 
     Raises:
@@ -124,7 +124,7 @@ class GaussianLikelihood(Likelihood):
     def __init__(
         self,
         observed_dim: int,
-        noise_std: float | Sequence[float] = 0.1,
+        noise_std: float | Sequence[float] = 0.3,
         *,
         learn: str = "per_dimension",
     ) -> None:

@@ -76,6 +76,7 @@ class IdentifiableVAE(nn.Module):
         self.likelihood, self.prior = likelihood, prior
         self.objective = OBJECTIVES[objective] if isinstance(objective, str) else objective
         self.n_samples = n_samples
+        self.loss_name = f"negative {objective if isinstance(objective, str) else 'objective'}"
         self._check_sizes()
 
     @property

@@ -1,8 +1,7 @@
-"""What IFlow and IVAE have in common: reading data, training, saving, scikit-learn's protocol."""
+"""What IFlow and IVAE have in common: reading data, training, saving."""
 
 from __future__ import annotations
 
-import inspect
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -17,6 +16,7 @@ from typing_extensions import Self
 
 from shared.auxiliary import AuxiliaryEncoder, read_auxiliary
 from shared.identifiability import IdentifiabilityReport, check_conditions
+from shared.parameters import Parameterized
 from shared.persistence import load_estimator, save_estimator
 from shared.priors import ConditionalPrior
 from shared.priors.choice import build_prior
@@ -37,7 +37,7 @@ class IdentifiabilityWarning(UserWarning):
     """The conditions of the identifiability theorem do not hold; latents may not be the sources."""
 
 
-class Estimator(ABC):
+class Estimator(Parameterized, ABC):
     """Fits a model of p(x | u) whose latents z are identified by u.
 
     Fitted attributes end in an underscore: `model_` (the torch module, float64, on standardised
@@ -56,6 +56,7 @@ class Estimator(ABC):
     progress: bool | None
     seed: int
 
+    history_: History
     model_: Any  # the front end says which module
     # Fitted plain values, by attribute name, that belong in a saved file.
     measured: ClassVar[tuple[str, ...]] = ()
@@ -70,8 +71,8 @@ class Estimator(ABC):
     def _check_data(self, x: Array) -> None:
         """Raise if x cannot be modelled."""
 
-    def _before_training(self, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook
-        """Set what should start from the data, with the model on its training device."""
+    def _before_training(self, model: Any, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook
+        """Set what should start from the data, all on the training device."""
 
     # --- fitting
 
@@ -99,10 +100,12 @@ class Estimator(ABC):
         train, held_out = self._hold_out(len(data))
         self._fit_scale(data[train])
         with seeded(self.seed):
-            self.model_ = self._build(self.n_features_in_)
-        self._warn_if_unidentified(codes)
+            model: Any = self._build(self.n_features_in_)
+        _warn_if_unidentified(model.prior, codes)
         rows = torch.from_numpy(self._standardize(data))
-        self._train(rows, codes, train, held_out, checkpoint)
+        self.history_ = self._train(model, rows, codes, train, held_out, checkpoint)
+        # Everything after training is in float64: an inverse is only as exact as its arithmetic.
+        self.model_ = model.to("cpu").double().eval().requires_grad_(False)
         self._after_training(rows, codes)
         return self
 
@@ -130,7 +133,7 @@ class Estimator(ABC):
             x: the rows themselves; needed if u is made from them, as History is.
         """
         self._require_fitted()
-        data = np.zeros((_length(u), 1)) if x is None else as_matrix(x, columns=self.n_features_in_)
+        data = np.zeros((len(u), 1)) if x is None else self._read(x)
         codes = self._encode(u, data)
         return check_conditions(self.prior_, codes, getattr(self, "round_trip_error_", None))
 
@@ -161,47 +164,6 @@ class Estimator(ABC):
         """
         return load_estimator(cls, path, replaced)
 
-    # --- scikit-learn's protocol, without importing scikit-learn
-
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments, by name."""
-        return {name: getattr(self, name) for name in self._parameter_names()}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change constructor arguments; unknown names are a ValueError."""
-        for name, value in params.items():
-            if name not in self._parameter_names():
-                raise ValueError(
-                    f"Expected parameters among {self._parameter_names()}; got {name!r}."
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        """Only what differs from the defaults."""
-        signature = inspect.signature(type(self).__init__).parameters
-        changed = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if value is not signature[name].default
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})"
-
-    def __sklearn_tags__(self) -> Any:
-        """scikit-learn's description of an estimator; u takes the place of its y."""
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
-
-        return Tags(
-            estimator_type=None,
-            target_tags=TargetTags(required=True),
-            transformer_tags=TransformerTags(),
-            input_tags=InputTags(),
-        )
-
     def __sklearn_is_fitted__(self) -> bool:
         """Whether fit has been called."""
         return hasattr(self, "model_")
@@ -209,7 +171,7 @@ class Estimator(ABC):
     # --- steps of fit
 
     def _fit_auxiliary(self, u: Any, data: Array) -> Tensor:
-        if self.prior == "unconditional" and u is None:
+        if self.prior == "unconditional":
             u = np.arange(len(data)) % 2  # any u will do: the prior does not look at it
         columns = read_auxiliary(u, data)
         self.auxiliary_ = AuxiliaryEncoder.fit(columns)
@@ -231,19 +193,20 @@ class Estimator(ABC):
 
     def _train(
         self,
+        model: Any,
         rows: Tensor,
         codes: Tensor,
         train: Tensor,
         held_out: Tensor,
         checkpoint: str | os.PathLike[str] | None,
-    ) -> None:
+    ) -> History:
         device = _device(self.device)
         rows = rows.float().to(device)
         codes = (codes.float() if codes.is_floating_point() else codes).to(device)
-        self.model_.to(device)
-        self._before_training(rows[train], codes[train])
-        self.history_: History = fit(
-            self.model_,
+        model.to(device)
+        self._before_training(model, rows[train], codes[train])
+        return fit(
+            model,
             rows[train],
             codes[train],
             x_held_out=rows[held_out],
@@ -256,27 +219,9 @@ class Estimator(ABC):
             progress=self.progress,
             checkpoint=checkpoint,
         )
-        # Everything after training is in float64: an inverse is only as exact as its arithmetic.
-        self.model_.to("cpu").double().eval().requires_grad_(False)
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook
         """Measure what users should know of the fitted model, in float64."""
-
-    def _warn_if_unidentified(self, codes: Tensor) -> None:
-        prior = self.model_.prior
-        if not prior.informative:
-            return
-        n_values = len(torch.unique(codes, dim=0))
-        needed = prior.informative * prior.n_statistics + 1
-        if n_values < needed:
-            warnings.warn(
-                f"u has {n_values} different values; theorem 1 asks for nk + 1 = {needed} "
-                f"(n = {prior.informative} latents, k = {prior.n_statistics} statistics). The fit "
-                "goes on, but its latents may not be the sources. Fewer latents (informative=) or "
-                "a prior with fewer statistics (prior='scale') needs fewer values.",
-                IdentifiabilityWarning,
-                stacklevel=3,
-            )
 
     def _make_prior(self, latent_dim: int) -> ConditionalPrior:
         return build_prior(self.prior, latent_dim, self.auxiliary_, self.informative)
@@ -302,6 +247,20 @@ class Estimator(ABC):
         return self.auxiliary_.encode(read_auxiliary(u, data))
 
 
+def _warn_if_unidentified(prior: ConditionalPrior, codes: Tensor) -> None:
+    n_values = len(torch.unique(codes, dim=0))
+    needed = prior.informative * prior.n_statistics + 1
+    if prior.informative and n_values < needed:
+        warnings.warn(
+            f"u has {n_values} different values; theorem 1 asks for nk + 1 = {needed} "
+            f"(n = {prior.informative} latents, k = {prior.n_statistics} statistics). The fit goes "
+            "on, but its latents may not be the sources. Fewer latents (informative=) or a prior "
+            "with fewer statistics (prior='scale') needs fewer values.",
+            IdentifiabilityWarning,
+            stacklevel=3,
+        )
+
+
 def in_chunks(function: Callable[..., Tensor], *tensors: Tensor) -> Array:
     """`function` over rows in chunks of bounded memory, without gradients, as one array."""
     with torch.no_grad():
@@ -319,9 +278,3 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"Expected a device of this machine; got {name!r} and no CUDA. Use 'cpu'.")
     return device
-
-
-def _length(u: Any) -> int:
-    for part in ("values", "labels"):
-        u = getattr(u, part, u) if not hasattr(u, "dtype") else u
-    return len(u)

@@ -1,0 +1,1 @@
+"""One script for each table or figure: `python -m experiments NAME [--smoke]`."""

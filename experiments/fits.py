@@ -1,0 +1,72 @@
+"""One fit of one method, held-out rows only, as a row of a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.baselines import fast_ica
+from experiments.table import Row
+from shared.datasets import Dataset
+from shared.estimator import Estimator
+from shared.metrics import mean_corr_coef
+
+Score = Callable[[Dataset, NDArray[np.float64]], float]
+
+
+class Split(NamedTuple):
+    """Rows to fit on and rows to score on."""
+
+    train: Dataset
+    test: Dataset
+
+
+def pooled_mcc(data: Dataset, z: NDArray[np.float64]) -> float:
+    """MCC over all rows."""
+    return mean_corr_coef(data.z, z, allow_unequal=True)
+
+
+def fit_row(method: str, estimator: Estimator, split: Split, score: Score = pooled_mcc) -> Row:
+    """Fit an estimator of ours on the training rows; score it on the others."""
+    return evaluate(method, estimator, split, score)[0]
+
+
+def evaluate(
+    method: str, estimator: Estimator, split: Split, score: Score = pooled_mcc
+) -> tuple[Row, NDArray[np.float64]]:
+    """`fit_row`, and the latents of the test rows."""
+    train, test = split
+    started = time.perf_counter()
+    estimator.fit(train.x, train.u)
+    seconds = time.perf_counter() - started
+    z = estimator.transform(test.x, test.u)
+    row = Row(
+        data=train.name,
+        method=method,
+        mcc=None if test.z is None else score(test, z),
+        nats=estimator.score(test.x, test.u),
+        oracle=oracle_nats(test),
+        round_trip=getattr(estimator, "round_trip_error_", None),
+        seconds=seconds,
+    )
+    return row, z
+
+
+def fast_ica_row(split: Split, n_components: int, score: Score = pooled_mcc) -> Row:
+    """Linear FastICA on the same rows; it has no density to report."""
+    train, test = split
+    started = time.perf_counter()
+    z = fast_ica(train.x, test.x, n_components)
+    seconds = time.perf_counter() - started
+    mcc = None if test.z is None else score(test, z)
+    return Row(train.name, "linear FastICA", mcc, oracle=oracle_nats(test), seconds=seconds)
+
+
+def oracle_nats(data: Dataset) -> float | None:
+    """The true model's mean log p(x | u), where it can be computed."""
+    log_prob = getattr(data, "oracle_log_prob", None)
+    return None if log_prob is None else float(np.mean(log_prob))

@@ -1,0 +1,284 @@
+"""Laws of the Gaussian posteriors, and of the encoders that return them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import (
+    Categorical,
+    Independent,
+    Laplace,
+    MixtureSameFamily,
+    MultivariateNormal,
+    Normal,
+    StudentT,
+    kl_divergence,
+)
+
+from ivae.encoders import MLPEncoder
+from ivae.posteriors import DiagonalGaussian, FullGaussian, GaussianPosterior, closed_form_kl
+
+B = 6
+DOUBLE = torch.float64
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE)
+
+
+def full(n: int) -> FullGaussian:
+    scales = (0.7 * normal(B, n, seed=2)).exp()
+    scale_tril = normal(B, n, n, seed=1).tril(-1) + torch.diag_embed(scales)
+    return FullGaussian(normal(B, n), scale_tril)
+
+
+def diagonal(n: int) -> DiagonalGaussian:
+    return DiagonalGaussian(normal(B, n), (0.7 * normal(B, n, seed=2)).exp())
+
+
+POSTERIORS: dict[str, Callable[[], GaussianPosterior]] = {
+    "full, n = 4": lambda: full(4),
+    "full, n = 1": lambda: full(1),
+    "diagonal, n = 4": lambda: diagonal(4),
+}
+
+
+@pytest.fixture(params=POSTERIORS)
+def posterior(request: pytest.FixtureRequest) -> GaussianPosterior:
+    return POSTERIORS[request.param]()
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(5)
+
+
+def as_torch(posterior: GaussianPosterior) -> MultivariateNormal:
+    return MultivariateNormal(posterior.mean, posterior.covariance_matrix)
+
+
+def test_density_is_that_of_a_multivariate_normal(posterior: GaussianPosterior) -> None:
+    reference = as_torch(posterior)
+    z = normal(3, 2, *posterior.mean.shape, seed=3)
+    torch.testing.assert_close(posterior.log_prob(z), reference.log_prob(z))
+    torch.testing.assert_close(posterior.entropy(), reference.entropy())
+    torch.testing.assert_close(posterior.variance, reference.variance)
+    each = Normal(posterior.mean, reference.variance.sqrt())
+    torch.testing.assert_close(posterior.marginal_log_prob(z), each.log_prob(z))
+
+
+def test_a_draw_knows_its_density(posterior: GaussianPosterior, generator: torch.Generator) -> None:
+    z, log_q = posterior.rsample_with_log_prob(7, generator)
+    assert z.shape == (7, *posterior.mean.shape)
+    torch.testing.assert_close(log_q, posterior.log_prob(z))
+
+
+def test_draws_have_the_mean_and_covariance(
+    posterior: GaussianPosterior, generator: torch.Generator
+) -> None:
+    n = 40_000
+    z = posterior.rsample((n,), generator) - posterior.mean
+    variance = posterior.variance
+    assert (z.mean(0).abs() < 5 * (variance / n).sqrt()).all()
+    covariance = torch.einsum("sbi,sbj->bij", z, z) / n
+    error = (variance.unsqueeze(-1) * variance.unsqueeze(-2) * 2 / n).sqrt()
+    assert ((covariance - posterior.covariance_matrix).abs() < 5 * error).all()
+
+
+def test_antithetic_draws_are_centred(
+    posterior: GaussianPosterior, generator: torch.Generator
+) -> None:
+    z, log_q = posterior.rsample_with_log_prob(8, generator, antithetic=True)
+    torch.testing.assert_close(z.mean(0), posterior.mean)
+    torch.testing.assert_close(log_q, posterior.log_prob(z))
+    assert len(z.unique(dim=0)) == 8
+    with pytest.raises(ValueError, match="even n_samples .* got 7. Pass 8"):
+        posterior.rsample_with_log_prob(7, generator, antithetic=True)
+
+
+def test_draws_come_from_the_generator_alone(
+    posterior: GaussianPosterior, assert_rng_untouched: Callable
+) -> None:
+    seeds = (7, 7, 8)
+    with assert_rng_untouched():
+        a, b, c = (posterior.rsample((2, 3), torch.Generator().manual_seed(s)) for s in seeds)
+    assert a.shape == (2, 3, *posterior.mean.shape)
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def gaussian_prior(n: int) -> Independent:
+    return Independent(Normal(normal(B, n, seed=8), normal(B, n, seed=9).exp()), 1)
+
+
+def laplace_prior(n: int) -> Independent:
+    return Independent(Laplace(normal(B, n, seed=8), normal(B, n, seed=9).exp()), 1)
+
+
+def test_kl_to_a_gaussian_is_torchs(posterior: GaussianPosterior) -> None:
+    prior = gaussian_prior(posterior.mean.shape[-1])
+    reference = MultivariateNormal(prior.mean, torch.diag_embed(prior.variance))
+    expected = kl_divergence(as_torch(posterior), reference)
+    torch.testing.assert_close(closed_form_kl(posterior, prior), expected)
+
+
+def test_kl_of_a_prior_to_itself_is_zero() -> None:
+    prior = gaussian_prior(3)
+    loc, scale = prior.base_dist.loc, prior.base_dist.scale
+    for same in (DiagonalGaussian(loc, scale), FullGaussian(loc, torch.diag_embed(scale))):
+        kl = closed_form_kl(same, prior)
+        torch.testing.assert_close(kl, torch.zeros_like(kl), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("make_prior", [gaussian_prior, laplace_prior])
+def test_kl_is_its_monte_carlo_estimate(
+    posterior: GaussianPosterior,
+    make_prior: Callable[[int], Independent],
+    generator: torch.Generator,
+) -> None:
+    prior, n = make_prior(posterior.mean.shape[-1]), 40_000
+    z, log_q = posterior.rsample_with_log_prob(n, generator)
+    draws = log_q - prior.log_prob(z)
+    error = draws.std(0) / n**0.5
+    assert ((closed_form_kl(posterior, prior) - draws.mean(0)).abs() < 5 * error).all()
+
+
+def test_without_a_formula_there_is_no_closed_form() -> None:
+    loc = torch.zeros(B, 2, dtype=DOUBLE)
+    components = Independent(Normal(loc.unsqueeze(-2).expand(B, 3, 2), 1.0), 1)
+    for prior in (
+        Independent(StudentT(3.0, loc, 1.0), 1),
+        MixtureSameFamily(Categorical(torch.ones(B, 3)), components),
+        MultivariateNormal(loc, torch.eye(2, dtype=DOUBLE)),
+    ):
+        assert closed_form_kl(full(2), prior) is None
+
+
+# Encoders --------------------------------------------------------------------------------------
+
+D, N, N_LABELS, AUX_DIM = 7, 3, 5, 2
+LABELS = torch.tensor([0, 1, 2, 3, 4, 0])
+CONTINUOUS = normal(B, AUX_DIM, seed=11)
+MIXED = torch.cat([LABELS.unsqueeze(-1).to(DOUBLE), CONTINUOUS], dim=-1)
+
+# name → (arguments, u)
+ENCODERS: dict[str, tuple[dict, Tensor]] = {
+    "x alone": ({}, LABELS),
+    "x and labels": ({"n_labels": N_LABELS}, LABELS),
+    "x and continuous u": ({"aux_dim": AUX_DIM}, CONTINUOUS),
+    "x and both": ({"n_labels": N_LABELS, "aux_dim": AUX_DIM}, MIXED),
+    "diagonal": ({"covariance": "diagonal", "n_labels": N_LABELS}, LABELS),
+    "three tanh layers": ({"hidden": (9, 8, 7), "activation": "tanh"}, LABELS),
+}
+
+
+def moved(module: torch.nn.Module) -> torch.nn.Module:
+    """In double precision, with parameters away from their initial values."""
+    generator = torch.Generator().manual_seed(3)
+    for parameter in module.double().parameters():
+        noise = torch.randn(parameter.shape, generator=generator, dtype=DOUBLE)
+        parameter.data.add_(0.2 * noise)
+    return module
+
+
+@pytest.fixture(params=ENCODERS)
+def encoder_and_u(request: pytest.FixtureRequest) -> tuple[MLPEncoder, Tensor]:
+    arguments, u = ENCODERS[request.param]
+    return moved(MLPEncoder(D, N, **{"hidden": (16, 16), **arguments})), u
+
+
+def test_a_batch_is_the_loop_over_its_rows(encoder_and_u: tuple[MLPEncoder, Tensor]) -> None:
+    encoder, u = encoder_and_u
+    x = normal(B, D)
+    together = encoder(x, u)
+    assert together.batch_shape == (B,) and together.event_shape == (N,)
+    for b in range(B):
+        alone = encoder(x[b : b + 1], u[b : b + 1])
+        torch.testing.assert_close(alone.mean[0], together.mean[b])
+        torch.testing.assert_close(alone.covariance_matrix[0], together.covariance_matrix[b])
+
+
+def test_every_parameter_gets_a_gradient(
+    encoder_and_u: tuple[MLPEncoder, Tensor], generator: torch.Generator
+) -> None:
+    encoder, u = encoder_and_u
+    z, log_q = encoder(normal(B, D), u).rsample_with_log_prob(4, generator)
+    (z.pow(3).sum() + log_q.sum()).backward()
+    for name, parameter in encoder.named_parameters():
+        assert (parameter.grad != 0).any(-1).all(), name
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4])
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+def test_extreme_inputs_give_finite_posteriors_and_gradients(
+    encoder_and_u: tuple[MLPEncoder, Tensor],
+    size: float,
+    dtype: torch.dtype,
+    generator: torch.Generator,
+) -> None:
+    encoder, u = encoder_and_u
+    encoder = encoder.to(dtype)
+    u = u.to(dtype) if u.is_floating_point() else u
+    posterior = encoder((size * normal(B, D)).to(dtype), u)
+    z, log_q = posterior.rsample_with_log_prob(4, generator)
+    prior = Independent(Normal(torch.zeros_like(posterior.mean), 1.0), 1)
+    (log_q.sum() + prior.log_prob(z).sum() + closed_form_kl(posterior, prior).sum()).backward()
+    assert z.dtype == dtype and z.isfinite().all() and log_q.isfinite().all()
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize("raw", [-1e6, 0.0, 1e6])
+@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+def test_scales_are_positive_and_bounded(raw: float, covariance: str) -> None:
+    head = MLPEncoder(D, N, covariance=covariance).head
+    inputs = torch.full((B, head.n_inputs), raw)
+    inputs[:, 2 * N :] = 0.3
+    posterior = head(inputs)
+    assert (posterior.stddev >= 0.99e-4).all() and (posterior.stddev <= 1.2e4).all()
+    if covariance == "full":
+        triangle = posterior.scale_tril
+        assert torch.equal(triangle, triangle.tril())
+        assert (triangle.diagonal(dim1=-2, dim2=-1) > 0).all()
+        rows, columns = torch.tril_indices(N, N, -1)
+        assert (triangle[:, rows, columns] != 0).all()
+
+
+def test_every_entry_of_the_triangle_has_its_own_output() -> None:
+    head = MLPEncoder(D, N).head
+    raw = torch.zeros(1, head.n_inputs)
+    raw[:, 2 * N :] = torch.arange(1.0, head.n_inputs - 2 * N + 1)
+    unit = head(raw).scale_tril[0] / head(raw).scale_tril[0, 0, 0]
+    expected = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [2.0, 3.0, 1.0]])
+    torch.testing.assert_close(unit, expected)
+
+
+def test_u_matters_only_where_it_was_asked_for(encoder_and_u: tuple[MLPEncoder, Tensor]) -> None:
+    encoder, u = encoder_and_u
+    x = normal(B, D)
+    same = torch.equal(encoder(x, u).mean, encoder(x, u.flip(0)).mean)
+    assert same == (encoder.auxiliary is None)
+
+
+BAD_U = {
+    "labels, none": ({"n_labels": 5}, None, r"u of shape \(B,\).* got None"),
+    "labels, a table": ({"n_labels": 5}, CONTINUOUS, r"u of shape \(B,\).* got shape \(6, 2\)"),
+    "continuous, labels": ({"aux_dim": 2}, LABELS, r"u of shape \(B, 2\).* got shape \(6,\)"),
+    "continuous, wide": ({"aux_dim": 2}, MIXED, r"u of shape \(B, 2\).* got shape \(6, 3\)"),
+    "mixed, narrow": ({"n_labels": 5, "aux_dim": 2}, CONTINUOUS, r"u of shape \(B, 3\)"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_U)
+def test_an_u_of_the_wrong_shape_is_refused(case: str) -> None:
+    arguments, u, message = BAD_U[case]
+    with pytest.raises(ValueError, match=message):
+        MLPEncoder(D, N, **arguments).double()(normal(B, D), u)
+
+
+@pytest.mark.parametrize("argument", ["covariance", "activation"])
+def test_unknown_words_are_refused(argument: str) -> None:
+    with pytest.raises(ValueError, match=f"{argument} to be one of .* got 'none'"):
+        MLPEncoder(D, N, **{argument: "none"})

@@ -1,0 +1,45 @@
+"""Every experiment runs, in its smallest form, and prints what it promises."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from experiments import demo, light_tunnel, recovery, special_case
+from experiments.__main__ import EXPERIMENTS
+
+SCRIPTS = {
+    "demo": (demo, "| 5-D sources | IFlow "),
+    "recovery": (recovery, "5-D, IVAE: MCC"),
+    "special_case": (special_case, "slope in log–log"),
+    "light_tunnel": (light_tunnel, "supervised ceiling"),
+}
+
+
+def test_every_experiment_has_a_smoke_run():
+    assert set(SCRIPTS) == set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_smoke(name, tmp_path, monkeypatch, capfd):
+    if name == "light_tunnel" and not light_tunnel.available():
+        pytest.skip("IDENTIFLOW_DATA names no folder with the light tunnel's data")
+    monkeypatch.chdir(tmp_path)
+    script, promised = SCRIPTS[name]
+    script.main(smoke=True, jobs=1)
+    printed = " ".join(capfd.readouterr().out.split())
+    assert promised in printed
+    if name == "demo":
+        figures = {path.name for path in Path("results/demo").glob("*.png")}
+        assert {"2-d_sources_iflow.png", "5-d_sources_ivae.png", "digits_iflow.png"} <= figures
+
+
+def test_demo_goes_on_without_real_data(tmp_path, monkeypatch, capfd):
+    monkeypatch.delenv("IDENTIFLOW_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "STEPS", {"light tunnel": (1, 1, 1)})
+    demo.main(smoke=True, jobs=1)
+    assert "skipped, set IDENTIFLOW_DATA" in capfd.readouterr().out
+    assert os.path.isdir("results/demo")
