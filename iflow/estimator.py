@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
@@ -72,7 +73,7 @@ class IFlow(Estimator):
         hidden: Sequence[int] = (128, 128),
         max_steps: int = 5000,
         batch_size: int = 256,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 5e-3,
         validation_fraction: float = 0.1,
         patience: int = 20,
         device: str = "cpu",
@@ -142,9 +143,16 @@ class IFlow(Estimator):
     def _check_data(self, x: Array) -> None:
         check_varying(x)
 
-    def _before_training(self, x: Tensor, u: Tensor) -> None:
+    def _before_training(
+        self,
+        model: IdentifiableFlow,
+        x: Tensor,
+        u: Tensor,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> None:
         with torch.no_grad():
-            self.model_.prior.initialize_from(self.model_.encode(x), u)
+            z = model.encode(x)
+        model.prior.initialize_from(z, u)
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:
         there_and_back = in_chunks(lambda rows: self.model_.decode(self.model_.encode(rows)), x)

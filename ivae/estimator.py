@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -56,6 +57,8 @@ class IVAE(Estimator):
         encoder_sees_u: whether the posterior is q(z | x, u) rather than q(z | x).
         objective: "iw" (importance-weighted bound) or "elbo".
         n_samples: draws of z for each row in a step.
+        warm_steps: with n = d, Gaussian x and an encoder that does not see u, gradient steps of
+            the flow that the fit starts from (see `ivae.special_case.start_from_flow`); 0 for none.
         hidden: widths of the encoder's and the decoder's layers.
         activation: see `shared.networks.ACTIVATIONS`.
         max_steps: gradient steps at most.
@@ -97,6 +100,7 @@ class IVAE(Estimator):
         encoder_sees_u: bool = False,
         objective: str = "iw",
         n_samples: int = 8,
+        warm_steps: int = 2500,
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",
         max_steps: int = 6000,
@@ -118,6 +122,7 @@ class IVAE(Estimator):
         self.encoder_sees_u = encoder_sees_u
         self.objective = objective
         self.n_samples = n_samples
+        self.warm_steps = warm_steps
         self.hidden = hidden
         self.activation = activation
         self.max_steps = max_steps
@@ -227,6 +232,29 @@ class IVAE(Estimator):
             super()._fit_scale(data)
         else:
             self.x_mean_, self.x_scale_ = np.zeros(data.shape[1]), np.ones(data.shape[1])
+
+    def _before_training(
+        self,
+        model: IdentifiableVAE,
+        x: Tensor,
+        u: Tensor,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> None:
+        square = self.latent_dim == x.shape[1] and isinstance(model.likelihood, GaussianLikelihood)
+        if not square or self.encoder_sees_u or self.warm_steps == 0:
+            return
+        # Only here, as special_case itself makes IVAEs.
+        from ivae.special_case import start_from_flow
+
+        start_from_flow(
+            model,
+            x,
+            u,
+            max_steps=self.warm_steps,
+            seed=self.seed,
+            progress=self.progress,
+            checkpoint=checkpoint,
+        )
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:
         with torch.no_grad():

@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from iflow import IdentifiableFlow, IFlow
+from iflow import IdentifiableFlow, IFlow, spline_coupling_flow
 from ivae.estimator import IVAE
 from ivae.likelihoods import GaussianLikelihood
 from ivae.model import IdentifiableVAE
 from ivae.posteriors import GaussianPosterior
 from shared.nflows_adapter import Transform
+from shared.random import seeded
+from shared.training import fit
 
 
 def from_flow(flow: IFlow, noise_std: float) -> IVAE:
@@ -70,6 +72,80 @@ def noisy_model(flow: IdentifiableFlow, noise_std: float) -> IdentifiableVAE:
         flow.prior,
         objective="elbo",
     ).eval()
+
+
+def start_from_flow(
+    model: IdentifiableVAE,
+    x: Tensor,
+    u: Tensor,
+    *,
+    max_steps: int,
+    noise_std: float = 0.1,
+    seed: int = 0,
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> None:
+    """Give an IdentifiableVAE with n = d and Gaussian x a start from its noise-free special case.
+
+    A flow with the same prior is trained first, on the exact likelihood, which is a far easier
+    problem than the bound. Then the decoder and the encoder learn from pairs of that flow with
+    noise, z = g(x + σ ε): the decoder by log p(x | z), the encoder by log q(z | x), whose best fit
+    is the posterior N(g(x), σ² J_g J_gᵀ). Training on the bound goes on from there.
+
+    Args:
+        model: to be trained; its prior is trained with the flow.
+        x: standardised training rows (N, d).
+        u: encoded, (N,) or (N, q).
+        max_steps: gradient steps of the flow; the pairs get as many.
+        noise_std: σ, in units of standardised x.
+        seed: of the flow, the noise and the batches.
+        progress: show bars.
+        checkpoint: prefix of two files, so that a killed run does not start this anew.
+    """
+    with seeded(seed):
+        flow = IdentifiableFlow(spline_coupling_flow(x.shape[1]), model.prior).to(x)
+    with torch.no_grad():
+        z = flow.encode(x)
+    model.prior.initialize_from(z, u)
+    n_held_out = max(1, len(x) // 10)
+    options = {"max_steps": max_steps, "learning_rate": 5e-3, "seed": seed, "progress": progress}
+    _fit_rows(flow, x, u, n_held_out, f"{checkpoint}.flow" if checkpoint else None, options)
+    generator = torch.Generator(device=x.device).manual_seed(seed)
+    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    with torch.no_grad():
+        z = torch.cat([flow.encode(rows) for rows in (x + noise_std * noise).split(4096)])
+    pairs = FlowPairs(model)
+    _fit_rows(pairs, x, z, n_held_out, f"{checkpoint}.pairs" if checkpoint else None, options)
+
+
+class FlowPairs(nn.Module):
+    """Supervised training of an encoder and a decoder on pairs (x, z): −log p(x | z) q(z | x)."""
+
+    loss_name = "negative log p(x | z) q(z | x)"
+
+    def __init__(self, model: IdentifiableVAE) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.likelihood = model.encoder, model.decoder, model.likelihood
+
+    def loss(self, x: Tensor, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """In nats, (B,)."""
+        posterior = self.encoder(self.likelihood.features(x))
+        return -self.likelihood(self.decoder(z)).log_prob(x) - posterior.log_prob(z)
+
+
+def _fit_rows(
+    model: Any, x: Tensor, u: Tensor, n_held_out: int, checkpoint: str | None, options: Any
+) -> None:
+    held_out, train = slice(n_held_out), slice(n_held_out, None)
+    fit(
+        model,
+        x[train],
+        u[train],
+        x_held_out=x[held_out],
+        u_held_out=u[held_out],
+        checkpoint=checkpoint,
+        **options,
+    )
 
 
 class FlowDecoder(nn.Module):

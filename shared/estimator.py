@@ -71,7 +71,9 @@ class Estimator(Parameterized, ABC):
     def _check_data(self, x: Array) -> None:
         """Raise if x cannot be modelled."""
 
-    def _before_training(self, model: Any, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook
+    def _before_training(  # noqa: B027 - a hook
+        self, model: Any, x: Tensor, u: Tensor, checkpoint: str | os.PathLike[str] | None
+    ) -> None:
         """Set what should start from the data, all on the training device."""
 
     # --- fitting
@@ -204,7 +206,7 @@ class Estimator(Parameterized, ABC):
         rows = rows.float().to(device)
         codes = (codes.float() if codes.is_floating_point() else codes).to(device)
         model.to(device)
-        self._before_training(model, rows[train], codes[train])
+        self._before_training(model, rows[train], codes[train], checkpoint)
         return fit(
             model,
             rows[train],

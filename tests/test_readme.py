@@ -1,0 +1,72 @@
+"""README.md and docs/ say what is true: their examples run, and they name all there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import iflow
+import ivae
+import shared.datasets
+import shared.metrics
+import shared.priors
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PAGES = {path.name: path for path in [README, *sorted((ROOT / "docs").glob("*.md"))]}
+PACKAGES = [iflow, ivae, shared.priors, shared.metrics, shared.datasets]
+
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RELATIVE_LINK = re.compile(r"\]\((?!\w+:|#)([^)#]+)")
+
+
+def text_of(page: str) -> str:
+    return PAGES[page].read_text(encoding="utf-8")
+
+
+def python_blocks(text: str) -> list[str]:
+    """The python blocks of a page, each behind as many empty lines as precede it there."""
+    matches = PYTHON_BLOCK.finditer(text)
+    return ["\n" * text.count("\n", 0, match.start(1)) + match[1] for match in matches]
+
+
+WITH_EXAMPLES = [page for page in PAGES if python_blocks(text_of(page))]
+
+
+def test_the_readme_has_examples():
+    assert "README.md" in WITH_EXAMPLES
+
+
+def test_a_block_keeps_its_line_number():
+    page = "# Title\n\n```\nmake demo\n```\n\n```python\nx = 1\n```\n\n```python\n1 / 0\n```\n"
+    first, second = python_blocks(page)
+    assert (first.split("\n")[7], second.split("\n")[11]) == ("x = 1", "1 / 0")
+
+
+@pytest.mark.parametrize("page", WITH_EXAMPLES)
+def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # examples may write files
+    namespace = {"__name__": "__main__"}
+    for block in python_blocks(text_of(page)):
+        exec(compile(block, PAGES[page], "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_within_the_project_lead_somewhere(page):
+    targets = RELATIVE_LINK.findall(text_of(page))
+    missing = [target for target in targets if not (PAGES[page].parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_the_readme_shows_both_commands(target):
+    assert re.search(rf"^make {target}$", text_of("README.md"), re.MULTILINE)
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_every_public_name_is_in_the_pages(package):
+    words = {word for page in PAGES for word in re.findall(r"\w+", text_of(page))}
+    assert sorted(set(package.__all__) - words) == []
