@@ -35,6 +35,13 @@ class Auxiliary(ABC):
     def columns(self, x: NDArray[np.float64]) -> Columns:
         """The labels and continuous values of the rows of x."""
 
+    def __len__(self) -> int:
+        """The number of rows, for those that hold values of their own."""
+        raise ValueError(
+            f"Expected x together with u = {self!r}, which is made from the rows of x; got u "
+            "alone. Pass x too, or the labels or values themselves."
+        )
+
 
 @dataclass(frozen=True)
 class Labels(Auxiliary):
@@ -45,6 +52,9 @@ class Labels(Auxiliary):
     def columns(self, x: NDArray[np.float64]) -> Columns:
         return Columns(_as_labels(_as_array(self.values)), None)
 
+    def __len__(self) -> int:
+        return len(self.values)
+
 
 @dataclass(frozen=True)
 class Continuous(Auxiliary):
@@ -54,6 +64,9 @@ class Continuous(Auxiliary):
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
         return Columns(None, _as_continuous(_as_array(self.values)))
+
+    def __len__(self) -> int:
+        return len(self.values)
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,9 @@ class Mixed(Auxiliary):
                 f"and {len(continuous)}."
             )
         return Columns(labels, continuous)
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -139,10 +155,11 @@ class AuxiliaryEncoder:
         if columns.continuous is None:
             _check_several(labels or [])
             return cls(labels)
+        varies = np.ptp(columns.continuous, axis=0) > 0  # rounding gives a constant some spread
         mean, scale = columns.continuous.mean(0), columns.continuous.std(0)
-        if not scale.any():
+        if not varies.any():
             _check_several(labels or mean[None].tolist())
-        return cls(labels, mean.tolist(), np.where(scale > 0, scale, 1.0).tolist())
+        return cls(labels, mean.tolist(), np.where(varies, scale, 1.0).tolist())
 
     @property
     def n_labels(self) -> int | None:
@@ -212,6 +229,8 @@ def read_auxiliary(u: Any, x: NDArray[np.float64]) -> Columns:
 
 
 def _guess(u: Any) -> Columns:
+    if hasattr(u, "to_frame"):  # a series is a frame of one column
+        u = u.to_frame()
     if hasattr(u, "dtypes") and hasattr(u, "columns"):
         return _read_frame(u)
     values = _as_array(u)
@@ -221,18 +240,24 @@ def _guess(u: Any) -> Columns:
 
 
 def _read_frame(frame: Any) -> Columns:
-    is_float = [np.dtype(t).kind == "f" if isinstance(t, np.dtype) else False for t in frame.dtypes]
-    floats = [name for name, yes in zip(frame.columns, is_float, strict=True) if yes]
-    others = [name for name, yes in zip(frame.columns, is_float, strict=True) if not yes]
-    labels = _as_labels(frame[others].to_numpy()) if others else None
-    continuous = _as_continuous(frame[floats].to_numpy()) if floats else None
-    return Columns(labels, continuous)
+    is_float = np.array([getattr(dtype, "kind", "O") == "f" for dtype in frame.dtypes], dtype=bool)
+    floats, others = frame.loc[:, is_float], frame.loc[:, ~is_float]
+    if not len(frame) or not len(is_float):
+        raise ValueError(f"Expected u with rows and columns; got a frame of shape {frame.shape}.")
+    labels = None if is_float.all() else _as_labels(_as_array(others.to_numpy()))
+    continuous = floats.to_numpy(dtype=float, na_value=np.nan) if is_float.any() else None
+    return Columns(labels, None if continuous is None else _as_continuous(continuous))
 
 
 def _as_array(values: Any) -> NDArray[Any]:
     if hasattr(values, "detach"):
         values = values.detach().cpu().numpy()
     array = np.asarray(values)
+    if array.dtype.kind in "fU" and not hasattr(values, "dtype"):
+        # Of a list numpy makes ["a", nan] strings and [2**63, -1] floats.
+        plain = np.asarray(values, dtype=object)
+        if array.dtype.kind == "U" or all(isinstance(value, int) for value in plain.flat):
+            array = plain
     if array.ndim not in (1, 2) or array.size == 0:
         raise ValueError(f"Expected u of shape (N,) or (N, q); got shape {array.shape}.")
     return array
@@ -249,28 +274,50 @@ def _as_continuous(values: NDArray[Any]) -> NDArray[np.float64]:
 
 def _as_labels(values: NDArray[Any]) -> NDArray[Any]:
     if values.ndim == 2 and values.shape[1] > 1:
-        rows = [", ".join(str(part) for part in row) for row in values.tolist()]
-        return np.asarray(rows)
+        return _joint_labels(values)
     values = values.reshape(-1)
-    if values.dtype.kind == "O":
-        values = _object_labels(values)
     if values.dtype.kind == "f":
         check_finite(values, "u")
+        return values
+    _check_none_missing(values)
+    if values.dtype.kind == "O":
+        return _object_labels(values)
     if values.dtype.kind == "u" and values.size and values.max() > INT64.max:
         raise ValueError(
             f"Expected integer labels of u within 64 bits (≤ {INT64.max}); got {values.max()}. "
             "Use strings for identifiers this long."
         )
-    return values.astype(np.int64) if values.dtype.kind in "bui" else values
+    return values.astype(np.int64) if values.dtype.kind in "bui" else values.astype(str)
 
 
-def _object_labels(values: NDArray[Any]) -> NDArray[Any]:
-    missing = [i for i, v in enumerate(values) if v is None or v != v]
+def _joint_labels(values: NDArray[Any]) -> NDArray[Any]:
+    """One label for each combination of the columns: "subject 1, left"."""
+    _check_none_missing(values)
+    rows = [[str(part).replace("\\", r"\\").replace(",", r"\,") for part in row] for row in values]
+    return np.asarray([", ".join(row) for row in rows])
+
+
+def _check_none_missing(values: NDArray[Any]) -> None:
+    if values.dtype.kind not in "OfMm":
+        return
+    rows = values.reshape(len(values), -1)
+    missing = [i for i, row in enumerate(rows) if any(map(_is_missing, row))]
     if missing:
         raise ValueError(
             f"Expected a label in every row of u; got {len(missing)} missing, the first in row "
             f"{missing[0]}. Drop those rows or give them a label of their own."
         )
+
+
+def _is_missing(value: Any) -> bool:
+    # NaN and NaT differ from themselves; pandas' NA refuses to say, which is a TypeError.
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
+
+
+def _object_labels(values: NDArray[Any]) -> NDArray[Any]:
     if all(isinstance(v, (int, np.integer)) for v in values):
         too_large = [v for v in values if not INT64.min <= v <= INT64.max]
         if too_large:

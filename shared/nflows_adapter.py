@@ -19,6 +19,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+# What parts that expect a context keep, in nflows and here.
+CONTEXT_ATTRIBUTES = (
+    "context_features",
+    "context_channels",
+    "context_layer",
+    "aux_dim",
+    "n_labels",
+)
+
 if TYPE_CHECKING:
     from shared.priors.base import ConditionalPrior
 
@@ -110,7 +119,7 @@ def refuse_conditional(module: nn.Module, role: str) -> None:
         ValueError: naming the part. Only the prior may see u, otherwise z is not identified.
     """
     for name, part in module.named_modules():
-        for attribute in ("context_features", "context_layer", "aux_dim", "n_labels"):
+        for attribute in CONTEXT_ATTRIBUTES:
             if getattr(part, attribute, None):
                 raise ValueError(
                     f"Expected a {role} that does not see u; got one whose part "

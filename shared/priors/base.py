@@ -15,7 +15,7 @@ from shared.priors.maps import LabelTable, parameter_map
 if TYPE_CHECKING:
     from shared.nflows_adapter import PriorAsBase
 
-# A label with fewer rows than this takes its spread from all rows: its own would be near zero.
+# A label with fewer rows than this takes its spread from others: its own would be near zero.
 MIN_ROWS_PER_LABEL = 5
 
 
@@ -45,6 +45,8 @@ class ConditionalPrior(nn.Module, ABC):
 
     parameter_names: ClassVar[tuple[str, ...]]
     n_statistics: int
+    # Whether `fit_groups` is the maximum-likelihood fit, and not only a start for it.
+    closed_form: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -92,7 +94,10 @@ class ConditionalPrior(nn.Module, ABC):
 
     @abstractmethod
     def fit_groups(self, z: Tensor, groups: Tensor, n_groups: int) -> dict[str, Tensor]:
-        """Maximum-likelihood raw parameters (n_groups, n) for z (N, n) in groups (N,)."""
+        """Maximum-likelihood raw parameters (n_groups, n) for z (N, n) in groups (N,).
+
+        Those that u does not modulate are one value for all groups.
+        """
 
     def forward(self, u: Tensor) -> Distribution:
         """p(z | u) as a distribution with batch shape (B,) and event shape (n,)."""
@@ -122,27 +127,44 @@ class ConditionalPrior(nn.Module, ABC):
         Closed form for labels; for a continuous u the pooled fit, refined by L-BFGS.
         """
         everything = torch.zeros(len(z), dtype=torch.long, device=z.device)
-        pooled = self.fit_groups(z, everything, 1)
-        for name, value in self.unmodulated.items():
-            value.copy_(pooled[name][0, self.latent_dim - len(value) :])
+        pooled = fitted = self.fit_groups(z, everything, 1)
+        closed_form = self.closed_form
         if isinstance(self.modulation, LabelTable):
-            fitted = self.fit_groups(z, u, len(self.modulation.table))
+            fitted = self.fit_groups(z, u, self.modulation.n_labels)
             self.modulation.assign(self._modulated_rows(fitted))
         elif self.modulation is not None:
             self.modulation.assign_constant(self._modulated_rows(pooled)[0])
-        if not isinstance(self.modulation, LabelTable) or not self.closed_form:
-            self._maximize_likelihood(z, u)
+            closed_form = False
+        m = self.informative
+        for name, value in self.unmodulated.items():
+            both = torch.cat([fitted[name][0, :m], pooled[name][0, m:]])
+            value.copy_(both[self.latent_dim - len(value) :])
+        if not closed_form:
+            self._maximize_likelihood(*self._rows_to_fit(z, u))
 
-    closed_form: ClassVar[bool] = True
+    @property
+    def max_fit_rows(self) -> int:
+        """How many rows the iterative part of `initialize_from` takes at most."""
+        return 20_000
 
     def _modulated_rows(self, fitted: dict[str, Tensor]) -> Tensor:
         columns = [fitted[name][:, : self.informative] for name in self.modulated]
         return torch.stack(columns, dim=-1)
 
+    def _rows_to_fit(self, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        if isinstance(self.modulation, LabelTable):
+            enough = torch.bincount(u)[u] >= MIN_ROWS_PER_LABEL
+            z, u = z[enough], u[enough]
+        if len(z) > self.max_fit_rows:
+            generator = torch.Generator().manual_seed(0)
+            rows = torch.randperm(len(z), generator=generator)[: self.max_fit_rows].to(z.device)
+            z, u = z[rows], u[rows]
+        return z, u
+
     @torch.enable_grad()
-    def _maximize_likelihood(self, z: Tensor, u: Tensor, max_rows: int = 20_000) -> None:
-        step = -(-len(z) // max_rows)
-        z, u = z[::step], u[::step]
+    def _maximize_likelihood(self, z: Tensor, u: Tensor) -> None:
+        if not len(z):
+            return
         optimizer = torch.optim.LBFGS(
             list(self.parameters()), max_iter=50, line_search_fn="strong_wolfe"
         )
@@ -171,8 +193,12 @@ def group_mean(values: Tensor, groups: Tensor, n_groups: int) -> Tensor:
     return torch.where(counts[:, None] > 0, means, values.mean(0))
 
 
-def group_spread(deviations: Tensor, groups: Tensor, n_groups: int) -> Tensor:
-    """`group_mean` of deviations; groups with too few rows to tell take the overall mean."""
-    counts = torch.bincount(groups, minlength=n_groups)
-    own = group_mean(deviations, groups, n_groups)
-    return torch.where(counts[:, None] >= MIN_ROWS_PER_LABEL, own, deviations.mean(0))
+def group_spread(deviations: Tensor, groups: Tensor, n_groups: int, overall: Tensor) -> Tensor:
+    """`group_mean` of deviations; a group with too few rows to tell takes that of the other groups.
+
+    If all have too few, as when every row has a label of its own, they take `overall`, (n,).
+    """
+    enough = torch.bincount(groups, minlength=n_groups) >= MIN_ROWS_PER_LABEL
+    told = enough[groups]
+    pooled = deviations[told].mean(0) if told.any() else overall
+    return torch.where(enough[:, None], group_mean(deviations, groups, n_groups), pooled)

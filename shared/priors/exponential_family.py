@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
-from shared.networks import bounded_exp, inverse_bounded_exp
+from shared.networks import LOG_2PI, bounded_exp, inverse_bounded_exp
 from shared.priors.base import ConditionalPrior, group_mean, group_spread
+from shared.priors.maps import AuxiliaryNetwork, LabelTable, MixedMap
 
 N_NODES = 192
 # The statistics beyond the first two are bounded by 1 and their λ by this, so that they change a
@@ -19,6 +20,8 @@ N_NODES = 192
 LAMBDA_BOUND = 8.0
 HALF_WIDTH = 9.0
 LOG_WIDTH_BOUND = log(50.0)
+# Learned statistics no steeper than this are resolved by the nodes.
+LOG_SLOPE_BOUND = log(10.0)
 
 Statistics = Callable[[Tensor], Tensor]
 
@@ -54,12 +57,13 @@ class LearnedStatistics(nn.Module):
 
     def __init__(self, latent_dim: int, count: int, width: int = 16) -> None:
         super().__init__()
-        self.slope = nn.Parameter(torch.randn(latent_dim, width).exp())
+        self.raw_slope = nn.Parameter(torch.randn(latent_dim, width))
         self.offset = nn.Parameter(2 * torch.randn(latent_dim, width))
         self.mixing = nn.Parameter(torch.randn(latent_dim, width, count) / width**0.5)
 
     def forward(self, z: Tensor) -> Tensor:
-        hidden = torch.tanh(z[..., None] * self.slope + self.offset)
+        slope = bounded_exp(self.raw_slope, LOG_SLOPE_BOUND)
+        hidden = torch.tanh(z[..., None] * slope + self.offset)
         return torch.tanh(torch.einsum("...iw,iwj->...ij", hidden, self.mixing))
 
 
@@ -80,7 +84,15 @@ class ExponentialFamily(Distribution):
         self, centre: Tensor, width: Tensor, lam: Tensor, statistics: Statistics | None
     ) -> None:
         self.centre, self.width, self.lam, self.statistics = centre, width, lam, statistics
+        self._taken_from: tuple[ExponentialFamily, Tensor] | None = None
         super().__init__(centre.shape[:-1], centre.shape[-1:], validate_args=False)
+
+    def rows(self, index: Tensor) -> ExponentialFamily:
+        """The densities of these rows, (len(index),), with the normalisers of this object."""
+        centre, width, lam = (t.index_select(0, index) for t in (self.centre, self.width, self.lam))
+        taken = ExponentialFamily(centre, width, lam, self.statistics)
+        taken._taken_from = (self, index)
+        return taken
 
     def log_prob(self, value: Tensor) -> Tensor:
         return (self._log_unnormalized(value) - self.log_normalizer).sum(-1)
@@ -88,8 +100,8 @@ class ExponentialFamily(Distribution):
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draws by inverting the cumulative distribution on the quadrature nodes."""
         with torch.no_grad():
-            z, density = self._nodes(8 * N_NODES)
-            steps = 0.5 * (density[1:] + density[:-1]) * (z[1:] - z[:-1])
+            z, probability = self._nodes(2 * N_NODES)
+            steps = probability[1:] + probability[:-1]
             cumulative = torch.cat([torch.zeros_like(steps[:1]), steps.cumsum(0)])
             cumulative = (cumulative / cumulative[-1]).movedim(0, -1).contiguous()
             z = z.movedim(0, -1)
@@ -104,20 +116,24 @@ class ExponentialFamily(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        z, density = self._nodes(N_NODES)
-        return (z * density).sum(0) / density.sum(0)
+        z, probability = self._nodes(N_NODES)
+        return (z * probability).sum(0)
 
     @property
     def variance(self) -> Tensor:
-        z, density = self._nodes(N_NODES)
-        return ((z - self.mean) ** 2 * density).sum(0) / density.sum(0)
+        z, probability = self._nodes(N_NODES)
+        return ((z - self.mean) ** 2 * probability).sum(0)
 
     @property
     def log_normalizer(self) -> Tensor:
         """log Z, (B, n), by the trapezoidal rule, which is spectrally accurate here."""
-        z = self._grid(N_NODES)
-        step = log(2 * HALF_WIDTH / (N_NODES - 1))
-        return self._log_unnormalized(z).logsumexp(0) + self.width.log() + step
+        if self.statistics is None:
+            return self.width.log() + 0.5 * LOG_2PI
+        if self._taken_from is not None:
+            whole, index = self._taken_from
+            return whole.log_normalizer.index_select(0, index)
+        z, log_weight = self._grid(N_NODES)
+        return (self._log_unnormalized(z) + log_weight).logsumexp(0)
 
     def _log_unnormalized(self, z: Tensor) -> Tensor:
         quadratic = -0.5 * ((z - self.centre) / self.width) ** 2
@@ -125,14 +141,23 @@ class ExponentialFamily(Distribution):
             return quadratic
         return quadratic + (self.statistics(z) * self.lam).sum(-1)
 
-    def _grid(self, n_nodes: int) -> Tensor:
-        nodes = torch.linspace(-HALF_WIDTH, HALF_WIDTH, n_nodes).to(self.centre)
-        return self.centre + self.width * nodes[:, None, None]
+    @torch.no_grad()  # where the nodes are does not matter to an integral, nor to its gradient
+    def _grid(self, n_nodes: int) -> tuple[Tensor, Tensor]:
+        """Nodes z = sinh(τ), τ evenly spaced, and the logs of their weights, (n_nodes, B, n).
+
+        They are dense near 0, where the statistics vary however wide the Gaussian is, and farther
+        out no coarser than it needs.
+        """
+        reach = HALF_WIDTH * self.width
+        low, high = torch.asinh(self.centre - reach), torch.asinh(self.centre + reach)
+        share = torch.linspace(0, 1, n_nodes, dtype=low.dtype, device=low.device)[:, None, None]
+        tau = low + (high - low) * share
+        return tau.sinh(), (tau.cosh() * (high - low) / (n_nodes - 1)).log()
 
     def _nodes(self, n_nodes: int) -> tuple[Tensor, Tensor]:
-        z = self._grid(n_nodes)
-        log_density = self._log_unnormalized(z)
-        return z, (log_density - log_density.amax(0)).exp()
+        """Nodes and their probabilities."""
+        z, log_weight = self._grid(n_nodes)
+        return z, (self._log_unnormalized(z) + log_weight).softmax(0)
 
 
 class ExponentialFamilyPrior(ConditionalPrior):
@@ -199,7 +224,23 @@ class ExponentialFamilyPrior(ConditionalPrior):
                 LearnedStatistics(latent_dim, extra) if learned else FixedStatistics(extra)
             )
 
-    def distribution(self, parameters: dict[str, Tensor]) -> Distribution:
+    @property
+    def max_fit_rows(self) -> int:
+        # Few where each row costs a quadrature of its own.
+        return 500 if isinstance(self.modulation, (AuxiliaryNetwork, MixedMap)) else 20_000
+
+    def forward(self, u: Tensor) -> ExponentialFamily:
+        """p(z | u); the normaliser is computed once for each label, not for each row."""
+        if isinstance(self.modulation, LabelTable) and len(u) > self.modulation.n_labels:
+            self.modulation.check(u)
+            different, index = torch.arange(self.modulation.n_labels, device=u.device), u
+        elif self.modulation is None and len(u) > 1:
+            different, index = u[:1], torch.zeros(len(u), dtype=torch.long, device=u.device)
+        else:
+            return self.distribution(self.raw_parameters(u))
+        return self.distribution(self.raw_parameters(different)).rows(index)
+
+    def distribution(self, parameters: dict[str, Tensor]) -> ExponentialFamily:
         width = bounded_exp(parameters["raw_width"], LOG_WIDTH_BOUND)
         centre = parameters.get("centre", torch.zeros_like(width))
         raw = [parameters[name] for name in self.parameter_names[2:]]
@@ -226,7 +267,9 @@ class ExponentialFamilyPrior(ConditionalPrior):
         # The Gaussian fit, from where the other statistics are refined by maximum likelihood.
         mean = group_mean(z, groups, n_groups) if self.n_statistics > 1 else z.new_zeros(1, 1)
         mean = mean.expand(n_groups, z.shape[1])
-        variance = group_spread((z - mean[groups]) ** 2, groups, n_groups)
+        deviations = (z - mean[groups]) ** 2
+        overall = z.var(0, correction=0) if self.n_statistics > 1 else deviations.mean(0)
+        variance = group_spread(deviations, groups, n_groups, overall)
         width = inverse_bounded_exp(variance.sqrt().clamp(min=1e-6), LOG_WIDTH_BOUND)
         rest = {name: torch.zeros_like(mean) for name in self.parameter_names[2:]}
         return {"raw_width": width, "centre": mean, **rest}

@@ -14,6 +14,9 @@ from shared.networks import bounded_exp, inverse_bounded_exp
 from shared.priors.base import ConditionalPrior, group_mean, group_spread
 
 LOG_SCALE_BOUND = log(1e4)
+# What initialisation gives at least, and how often it refines what the groups share.
+MIN_SCALE = 1e-6
+ALTERNATIONS = 20
 MODULATIONS = {
     "mean_and_scale": ("mean", "raw_scale"),
     "scale": ("raw_scale",),
@@ -98,12 +101,27 @@ class GaussianPrior(ConditionalPrior):
         return -0.5 * (z / scale) ** 2
 
     def fit_groups(self, z: Tensor, groups: Tensor, n_groups: int) -> dict[str, Tensor]:
-        # A mean shared by all groups is part of each group's spread, a modulated one is not.
-        modulated_mean = "mean" in self.modulated
-        mean = group_mean(z, groups, n_groups) if modulated_mean else z.mean(0).expand(n_groups, -1)
-        variance = group_spread((z - mean[groups]) ** 2, groups, n_groups)
-        scale = variance.sqrt().clamp(min=1e-6)
+        if self.modulates == "scale":
+            mean, variance = _fit_shared_mean(z, groups, n_groups)
+        else:
+            mean = group_mean(z, groups, n_groups)
+            deviations = (z - mean[groups]) ** 2
+            variance = group_spread(deviations, groups, n_groups, z.var(0, correction=0))
+        if self.modulates == "mean":
+            variance = variance[groups].mean(0).expand(n_groups, -1)
+        scale = variance.sqrt().clamp(min=MIN_SCALE)
         return {"mean": mean, "raw_scale": inverse_bounded_exp(scale, LOG_SCALE_BOUND)}
+
+
+def _fit_shared_mean(z: Tensor, groups: Tensor, n_groups: int) -> tuple[Tensor, Tensor]:
+    """One mean and a variance for each group, each the best given the other, in turn."""
+    mean = z.mean(0)
+    for _ in range(ALTERNATIONS):
+        deviations = (z - mean) ** 2
+        variance = group_spread(deviations, groups, n_groups, deviations.mean(0))
+        precision = 1 / variance.clamp(min=MIN_SCALE**2)[groups]
+        mean = (precision * z).sum(0) / precision.sum(0)
+    return mean.expand(n_groups, -1), variance
 
 
 class UnconditionalPrior(GaussianPrior):

@@ -11,7 +11,7 @@ from torch.distributions import Distribution, Independent, Laplace
 
 from shared.networks import bounded_exp, inverse_bounded_exp
 from shared.priors.base import ConditionalPrior, group_spread
-from shared.priors.gaussian import LOG_SCALE_BOUND
+from shared.priors.gaussian import ALTERNATIONS, LOG_SCALE_BOUND, MIN_SCALE
 
 
 class LaplacePrior(ConditionalPrior):
@@ -66,7 +66,20 @@ class LaplacePrior(ConditionalPrior):
         return torch.zeros_like(z)
 
     def fit_groups(self, z: Tensor, groups: Tensor, n_groups: int) -> dict[str, Tensor]:
+        # The centre and the scales, each the best given the other, in turn.
         centre = z.median(dim=0).values
-        scale = group_spread((z - centre).abs(), groups, n_groups).clamp(min=1e-6)
+        for _ in range(ALTERNATIONS):
+            deviations = (z - centre).abs()
+            scale = group_spread(deviations, groups, n_groups, deviations.mean(0))
+            scale = scale.clamp(min=MIN_SCALE)
+            centre = _weighted_median(z, 1 / scale[groups])
         raw_scale = inverse_bounded_exp(scale, LOG_SCALE_BOUND)
         return {"centre": centre.expand(n_groups, -1), "raw_scale": raw_scale}
+
+
+def _weighted_median(z: Tensor, weight: Tensor) -> Tensor:
+    """The c that minimises Σ weight |z − c|, column by column, (n,)."""
+    order = z.argsort(dim=0)
+    share = weight.gather(0, order).cumsum(0)
+    position = (share < 0.5 * share[-1:]).sum(0, keepdim=True)
+    return z.gather(0, order.gather(0, position))[0]

@@ -19,16 +19,21 @@ class LabelTable(nn.Module):
 
     def __init__(self, n_labels: int, shape: tuple[int, int]) -> None:
         super().__init__()
+        self.n_labels = n_labels
         self.shape = shape
         self.table = nn.Parameter(0.1 * torch.randn(n_labels, shape[0] * shape[1]))
 
     def forward(self, u: Tensor) -> Tensor:
+        self.check(u)
+        return embedding(u, self.table).unflatten(-1, self.shape)
+
+    def check(self, u: Tensor) -> None:
+        """Raise unless u holds label codes."""
         if u.ndim != 1 or u.is_floating_point():
             raise ValueError(
                 f"Expected u to hold integer label codes of shape (B,); got {u.dtype} of shape "
                 f"{tuple(u.shape)}. Encode labels first, or build the prior with aux_dim=."
             )
-        return embedding(u, self.table).unflatten(-1, self.shape)
 
     def assign(self, rows: Tensor) -> None:
         """Set the whole table, (n_labels, *shape)."""
@@ -72,10 +77,16 @@ class MixedMap(nn.Module):
         embedding_dim: int = 8,
     ) -> None:
         super().__init__()
+        self.aux_dim = aux_dim
         self.embedding = nn.Embedding(n_labels, embedding_dim)
         self.continuous = AuxiliaryNetwork(embedding_dim + aux_dim, shape, hidden)
 
     def forward(self, u: Tensor) -> Tensor:
+        if u.ndim != 2 or u.shape[1] != 1 + self.aux_dim or not u.is_floating_point():
+            raise ValueError(
+                f"Expected u to be floating point of shape (B, {1 + self.aux_dim}), label codes in "
+                f"column 0; got {u.dtype} of shape {tuple(u.shape)}."
+            )
         labels = self.embedding(u[:, 0].long())
         return self.continuous(torch.cat([labels, u[:, 1:]], dim=1))
 

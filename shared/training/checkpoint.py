@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -29,18 +31,20 @@ def save_tensors(
     The file is written under a temporary name, flushed to disk, then renamed: after a crash there
     is the old file or the new one. Devices are not stored.
     """
-    header = {"format": FORMAT, "version": str(VERSION), "kind": kind, "info": json.dumps(info)}
+    text = json.dumps(info)
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    header = {"format": FORMAT, "version": str(VERSION), "kind": kind, "info": text}
+    header["sha256"] = _digest(plain, text)
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(save(plain, metadata=header))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -53,7 +57,7 @@ def load_tensors(
         FileNotFoundError: if there is no such file.
         FileFormatError: if it is not ours, is damaged, is of another kind or a newer version.
     """
-    if not Path(path).exists():
+    if not Path(path).is_file():
         raise FileNotFoundError(f"Expected a file written by save; found none at {path}.")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
@@ -65,18 +69,33 @@ def load_tensors(
             "The file is damaged or of another kind; nothing in it was executed."
         ) from None
     _check_header(header, kind, path)
+    if header.get("sha256") != _digest(tensors, header.get("info", "")):
+        raise FileFormatError(
+            f"Expected {path} as it was written; got other contents. The file is damaged: restore "
+            "it from a copy, or delete it and start anew."
+        )
     return tensors, json.loads(header["info"])
 
 
 def _check_header(header: Mapping[str, str], kind: str, path: str | os.PathLike[str]) -> None:
-    if header.get("format") != FORMAT:
+    version = header.get("version", "")
+    if header.get("format") != FORMAT or not version.isdecimal():
         raise FileFormatError(
             f"Expected {path} to be written by identiflow; got a file without its mark."
         )
-    if int(header["version"]) > VERSION:
+    if int(version) > VERSION:
         raise FileFormatError(
-            f"Expected {path} in format version ≤ {VERSION}; got {header['version']}. "
+            f"Expected {path} in format version ≤ {VERSION}; got {version}. "
             "Upgrade identiflow to read it."
         )
-    if header["kind"] != kind:
-        raise FileFormatError(f"Expected {path} to hold {kind!r}; got {header['kind']!r}.")
+    if header.get("kind") != kind:
+        raise FileFormatError(f"Expected {path} to hold {kind!r}; got {header.get('kind')!r}.")
+
+
+def _digest(tensors: Mapping[str, Tensor], info: str) -> str:
+    digest = hashlib.sha256(info.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -63,8 +63,11 @@ def fit(
 
     Raises:
         DivergedError: after too many skipped steps in a row, naming the loss term.
-        ValueError: if `checkpoint` belongs to another fit, or is damaged.
+        ValueError: if `checkpoint` belongs to another fit, or is damaged; for counts below 1.
     """
+    _check_counts(
+        max_steps=max_steps, batch_size=batch_size, n_evaluations=n_evaluations, patience=patience
+    )
     settings = (max_steps, batch_size, learning_rate, warmup, clip, n_evaluations, patience, seed)
     run = Run(model, History(model.loss_name), learning_rate)
     schedule = OneCycle(max_steps, learning_rate, warmup)
@@ -78,7 +81,7 @@ def fit(
     bar = tqdm(total=max_steps, initial=run.step, disable=_no_bar(progress), unit="step")
     with bar:
         while run.step < max_steps and not run.history.stopped:
-            total = torch.zeros((), dtype=torch.float64)
+            total, skipped = torch.zeros((), dtype=torch.float64), run.history.skipped_steps
             steps = min(every, max_steps - run.step)
             for _ in range(steps):
                 rows = batches.rows(run.step)
@@ -87,7 +90,9 @@ def fit(
                     group["lr"] = schedule.rate(run.step)
                 total += run.take_step(x[rows], u[rows], noise, clip)
                 bar.update()
-            run.evaluate(float(total) / steps, x_held_out, u_held_out, noise.manual_seed(seed))
+            taken = steps - (run.history.skipped_steps - skipped)
+            train_loss = float(total) / taken if taken else math.inf
+            run.evaluate(train_loss, x_held_out, u_held_out, noise.manual_seed(seed))
             run.stop_if_done(max_steps, patience * every)
             run.history.seconds = before + time.perf_counter() - started
             bar.set_postfix_str(run.summary())
@@ -95,6 +100,12 @@ def fit(
                 run.save(checkpoint, fingerprint)
     model.load_state_dict(run.best)
     return run.history
+
+
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"Expected {name} of at least 1; got {count}.")
 
 
 def _fingerprint(model: Model, data: tuple[Tensor, ...], settings: tuple[Any, ...]) -> str:

@@ -11,9 +11,9 @@ class History:
     """The course of a fit; losses are in nats per row, of the model's own `loss_name`.
 
     Attributes:
-        loss_name: what the losses are: "nll" (exact) or "negative bound".
+        loss_name: what the losses are: "nll" (exact), "negative iw" or "negative elbo" (bounds).
         step: gradient steps done at each evaluation.
-        train_loss: mean training loss since the evaluation before.
+        train_loss: mean training loss since the evaluation before, skipped steps apart.
         held_out_loss: loss on the held-out rows.
         best_step: the step whose weights were kept.
         skipped_steps: steps skipped because the gradient was not finite.

@@ -142,5 +142,4 @@ class Run:
         for key, tensor in by_group["adam"].items():
             index, name = key.split("/", 1)
             parameter = self.parameters[int(index)]
-            place = "cpu" if name == "step" else parameter.device
-            self.optimizer.state[parameter][name] = tensor.to(place)
+            self.optimizer.state[parameter][name] = tensor.to(parameter.device)
