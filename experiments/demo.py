@@ -98,8 +98,7 @@ def draw(name: str, method: str, model: Estimator, test: Dataset, z: np.ndarray)
         axes[0].set_title("the two latents u changes most", fontsize=10)
         plot_history(model.history_, ax=axes[1])
     else:
-        _, matching = mean_corr_coef(test.z, z, return_matching=True, allow_unequal=True)
-        plot_sources(test.z, z, test.u, matching=matching, axes=axes)
+        plot_sources(test.z, z, test.u, names=test.source_names, axes=axes)
     figure.suptitle(f"{method}, {name}: held-out rows coloured by u", fontsize=11)
     figure.savefig(FOLDER / f"{name} {method}.png".lower().replace(" ", "_"), dpi=120)
 

@@ -149,10 +149,11 @@ class IFlow(Estimator):
         x: Tensor,
         u: Tensor,
         checkpoint: str | os.PathLike[str] | None,
-    ) -> None:
+    ) -> float:
         with torch.no_grad():
             z = model.encode(x)
         model.prior.initialize_from(z, u)
+        return self.learning_rate
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:
         there_and_back = in_chunks(lambda rows: self.model_.decode(self.model_.encode(rows)), x)

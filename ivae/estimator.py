@@ -36,6 +36,8 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 # that is not is an "active unit" of Burda et al. 2016).
 COLLAPSED_SHARE = 0.01
 COLLAPSE_ROWS = 10_000
+# After a start from a flow, at the full learning rate the bound would first unlearn it.
+WARM_LEARNING_RATE = 0.2
 
 
 class IVAE(Estimator):
@@ -58,12 +60,13 @@ class IVAE(Estimator):
         objective: "iw" (importance-weighted bound) or "elbo".
         n_samples: draws of z for each row in a step.
         warm_steps: with n = d, Gaussian x and an encoder that does not see u, gradient steps of
-            the flow that the fit starts from (see `ivae.special_case.start_from_flow`); 0 for none.
+            the flow that the fit starts from, on top of max_steps (see
+            `ivae.special_case.start_from_flow`); 0 for none.
         hidden: widths of the encoder's and the decoder's layers.
         activation: see `shared.networks.ACTIVATIONS`.
         max_steps: gradient steps at most.
         batch_size: rows in a step.
-        learning_rate: peak of the one-cycle schedule.
+        learning_rate: peak of the one-cycle schedule; a fifth of it after a start from a flow.
         validation_fraction: share of the rows held out for choosing weights and stopping.
         patience: held-out evaluations (60 in all) without improvement after which to stop.
         device: "cpu", "cuda" or "auto"; results are always on the CPU.
@@ -101,9 +104,9 @@ class IVAE(Estimator):
         objective: str = "iw",
         n_samples: int = 8,
         warm_steps: int = 2500,
-        hidden: Sequence[int] = (128, 128),
+        hidden: Sequence[int] = (128, 128, 128),
         activation: str = "silu",
-        max_steps: int = 6000,
+        max_steps: int = 5000,
         batch_size: int = 256,
         learning_rate: float = 5e-3,
         validation_fraction: float = 0.1,
@@ -239,10 +242,10 @@ class IVAE(Estimator):
         x: Tensor,
         u: Tensor,
         checkpoint: str | os.PathLike[str] | None,
-    ) -> None:
+    ) -> float:
         square = self.latent_dim == x.shape[1] and isinstance(model.likelihood, GaussianLikelihood)
         if not square or self.encoder_sees_u or self.warm_steps == 0:
-            return
+            return self.learning_rate
         # Only here, as special_case itself makes IVAEs.
         from ivae.special_case import start_from_flow
 
@@ -255,6 +258,7 @@ class IVAE(Estimator):
             progress=self.progress,
             checkpoint=checkpoint,
         )
+        return WARM_LEARNING_RATE * self.learning_rate
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:
         with torch.no_grad():

@@ -8,6 +8,7 @@ log p(x | u) of the flow up to O(σ²).
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from ivae.posteriors import GaussianPosterior
 from shared.nflows_adapter import Transform
 from shared.random import seeded
 from shared.training import fit
+
+START_LEARNING_RATE = 5e-3
 
 
 def from_flow(flow: IFlow, noise_std: float) -> IVAE:
@@ -80,7 +83,7 @@ def start_from_flow(
     u: Tensor,
     *,
     max_steps: int,
-    noise_std: float = 0.1,
+    noise_std: float = 0.01,
     seed: int = 0,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -96,8 +99,9 @@ def start_from_flow(
         model: to be trained; its prior is trained with the flow.
         x: standardised training rows (N, d).
         u: encoded, (N,) or (N, q).
-        max_steps: gradient steps of the flow; the pairs get as many.
-        noise_std: σ, in units of standardised x.
+        max_steps: gradient steps of the flow; the pairs, whose steps are far cheaper, get twice
+            as many.
+        noise_std: σ, in units of standardised x: small, as g magnifies it wherever f contracts.
         seed: of the flow, the noise and the batches.
         progress: show bars.
         checkpoint: prefix of two files, so that a killed run does not start this anew.
@@ -107,15 +111,13 @@ def start_from_flow(
     with torch.no_grad():
         z = flow.encode(x)
     model.prior.initialize_from(z, u)
-    n_held_out = max(1, len(x) // 10)
-    options = {"max_steps": max_steps, "learning_rate": 5e-3, "seed": seed, "progress": progress}
-    _fit_rows(flow, x, u, n_held_out, f"{checkpoint}.flow" if checkpoint else None, options)
+    train = partial(_fit_rows, seed=seed, progress=progress)
+    train(flow, x, u, max_steps, f"{checkpoint}.flow" if checkpoint else None)
     generator = torch.Generator(device=x.device).manual_seed(seed)
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
     with torch.no_grad():
         z = torch.cat([flow.encode(rows) for rows in (x + noise_std * noise).split(4096)])
-    pairs = FlowPairs(model)
-    _fit_rows(pairs, x, z, n_held_out, f"{checkpoint}.pairs" if checkpoint else None, options)
+    train(FlowPairs(model), x, z, 2 * max_steps, f"{checkpoint}.pairs" if checkpoint else None)
 
 
 class FlowPairs(nn.Module):
@@ -134,15 +136,18 @@ class FlowPairs(nn.Module):
 
 
 def _fit_rows(
-    model: Any, x: Tensor, u: Tensor, n_held_out: int, checkpoint: str | None, options: Any
+    model: Any, x: Tensor, u: Tensor, max_steps: int, checkpoint: str | None, **options: Any
 ) -> None:
-    held_out, train = slice(n_held_out), slice(n_held_out, None)
+    """Train on nine tenths of the rows, which are in random order, and hold out the rest."""
+    held_out, train = slice(max(1, len(x) // 10)), slice(max(1, len(x) // 10), None)
     fit(
         model,
         x[train],
         u[train],
         x_held_out=x[held_out],
         u_held_out=u[held_out],
+        max_steps=max_steps,
+        learning_rate=START_LEARNING_RATE,
         checkpoint=checkpoint,
         **options,
     )

@@ -71,10 +71,11 @@ class Estimator(Parameterized, ABC):
     def _check_data(self, x: Array) -> None:
         """Raise if x cannot be modelled."""
 
-    def _before_training(  # noqa: B027 - a hook
+    @abstractmethod
+    def _before_training(
         self, model: Any, x: Tensor, u: Tensor, checkpoint: str | os.PathLike[str] | None
-    ) -> None:
-        """Set what should start from the data, all on the training device."""
+    ) -> float:
+        """Set what starts from the training rows; the peak learning rate to go on with."""
 
     # --- fitting
 
@@ -206,7 +207,7 @@ class Estimator(Parameterized, ABC):
         rows = rows.float().to(device)
         codes = (codes.float() if codes.is_floating_point() else codes).to(device)
         model.to(device)
-        self._before_training(model, rows[train], codes[train], checkpoint)
+        learning_rate = self._before_training(model, rows[train], codes[train], checkpoint)
         return fit(
             model,
             rows[train],
@@ -215,7 +216,7 @@ class Estimator(Parameterized, ABC):
             u_held_out=codes[held_out],
             max_steps=self.max_steps,
             batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
+            learning_rate=learning_rate,
             patience=self.patience,
             seed=self.seed,
             progress=self.progress,

@@ -5,6 +5,7 @@ matplotlib is imported inside the functions: fitting models does not need it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ def plot_sources(
     u: NDArray[Any],
     *,
     matching: Matching | None = None,
+    names: Sequence[str] = (),
     axes: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Each true source against the latent matched to it, coloured by u; one panel a source.
@@ -36,6 +38,7 @@ def plot_sources(
         z_pred: latents, (N, m).
         u: labels or values, (N,), for the colours.
         matching: which latent goes with which source; by default the best one on these rows.
+        names: of the sources; numbers by default.
         axes: n Axes to draw on; a new row of panels by default.
     """
     if matching is None:
@@ -55,7 +58,7 @@ def plot_sources(
         latent = (sign or 1) * z_pred[rows, j]
         panel.scatter(z_true[rows, i], latent, c=colours, cmap="viridis", s=4, alpha=0.6, lw=0)
         panel.set_title(f"|r| = {abs(correlation):.3f}", fontsize=10)
-        panel.set_xlabel(f"source {i + 1}")
+        panel.set_xlabel(names[i] if len(names) else f"source {i + 1}")
         panel.set_ylabel(f"{'−' if sign < 0 else ''}latent {j + 1}")
     return axes
 
