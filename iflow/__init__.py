@@ -11,6 +11,7 @@ from iflow.estimator import IFlow
 from iflow.model import IdentifiableFlow
 from iflow.transforms import (
     AffineCoupling,
+    Composition,
     Coupling,
     LULinear,
     MaskedAutoregressive,
@@ -22,6 +23,7 @@ from iflow.transforms import (
 __all__ = [
     "ARCHITECTURES",
     "AffineCoupling",
+    "Composition",
     "Coupling",
     "IFlow",
     "IdentifiableFlow",

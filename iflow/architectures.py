@@ -8,13 +8,14 @@ from functools import partial
 from iflow.elements import AffineElement, SplineElement
 from iflow.transforms import (
     AffineCoupling,
+    Composition,
     LULinear,
     MaskedAutoregressive,
     Permutation,
     SplineCoupling,
     VolumePreservingCoupling,
 )
-from shared.nflows_adapter import CompositeTransform, Transform
+from shared.nflows_adapter import Transform
 
 
 def spline_coupling_flow(
@@ -24,7 +25,7 @@ def spline_coupling_flow(
     hidden: Sequence[int] = (128, 128),
     n_bins: int = 8,
     bound: float = 5.0,
-) -> CompositeTransform:
+) -> Composition:
     """n_layers × [rational-quadratic coupling, LU]: the default, exact and fast both ways."""
     layer = partial(SplineCoupling, features, n_bins=n_bins, bound=bound, hidden=hidden)
     return _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)])
@@ -32,7 +33,7 @@ def spline_coupling_flow(
 
 def affine_coupling_flow(
     features: int, *, n_layers: int = 8, hidden: Sequence[int] = (128, 128)
-) -> CompositeTransform:
+) -> Composition:
     """n_layers × [affine coupling, LU]: RealNVP with learned linear layers."""
     layer = partial(AffineCoupling, features, hidden=hidden)
     return _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)])
@@ -40,7 +41,7 @@ def affine_coupling_flow(
 
 def volume_preserving_flow(
     features: int, *, n_layers: int = 8, hidden: Sequence[int] = (128, 128)
-) -> CompositeTransform:
+) -> Composition:
     """n_layers × [GIN coupling, LU of determinant 1]: log |det J_g| = 0 everywhere.
 
     The prior's variances are then comparable across latents, which gives GIN's spectrum
@@ -61,7 +62,7 @@ def autoregressive_flow(
     n_bins: int = 8,
     bound: float = 5.0,
     affine: bool = False,
-) -> CompositeTransform:
+) -> Composition:
     """n_layers × [masked autoregressive map, reversal of the columns].
 
     g is one pass a layer; f = g⁻¹ is d passes a layer. Choose it where x → z is all you need.
@@ -72,7 +73,7 @@ def autoregressive_flow(
     return _stack(n_layers, lambda i: [layer(), Permutation(reversal)])
 
 
-ARCHITECTURES: dict[str, Callable[..., CompositeTransform]] = {
+ARCHITECTURES: dict[str, Callable[..., Composition]] = {
     "spline": spline_coupling_flow,
     "affine": affine_coupling_flow,
     "volume_preserving": volume_preserving_flow,
@@ -80,7 +81,7 @@ ARCHITECTURES: dict[str, Callable[..., CompositeTransform]] = {
 }
 
 
-def _stack(n_layers: int, layer: Callable[[int], list[Transform]]) -> CompositeTransform:
+def _stack(n_layers: int, layer: Callable[[int], list[Transform]]) -> Composition:
     if n_layers < 1:
         raise ValueError(f"Expected n_layers of at least 1; got {n_layers}.")
-    return CompositeTransform([part for i in range(n_layers) for part in layer(i)])
+    return Composition([part for i in range(n_layers) for part in layer(i)])

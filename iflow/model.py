@@ -66,6 +66,12 @@ class IdentifiableFlow(Flow):
         """z = g(x), under nflows' name for it."""
         return self.encode(inputs)
 
+    def sample(
+        self, num_samples: int, context: Tensor | None = None, batch_size: int | None = None
+    ) -> Tensor:
+        """x (B, num_samples, d) for u of B rows, in nflows' layout; (num_samples, d) without u."""
+        return self._inverse(self._distribution.sample(num_samples, context, batch_size))[0]
+
     def sample_and_log_prob(
         self, num_samples: int, context: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -77,9 +83,6 @@ class IdentifiableFlow(Flow):
     def _log_prob(self, inputs: Tensor, context: Tensor | None) -> Tensor:
         z, logabsdet = self._transform(inputs)
         return self._distribution.log_prob(z, context) + logabsdet
-
-    def _sample(self, num_samples: int, context: Tensor | None) -> Tensor:
-        return self._inverse(self._distribution.sample(num_samples, context))[0]
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         x, logabsdet = self._transform.inverse(z.flatten(0, -2))

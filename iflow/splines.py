@@ -8,18 +8,19 @@ as one tensor, which halves the number of operations.
 
 from __future__ import annotations
 
-import math
+from math import log
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, softplus
+from torch.nn.functional import pad
 
-# Together these bound how steep a spline can be, and so how much an inverse can lose to rounding.
-MIN_BIN = 1e-3
-MIN_DERIVATIVE = 1e-3
-# softplus(raw + OFFSET) + MIN_DERIVATIVE = 1 at raw = 0: zero parameters are the identity.
-_DERIVATIVE_OFFSET = math.log(math.expm1(1 - MIN_DERIVATIVE))
+from shared.networks import bounded_exp
+
+# Together these two bound how flat and how steep a spline can be, whatever its parameters, and so
+# what a round trip can lose to rounding: 1e-10 in float64 with 8 bins.
+MIN_BIN = 0.1  # the smallest bin, as a share of an even one
+LOG_DERIVATIVE_BOUND = log(20)  # at the knots
 
 
 class Segment(NamedTuple):
@@ -54,19 +55,22 @@ def spline_forward(x: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor
 def spline_inverse(y: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor]:
     """x and log dx/dy, each of the shape of y; arguments as in `spline_forward`.
 
-    The root of the quadratic is taken in the form that does not cancel, with the discriminant
-    clamped at 0, so rounding can not make it fail (eqs. 6–8).
+    Of the two forms of the root the one is taken that does not cancel, with the discriminant
+    clamped at 0, so rounding can neither spoil it nor make it fail (eqs. 6–8).
     """
     inside = y.clamp(-bound, bound)
     segment = _segment(inside, raw, bound, axis=1)
     slope = segment.height / segment.width
     curvature = segment.left + segment.right - 2 * slope
     rise = inside - segment.y
-    a = segment.height * (slope - segment.left) + rise * curvature
     b = segment.height * segment.left - rise * curvature
+    a = segment.height * slope - b
     c = -slope * rise
     root = (b * b - 4 * a * c).clamp(min=torch.finfo(y.dtype).tiny).sqrt()
-    t = (2 * c / (-b - root)).clamp(0, 1)
+    # a > 0 where b < 0, so neither quotient divides by 0.
+    positive = b >= 0
+    t = torch.where(positive, -2 * c, root - b) / torch.where(positive, root + b, 2 * a)
+    t = t.clamp(0, 1)
     log_derivative = _curve(t, slope, segment)[1]
     return _with_tails(y, segment.x + t * segment.width, -log_derivative, bound)
 
@@ -85,11 +89,11 @@ def _segment(value: Tensor, raw: Tensor, bound: float, axis: int) -> Segment:
     """The bin of each value, found along x (axis 0) or y (axis 1)."""
     n_bins = (raw.shape[-1] + 1) // 3
     shares = raw[..., : 2 * n_bins].unflatten(-1, (2, n_bins)).softmax(dim=-1)
-    sizes = MIN_BIN + (1 - MIN_BIN * n_bins) * shares[..., :-1]
+    sizes = MIN_BIN / n_bins + (1 - MIN_BIN) * shares[..., :-1]
     inner = 2 * bound * sizes.cumsum(dim=-1) - bound
     # The outer knots are set, not summed: rounding must not leave a gap at the bound.
     edge = inner.new_full((1,), bound).expand(*inner.shape[:-1], 1)
-    derivatives = MIN_DERIVATIVE + softplus(raw[..., 2 * n_bins :] + _DERIVATIVE_OFFSET)
+    derivatives = bounded_exp(raw[..., 2 * n_bins :], LOG_DERIVATIVE_BOUND)
     knots = torch.cat([-edge, inner, edge], dim=-1)
     table = torch.cat([knots, pad(derivatives, (1, 1), value=1.0).unsqueeze(-2)], dim=-2)
     index = (value.unsqueeze(-1) >= inner[..., axis, :]).sum(dim=-1)

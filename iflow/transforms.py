@@ -7,7 +7,7 @@ them takes a context: the bijection never sees u.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import log
 
 import torch
@@ -16,7 +16,7 @@ from torch.nn.functional import linear
 
 from iflow.conditioners import AutoregressiveConditioner, CouplingConditioner
 from iflow.elements import AffineElement, Element, SplineElement, VolumePreservingElement
-from shared.nflows_adapter import Transform
+from shared.nflows_adapter import CompositeTransform, Transform
 
 ElementMap = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -245,3 +245,18 @@ class Permutation(Bijection):
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return z[:, self.order.argsort()], z.new_zeros(len(z))
+
+
+class Composition(CompositeTransform):
+    """Transforms one after another; log |det J| is the sum of theirs.
+
+    nflows' own adds up in place, which `torch.func.vmap` over many sets of weights refuses.
+    """
+
+    @staticmethod
+    def _cascade(inputs: Tensor, funcs: Iterable[Callable], context: None) -> tuple[Tensor, Tensor]:
+        total = inputs.new_zeros(len(inputs))
+        for function in funcs:
+            inputs, logabsdet = function(inputs, context)
+            total = total + logabsdet
+        return inputs, total
