@@ -12,7 +12,7 @@ from ivae.likelihoods import (
 )
 from ivae.model import IdentifiableVAE
 from ivae.objectives import elbo, elbo_terms, estimate_log_prob, iw_bound, weighted_elbo
-from ivae.special_case import from_flow, noisy_model
+from ivae.special_case import from_flow, noisy_model, start_from_flow
 
 __all__ = [
     "IVAE",
@@ -30,5 +30,6 @@ __all__ = [
     "from_flow",
     "iw_bound",
     "noisy_model",
+    "start_from_flow",
     "weighted_elbo",
 ]

@@ -21,7 +21,7 @@ from shared.persistence import load_estimator, save_estimator
 from shared.priors import ConditionalPrior
 from shared.priors.choice import build_prior
 from shared.random import seeded
-from shared.training import History, fit
+from shared.training import History, check_folder, fit
 from shared.validation import as_matrix, check_enough_rows
 
 Array = NDArray[np.float64]
@@ -95,6 +95,8 @@ class Estimator(Parameterized, ABC):
             ValueError: for unusable x or u, naming the argument and what to do.
             DivergedError: if training finds no finite gradient any more.
         """
+        if checkpoint is not None:
+            check_folder(checkpoint, "checkpoint")
         data = as_matrix(x)
         check_enough_rows(data)
         self._check_data(data)

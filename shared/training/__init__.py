@@ -1,6 +1,6 @@
 """Training of either front end, and safe files."""
 
-from shared.training.checkpoint import FileFormatError, load_tensors, save_tensors
+from shared.training.checkpoint import FileFormatError, check_folder, load_tensors, save_tensors
 from shared.training.fit import fit
 from shared.training.history import History
 from shared.training.run import DivergedError
@@ -9,6 +9,7 @@ __all__ = [
     "DivergedError",
     "FileFormatError",
     "History",
+    "check_folder",
     "fit",
     "load_tensors",
     "save_tensors",

@@ -23,6 +23,16 @@ class FileFormatError(ValueError):
     """A file that is not one of ours, is damaged, or comes from a newer version."""
 
 
+def check_folder(path: str | os.PathLike[str], name: str = "path") -> None:
+    """Raise, before any long work, if the folder a file is to be written to does not exist."""
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise ValueError(
+            f"Expected {name} in an existing folder; got {os.fspath(path)!r}, and there is no "
+            f"{folder}. Make the folder first."
+        )
+
+
 def save_tensors(
     path: str | os.PathLike[str], kind: str, tensors: Mapping[str, Tensor], info: Mapping[str, Any]
 ) -> None:
@@ -30,7 +40,11 @@ def save_tensors(
 
     The file is written under a temporary name, flushed to disk, then renamed: after a crash there
     is the old file or the new one. Devices are not stored.
+
+    Raises:
+        ValueError: if the folder does not exist.
     """
+    check_folder(path)
     text = json.dumps(info)
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     header = {"format": FORMAT, "version": str(VERSION), "kind": kind, "info": text}

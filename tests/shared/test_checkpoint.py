@@ -148,3 +148,8 @@ def test_other_safetensors_files_are_refused(case, path):
 def test_a_missing_file_is_named(name, tmp_path):
     with pytest.raises(FileNotFoundError, match="^Expected a file written by save; found none at"):
         load_tensors(tmp_path / name, "test")
+
+
+def test_a_missing_folder_is_named_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="Expected path in an existing folder; got .*Make the"):
+        save_tensors(tmp_path / "nowhere" / "model", "model", {}, {})
