@@ -39,7 +39,7 @@ def test_smoke(name, tmp_path, monkeypatch, capfd):
 def test_demo_goes_on_without_real_data(tmp_path, monkeypatch, capfd):
     monkeypatch.delenv("IDENTIFLOW_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "STEPS", {"light tunnel": (1, 1, 1)})
+    monkeypatch.setattr(demo, "STEPS", {"light tunnel": demo.STEPS["light tunnel"]})
     demo.main(smoke=True, jobs=1)
     assert "skipped, set IDENTIFLOW_DATA" in capfd.readouterr().out
     assert os.path.isdir("results/demo")
