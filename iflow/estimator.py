@@ -12,7 +12,7 @@ from torch import Tensor
 
 from iflow.architectures import ARCHITECTURES
 from iflow.model import IdentifiableFlow
-from shared.estimator import Array, Estimator, in_chunks
+from shared.estimator import Array, Estimator, in_chunks, rows_of
 from shared.nflows_adapter import Transform
 from shared.priors import ConditionalPrior
 from shared.random import seeded
@@ -117,7 +117,7 @@ class IFlow(Estimator):
     ) -> Array | tuple[Array, Array]:
         """One row x ~ p(x | u) for each row of u, (len(u), d); with its z if asked for."""
         self._require_fitted()
-        codes = self._encode(u, np.zeros((len(u), 1)))
+        codes = self._encode(u, rows_of(u))
         with seeded(seed), torch.no_grad():
             z = self.prior_(codes).sample().numpy()
         x = self.inverse_transform(z)
@@ -130,7 +130,7 @@ class IFlow(Estimator):
         if isinstance(self.architecture, Transform):
             return self.architecture
         if callable(self.architecture):
-            return self.architecture(n_features)
+            return _expect_transform(self.architecture(n_features))
         if self.architecture not in ARCHITECTURES:
             raise ValueError(
                 f"Expected architecture to be an nflows Transform, a function d → Transform, or "
@@ -158,3 +158,12 @@ class IFlow(Estimator):
     def _after_training(self, x: Tensor, u: Tensor) -> None:
         there_and_back = in_chunks(lambda rows: self.model_.decode(self.model_.encode(rows)), x)
         self.round_trip_error_ = float(np.abs(there_and_back - x.numpy()).max())
+
+
+def _expect_transform(built: Any) -> Transform:
+    if not isinstance(built, Transform):
+        raise ValueError(
+            "Expected architecture to be a function d → nflows Transform; got one that returns "
+            f"{type(built).__name__}."
+        )
+    return built

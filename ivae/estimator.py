@@ -21,10 +21,10 @@ from ivae.likelihoods import (
     PoissonLikelihood,
 )
 from ivae.model import IdentifiableVAE
-from shared.estimator import Array, Estimator, in_chunks
+from shared.estimator import Array, Estimator, in_chunks, rows_of
 from shared.identifiability import IdentifiabilityReport
 from shared.priors import ConditionalPrior
-from shared.validation import as_matrix, check_varying
+from shared.validation import as_matrix, check_counts, check_varying
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "gaussian": GaussianLikelihood,
@@ -151,21 +151,21 @@ class IVAE(Estimator):
     def elbo(self, x: Any, u: Any, *, n_samples: int = 16, seed: int = 0) -> Array:
         """The evidence lower bound of every row in nats, (N,), from antithetic draws."""
         options = {"n_samples": n_samples, "kl": "sampled", "antithetic": True}
-        return self._bound(self.model_.elbo, x, u, seed, options)
+        return self._bound("elbo", x, u, seed, options)
 
     def log_prob(self, x: Any, u: Any, *, n_samples: int = 64, seed: int = 0) -> Array:
         """log p(x | u) of every row in nats, (N,), from below by importance weighting.
 
         The bound tightens with n_samples; it is comparable with a flow's exact log p(x | u).
         """
-        return self._bound(self.model_.log_prob, x, u, seed, {"n_samples": n_samples})
+        return self._bound("log_prob", x, u, seed, {"n_samples": n_samples})
 
     def sample(
         self, u: Any, *, return_latents: bool = False, seed: int = 0
     ) -> Array | tuple[Array, Array]:
         """One row x ~ p(x | u) for each row of u, (len(u), d); with its z if asked for."""
         self._require_fitted()
-        codes = self._encode(u, np.zeros((len(u), 1)))
+        codes = self._encode(u, rows_of(u))
         x, z = self.model_.sample(codes, torch.Generator().manual_seed(seed))
         x = x.numpy() * self.x_scale_ + self.x_mean_
         return (x, z.numpy()) if return_latents else x
@@ -213,7 +213,7 @@ class IVAE(Estimator):
         return LIKELIHOODS[self.likelihood](n_features, **options)
 
     def _check_data(self, x: Array) -> None:
-        if not 1 <= self.latent_dim <= x.shape[1]:
+        if self.latent_dim not in range(1, x.shape[1] + 1):
             raise ValueError(
                 f"Expected latent_dim between 1 and the {x.shape[1]} columns of x; got "
                 f"{self.latent_dim}. With more latents than observations f is not injective."
@@ -223,9 +223,10 @@ class IVAE(Estimator):
                 f"Expected likelihood to be a Likelihood or one of {sorted(LIKELIHOODS)}; got "
                 f"{self.likelihood!r}."
             )
-        self.n_categories_ = max(2, int(x.max()) + 1) if self.likelihood == "categorical" else 0
+        check_counts(n_samples=self.n_samples)
+        self.n_categories_ = _count_categories(x) if self.likelihood == "categorical" else 0
         likelihood = self._make_likelihood(x.shape[1])
-        likelihood.check(torch.from_numpy(x))
+        likelihood.check(torch.tensor(x))
         self.continuous_ = likelihood.continuous
         if self.continuous_:
             check_varying(x)
@@ -254,7 +255,7 @@ class IVAE(Estimator):
             x,
             u,
             max_steps=self.warm_steps,
-            seed=self.seed,
+            seed=int(self.seed),
             progress=self.progress,
             checkpoint=checkpoint,
         )
@@ -267,6 +268,11 @@ class IVAE(Estimator):
         collapsed = signal < COLLAPSED_SHARE * (signal + noise)
         self.collapsed_latents_ = tuple(collapsed.nonzero().flatten().tolist())
 
+    def _read(self, x: Any) -> Array:
+        data = super()._read(x)
+        self.model_.likelihood.check(torch.tensor(data))
+        return data
+
     def _rows(self, data: Array) -> Tensor:
         return torch.from_numpy(self._standardize(data))
 
@@ -275,12 +281,10 @@ class IVAE(Estimator):
             return self._encode(u, data)
         return torch.zeros(len(data), dtype=torch.long)
 
-    def _bound(
-        self, bound: Callable[..., Tensor], x: Any, u: Any, seed: int, options: dict[str, Any]
-    ) -> Array:
+    def _bound(self, name: str, x: Any, u: Any, seed: int, options: dict[str, Any]) -> Array:
         data = self._read(x)
-        if self.model_.likelihood.continuous is False:
-            self.model_.likelihood.check(torch.from_numpy(data))
+        check_counts(n_samples=options["n_samples"])
+        bound = getattr(self.model_, name)
         generator = torch.Generator().manual_seed(seed)
         values = in_chunks(
             lambda rows, codes: bound(rows, codes, generator=generator, **options),
@@ -288,3 +292,13 @@ class IVAE(Estimator):
             self._encode(u, data),
         )
         return values - np.log(self.x_scale_).sum()
+
+
+def _count_categories(x: Array) -> int:
+    count = max(2, int(x.max()) + 1)
+    if count > x.size:
+        raise ValueError(
+            f"Expected x with category codes 0, 1, 2, ...; got the code {x.max():g} among {x.size} "
+            "entries. Number the categories without gaps, or choose another likelihood."
+        )
+    return count

@@ -88,7 +88,7 @@ class GaussianPosterior(Distribution, ABC):
         Raises:
             ValueError: if antithetic and n_samples is odd.
         """
-        noise = self._noise(n_samples, generator, antithetic)
+        noise = standard_noise(n_samples, self.loc, generator, antithetic)
         log_q = -0.5 * noise.square().sum(-1) - self.log_det - self._log_normaliser
         return self.loc + self._multiply(noise), log_q
 
@@ -113,22 +113,6 @@ class GaussianPosterior(Distribution, ABC):
     @property
     def _log_normaliser(self) -> float:
         return 0.5 * self.loc.shape[-1] * LOG_2PI
-
-    def _noise(self, n_samples: int, generator: torch.Generator | None, antithetic: bool) -> Tensor:
-        if antithetic and n_samples % 2:
-            raise ValueError(
-                f"Expected an even n_samples with antithetic=True, which pairs ε with −ε; got "
-                f"{n_samples}. Pass {n_samples + 1}."
-            )
-        n_draws = n_samples // 2 if antithetic else n_samples
-        noise = torch.randn(
-            n_draws,
-            *self.loc.shape,
-            generator=generator,
-            dtype=self.loc.dtype,
-            device=self.loc.device,
-        )
-        return torch.cat([noise, -noise]) if antithetic else noise
 
 
 class FullGaussian(GaussianPosterior):
@@ -215,6 +199,20 @@ class DiagonalGaussian(GaussianPosterior):
         return deviation / self.scale
 
 
+def standard_noise(
+    n_samples: int, like: Tensor, generator: torch.Generator | None, antithetic: bool
+) -> Tensor:
+    """ε ~ N(0, I), (S, *like.shape), in pairs ± ε if antithetic."""
+    if antithetic and n_samples % 2:
+        raise ValueError(
+            f"Expected an even n_samples with antithetic=True, which pairs ε with −ε; got "
+            f"{n_samples}. Pass {n_samples + 1}."
+        )
+    shape = (n_samples // 2 if antithetic else n_samples, *like.shape)
+    noise = torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
+    return torch.cat([noise, -noise]) if antithetic else noise
+
+
 def closed_form_kl(posterior: GaussianPosterior, prior: Distribution) -> Tensor | None:
     """KL(q(z | x, u) ‖ p(z | u)) in nats, shape (B,), or None where no formula gives it.
 
@@ -226,6 +224,8 @@ def closed_form_kl(posterior: GaussianPosterior, prior: Distribution) -> Tensor 
         posterior: q(z | x, u).
         prior: p(z | u); with a closed form if it is Independent(Normal or Laplace, 1).
     """
+    if not isinstance(posterior, GaussianPosterior):
+        return None
     if not isinstance(prior, Independent) or prior.reinterpreted_batch_ndims != 1:
         return None
     marginals = Normal(posterior.loc, posterior.stddev, validate_args=False)

@@ -1,26 +1,28 @@
 """The flow as the special case of the iVAE: no noise, and as many latents as observations.
 
-Around a flow x = f(z) put noise ε ~ N(0, σ² I). As σ → 0 the posterior of z is
-N(g(x), σ² J_g J_gᵀ), with J_g the Jacobian of g = f⁻¹ at x, and the ELBO of that iVAE is
+Around a flow x = f(z) put noise, x = f(z) + σ ε. As σ → 0 the posterior of z is that of g(x + σ ε),
+with g = f⁻¹, which is N(g(x), σ² J_g J_gᵀ) to leading order, and the ELBO of that iVAE is
 log p(x | u) of the flow up to O(σ²).
 """
 
 from __future__ import annotations
 
+import math
 import os
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution, constraints
 from typing_extensions import Self
 
 from iflow import IdentifiableFlow, IFlow, spline_coupling_flow
 from ivae.estimator import IVAE
 from ivae.likelihoods import GaussianLikelihood
 from ivae.model import IdentifiableVAE
-from ivae.posteriors import GaussianPosterior
+from ivae.posteriors import standard_noise
+from shared.networks import LOG_2PI
 from shared.nflows_adapter import Transform
 from shared.random import seeded
 from shared.training import fit
@@ -31,7 +33,9 @@ START_LEARNING_RATE = 5e-3
 def from_flow(flow: IFlow, noise_std: float) -> IVAE:
     """The iVAE that a fitted flow is the noise-free limit of; its `elbo` tends to `flow.log_prob`.
 
-    It shares the flow's weights: decoder f, posterior N(g(x), σ² J_g J_gᵀ), the same prior.
+    It shares the flow's weights: decoder f, posterior that of g(x + σ ε), the same prior. Its ELBO
+    is E[log p(x + σ ε | u)] of the flow, so that the gap is σ²/2 times the Laplacian of
+    log p(x | u), to leading order.
 
     Args:
         flow: a fitted IFlow.
@@ -52,8 +56,8 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
         >>> bool(abs(gap).mean() < 1e-3)
         True
     """
-    if not noise_std > 0:
-        raise ValueError(f"Expected a positive noise_std; got {noise_std}.")
+    if not 0 < noise_std < math.inf:
+        raise ValueError(f"Expected a finite, positive noise_std; got {noise_std}.")
     flow._require_fitted()
     near = _FlowWithNoise(latent_dim=flow.n_features_in_, prior=flow.prior, seed=flow.seed)
     for name in ("n_features_in_", "auxiliary_", "x_mean_", "x_scale_", "history_"):
@@ -69,7 +73,7 @@ def noisy_model(flow: IdentifiableFlow, noise_std: float) -> IdentifiableVAE:
     likelihood = GaussianLikelihood(features, learn="fixed").to(next(flow.parameters()))
     likelihood.fixed_noise_std.fill_(noise_std)
     return IdentifiableVAE(
-        JacobianEncoder(flow.bijection, noise_std),
+        FlowEncoder(flow.bijection, noise_std),
         FlowDecoder(flow.bijection),
         likelihood,
         flow.prior,
@@ -164,47 +168,61 @@ class FlowDecoder(nn.Module):
         return self.bijection.inverse(z.flatten(0, -2))[0].view_as(z)
 
 
-class JacobianEncoder(nn.Module):
-    """q(z | x) = N(g(x), σ² J_g J_gᵀ). Costs n backward passes through g for a batch."""
+class FlowEncoder(nn.Module):
+    """q(z | x) of a flow with noise σ, in closed form: no network, nothing to train."""
 
     def __init__(self, bijection: Transform, noise_std: float) -> None:
         super().__init__()
         self.bijection, self.noise_std = bijection, noise_std
 
-    def forward(self, x: Tensor, u: Tensor | None = None) -> LinearGaussian:
-        with torch.enable_grad():
-            rows = x.detach().requires_grad_()
-            z, logabsdet = self.bijection(rows)
-            # Rows do not interact, so one backward pass gives a row of every Jacobian.
-            jacobian = [torch.autograd.grad(z_i.sum(), rows, retain_graph=True)[0] for z_i in z.T]
-        matrix = self.noise_std * torch.stack(jacobian, dim=1)
-        log_det = logabsdet.detach() + x.shape[1] * np.log(self.noise_std)
-        return LinearGaussian(z.detach(), matrix, log_det)
+    def forward(self, x: Tensor, u: Tensor | None = None) -> PushforwardPosterior:
+        return PushforwardPosterior(x, self.bijection, self.noise_std)
 
 
-class LinearGaussian(GaussianPosterior):
-    """N(m, A Aᵀ) with any invertible A (B, n, n) whose log |det A| (B,) is known."""
+class PushforwardPosterior(Distribution):
+    """z = g(x + σ ε), ε ~ N(0, I): the posterior of z if all values of f(z) were equally likely.
 
-    def __init__(self, loc: Tensor, matrix: Tensor, log_det: Tensor) -> None:
-        self.matrix, self._log_det = matrix, log_det
-        super().__init__(loc)
+    log q(z | x) = log N(f(z); x, σ² I) + log |det J_f(z)|. As σ → 0 it is N(g(x), σ² J_g J_gᵀ),
+    but it follows g where g bends. Its ELBO is E[log p(x + σ ε | u)] of the flow.
+
+    Args:
+        x: (B, d).
+        bijection: g.
+        noise_std: σ.
+    """
+
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(self, x: Tensor, bijection: Transform, noise_std: float) -> None:
+        self.x, self.bijection, self.noise_std = x, bijection, noise_std
+        super().__init__(x.shape[:-1], x.shape[-1:], validate_args=False)
 
     @property
-    def log_det(self) -> Tensor:
-        return self._log_det
+    def mean(self) -> Tensor:
+        """g(x), (B, n): the latents without noise, which are the mean up to O(σ²)."""
+        return self.bijection(self.x)[0]
 
-    @property
-    def stddev(self) -> Tensor:
-        return self.matrix.square().sum(-1).sqrt()
+    def rsample_with_log_prob(
+        self, n_samples: int, generator: torch.Generator | None = None, antithetic: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Draws z (S, B, n) and log q(z | x) in nats (S, B)."""
+        noise = standard_noise(n_samples, self.x, generator, antithetic)
+        z, logabsdet = self.bijection((self.x + self.noise_std * noise).flatten(0, 1))
+        log_noise = self._log_density_of_noise(noise)
+        return z.view_as(noise), log_noise - logabsdet.view_as(log_noise)
 
-    def detach(self) -> LinearGaussian:
-        return LinearGaussian(self.loc.detach(), self.matrix.detach(), self._log_det.detach())
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z | x) in nats for z (..., B, n)."""
+        x, logabsdet = self.bijection.inverse(z.flatten(0, -2))
+        log_noise = self._log_density_of_noise((x.view_as(z) - self.x) / self.noise_std)
+        return log_noise + logabsdet.view_as(log_noise)
 
-    def _multiply(self, noise: Tensor) -> Tensor:
-        return torch.einsum("bij,...bj->...bi", self.matrix, noise)
-
-    def _solve(self, deviation: Tensor) -> Tensor:
-        return torch.linalg.solve(self.matrix, deviation.unsqueeze(-1)).squeeze(-1)
+    def _log_density_of_noise(self, noise: Tensor) -> Tensor:
+        """log N(σ ε; 0, σ² I), for ε (..., d)."""
+        normaliser = self.x.shape[-1] * (0.5 * LOG_2PI + math.log(self.noise_std))
+        return -0.5 * noise.square().sum(-1) - normaliser
 
 
 class _FlowWithNoise(IVAE):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -22,7 +23,7 @@ from shared.priors import ConditionalPrior
 from shared.priors.choice import build_prior
 from shared.random import seeded
 from shared.training import History, check_folder, fit
-from shared.validation import as_matrix, check_enough_rows
+from shared.validation import as_matrix, check_counts, check_enough_rows
 
 Array = NDArray[np.float64]
 
@@ -95,6 +96,7 @@ class Estimator(Parameterized, ABC):
             ValueError: for unusable x or u, naming the argument and what to do.
             DivergedError: if training finds no finite gradient any more.
         """
+        check_counts(max_steps=self.max_steps, batch_size=self.batch_size, patience=self.patience)
         if checkpoint is not None:
             check_folder(checkpoint, "checkpoint")
         data = as_matrix(x)
@@ -104,8 +106,7 @@ class Estimator(Parameterized, ABC):
         self.n_features_in_ = data.shape[1]
         train, held_out = self._hold_out(len(data))
         self._fit_scale(data[train])
-        with seeded(self.seed):
-            model: Any = self._build(self.n_features_in_)
+        model = self._new_model()
         _warn_if_unidentified(model.prior, codes)
         rows = torch.from_numpy(self._standardize(data))
         self.history_ = self._train(model, rows, codes, train, held_out, checkpoint)
@@ -138,7 +139,7 @@ class Estimator(Parameterized, ABC):
             x: the rows themselves; needed if u is made from them, as History is.
         """
         self._require_fitted()
-        data = np.zeros((len(u), 1)) if x is None else self._read(x)
+        data = rows_of(u) if x is None else self._read(x)
         codes = self._encode(u, data)
         return check_conditions(self.prior_, codes, getattr(self, "round_trip_error_", None))
 
@@ -189,12 +190,13 @@ class Estimator(Parameterized, ABC):
                 f"{self.validation_fraction}."
             )
         n_held_out = min(max(1, round(self.validation_fraction * n_rows)), n_rows - 1)
-        order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(self.seed))
+        order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(int(self.seed)))
         return order[n_held_out:], order[:n_held_out]
 
     def _fit_scale(self, data: Array) -> None:
         """Set x_mean_ and x_scale_; a discrete front end leaves x as it is."""
-        self.x_mean_, self.x_scale_ = data.mean(0), data.std(0)
+        spread = data.std(0)  # 0 if a column varies in held-out rows only
+        self.x_mean_, self.x_scale_ = data.mean(0), np.where(spread > 0, spread, 1.0)
 
     def _train(
         self,
@@ -208,7 +210,7 @@ class Estimator(Parameterized, ABC):
         device = _device(self.device)
         rows = rows.float().to(device)
         codes = (codes.float() if codes.is_floating_point() else codes).to(device)
-        model.to(device)
+        model.to(device, torch.float32)
         learning_rate = self._before_training(model, rows[train], codes[train], checkpoint)
         return fit(
             model,
@@ -220,13 +222,18 @@ class Estimator(Parameterized, ABC):
             batch_size=self.batch_size,
             learning_rate=learning_rate,
             patience=self.patience,
-            seed=self.seed,
+            seed=int(self.seed),
             progress=self.progress,
             checkpoint=checkpoint,
         )
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook
         """Measure what users should know of the fitted model, in float64."""
+
+    def _new_model(self) -> Any:
+        """An untrained model; a copy, so that parts given by the user stay as they were."""
+        with seeded(self.seed):
+            return copy.deepcopy(self._build(self.n_features_in_))
 
     def _make_prior(self, latent_dim: int) -> ConditionalPrior:
         return build_prior(self.prior, latent_dim, self.auxiliary_, self.informative)
@@ -266,6 +273,17 @@ def _warn_if_unidentified(prior: ConditionalPrior, codes: Tensor) -> None:
         )
 
 
+def rows_of(u: Any) -> Array:
+    """Stands in for the x of u, where only the number of rows matters."""
+    try:
+        return np.zeros((len(u), 1))
+    except TypeError:
+        raise ValueError(
+            f"Expected u of shape (N,) or (N, q), one row for each sample; got {u!r}. Pass a list, "
+            "such as u=[0, 3, 3]."
+        ) from None
+
+
 def in_chunks(function: Callable[..., Tensor], *tensors: Tensor) -> Array:
     """`function` over rows in chunks of bounded memory, without gradients, as one array."""
     with torch.no_grad():
@@ -279,7 +297,9 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"Expected device 'auto', 'cpu' or 'cuda'; got {name!r}.") from None
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"Expected device 'auto', 'cpu' or 'cuda'; got {name!r}.")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"Expected a device of this machine; got {name!r} and no CUDA. Use 'cpu'.")
     return device

@@ -39,7 +39,7 @@ class Parameterized:
         changed = [
             f"{name}={value!r}"
             for name, value in self.get_params().items()
-            if value is not signature[name].default
+            if repr(value) != repr(signature[name].default)
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 

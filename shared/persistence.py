@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
 
 from shared.auxiliary import AuxiliaryEncoder
@@ -19,15 +20,14 @@ EstimatorT = TypeVar("EstimatorT", bound="Estimator")
 
 def save_estimator(estimator: Estimator, path: str | os.PathLike[str]) -> None:
     """Write parameters, fitted tensors and plain fitted values."""
-    parameters = {
-        name: value if _is_plain(value) else None for name, value in estimator.get_params().items()
-    }
+    given = {name: _of_numpy(value) for name, value in estimator.get_params().items()}
+    parameters = {name: value if _is_plain(value) else None for name, value in given.items()}
     tensors = {f"model/{name}": t for name, t in estimator.model_.state_dict().items()}
     tensors["x_mean"] = torch.from_numpy(estimator.x_mean_)
     tensors["x_scale"] = torch.from_numpy(estimator.x_scale_)
     info = {
         "parameters": parameters,
-        "replaced": [name for name, v in estimator.get_params().items() if not _is_plain(v)],
+        "replaced": [name for name, v in given.items() if not _is_plain(v)],
         "n_features_in": estimator.n_features_in_,
         "auxiliary": asdict(estimator.auxiliary_),
         "history": estimator.history_.to_dict(),
@@ -57,13 +57,18 @@ def load_estimator(
     estimator.x_scale_ = tensors.pop("x_scale").numpy()
     for name, value in info["measured"].items():
         setattr(estimator, name, _as_tuple(value))
-    model = estimator._build(estimator.n_features_in_).double().eval().requires_grad_(False)
+    model = estimator._new_model().double().eval().requires_grad_(False)
     try:
         model.load_state_dict({name.removeprefix("model/"): t for name, t in tensors.items()})
     except RuntimeError as error:
         raise FileFormatError(f"Expected {path} to fit {estimator!r}; got {error}") from None
     estimator.model_ = model
     return estimator
+
+
+def _of_numpy(value: Any) -> Any:
+    """Numbers and arrays of numpy, as a grid search sets them, as Python's own."""
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
 def _is_plain(value: Any) -> bool:

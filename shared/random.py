@@ -17,5 +17,5 @@ _global_generator = threading.RLock()
 def seeded(seed: int) -> Iterator[None]:
     """Run a block with torch's global generator at `seed`, then restore its state."""
     with _global_generator, torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(int(seed))
         yield

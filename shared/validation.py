@@ -21,8 +21,8 @@ def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArr
     if hasattr(values, "detach"):
         values = values.detach().cpu().numpy()
     try:
-        matrix = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        matrix = _as_real(values)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"Expected {name} to be numeric, shape (N, d); got {error}.") from None
     if matrix.ndim != 2:
         raise ValueError(
@@ -37,6 +37,13 @@ def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArr
     return matrix
 
 
+def _as_real(values: Any) -> NDArray[np.float64]:
+    matrix = np.asarray(values)
+    if matrix.dtype.kind == "c":
+        raise TypeError("complex numbers")
+    return matrix.astype(np.float64, copy=False)
+
+
 def check_finite(values: NDArray[Any], name: str) -> None:
     """Raise for NaN or infinity, saying how many and where the first one is."""
     finite = np.isfinite(values)
@@ -48,8 +55,17 @@ def check_finite(values: NDArray[Any], name: str) -> None:
         )
 
 
+def check_counts(**counts: int) -> None:
+    """Raise for counts below 1, by the names they are given under."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"Expected {name} of at least 1; got {count}.")
+
+
 def check_enough_rows(x: NDArray[Any]) -> None:
     """Raise if x has too few rows to hold some out and fit the others."""
+    if not x.shape[1]:
+        raise ValueError("Expected x with at least 1 column; got none.")
     needed = max(MIN_ROWS, x.shape[1] + 1)
     if len(x) < needed:
         raise ValueError(

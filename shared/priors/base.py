@@ -67,6 +67,7 @@ class ConditionalPrior(nn.Module, ABC):
                 f"Expected informative between 0 and latent_dim = {latent_dim}; got {informative}."
             )
         self.latent_dim, self.informative = latent_dim, m
+        self.n_labels, self.aux_dim = n_labels, aux_dim
         self.modulated = tuple(self.parameter_names if modulated is None else modulated)
         shape = (m, len(self.modulated))
         self.modulation = parameter_map(n_labels, aux_dim, shape, hidden) if m else None

@@ -36,6 +36,12 @@ def build_prior(
             raise ValueError(
                 f"Expected a prior over {latent_dim} latents; got one over {prior.latent_dim}."
             )
+        sizes = prior.n_labels, prior.aux_dim
+        if prior.informative and sizes != (auxiliary.n_labels, auxiliary.aux_dim):
+            raise ValueError(
+                f"Expected a prior with n_labels={auxiliary.n_labels} and aux_dim="
+                f"{auxiliary.aux_dim}, as u has; got n_labels={sizes[0]} and aux_dim={sizes[1]}."
+            )
         return prior
     if prior == "unconditional":
         return UnconditionalPrior(latent_dim)

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from shared.training.history import History
 from shared.training.run import Model, Run
 from shared.training.schedule import Batches, OneCycle, mix
+from shared.validation import check_counts
 
 
 def fit(
@@ -65,7 +66,7 @@ def fit(
         DivergedError: after too many skipped steps in a row, naming the loss term.
         ValueError: if `checkpoint` belongs to another fit, or is damaged; for counts below 1.
     """
-    _check_counts(
+    check_counts(
         max_steps=max_steps, batch_size=batch_size, n_evaluations=n_evaluations, patience=patience
     )
     settings = (max_steps, batch_size, learning_rate, warmup, clip, n_evaluations, patience, seed)
@@ -100,12 +101,6 @@ def fit(
                 run.save(checkpoint, fingerprint)
     model.load_state_dict(run.best)
     return run.history
-
-
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"Expected {name} of at least 1; got {count}.")
 
 
 def _fingerprint(model: Model, data: tuple[Tensor, ...], settings: tuple[Any, ...]) -> str:

@@ -73,24 +73,31 @@ def test_elbo_tends_to_the_flows_log_prob_as_sigma_squared(name: str, trained: C
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_posterior_is_gaussian_with_the_autodiff_jacobian(name: str, trained: Callable) -> None:
+def test_posterior_is_gaussian_with_the_autodiff_jacobian_as_sigma_vanishes(
+    name: str, trained: Callable
+) -> None:
     flow, data = trained(name)
     rows = torch.from_numpy((data.x[:20] - flow.x_mean_) / flow.x_scale_)
-    sigma = 0.02
+    sigma = 1e-6
     posterior = from_flow(flow, sigma).model_.posterior(rows)
     g = flow.model_.bijection
     jacobian = vmap(jacrev(lambda row: g(row[None])[0][0]))(rows)
     expected = MultivariateNormal(g(rows)[0], sigma**2 * jacobian @ jacobian.mT)
     torch.testing.assert_close(posterior.mean, expected.mean)
-    torch.testing.assert_close(posterior.variance, expected.variance)
-    torch.testing.assert_close(posterior.entropy(), expected.entropy())
     z, log_q = posterior.rsample_with_log_prob(5, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(log_q, expected.log_prob(z))
-    torch.testing.assert_close(posterior.log_prob(z), expected.log_prob(z))
-    draws = posterior.rsample((20_000,), torch.Generator().manual_seed(0)) - posterior.mean
-    covariance = torch.einsum("sbi,sbj->bij", draws, draws) / len(draws)
-    size = expected.covariance_matrix.diagonal(dim1=-2, dim2=-1).amax(-1)[:, None, None]
-    assert ((covariance - expected.covariance_matrix) / size).abs().max() < 0.06
+    torch.testing.assert_close(log_q, expected.log_prob(z), rtol=0, atol=1e-3)
+    torch.testing.assert_close(posterior.log_prob(z), log_q, rtol=0, atol=1e-6)
+
+
+def test_draws_and_densities_of_a_wide_posterior_agree(flow: IFlow, data: SourceData) -> None:
+    """E_q[p(z) / q(z)] = 1 for any density p: here the posterior of a nearby x."""
+    rows = torch.from_numpy((data.x[:10] - flow.x_mean_) / flow.x_scale_)
+    model = from_flow(flow, 0.3).model_
+    posterior, other = model.posterior(rows), model.posterior(rows + 0.1)
+    z, log_q = posterior.rsample_with_log_prob(20_000, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(posterior.log_prob(z), log_q)
+    ratio = (other.log_prob(z) - log_q).exp().mean(0)
+    torch.testing.assert_close(ratio, torch.ones_like(ratio), rtol=0, atol=0.03)
 
 
 def test_bounds_stay_below_the_evidence(flow: IFlow, data: SourceData) -> None:
