@@ -96,7 +96,7 @@ class IFlow(Estimator):
 
     def transform(self, x: Any, u: Any = None) -> Array:
         """z = g(x), (N, d). u is not needed: g does not see it."""
-        rows = torch.from_numpy(self._standardize(self._read(x)))
+        rows = self._rows(self._read(x))
         return in_chunks(self.model_.encode, rows)
 
     def inverse_transform(self, z: Any) -> Array:
@@ -108,7 +108,7 @@ class IFlow(Estimator):
     def log_prob(self, x: Any, u: Any) -> Array:
         """log p(x | u) of every row, exactly, in nats, (N,)."""
         data = self._read(x)
-        rows = torch.from_numpy(self._standardize(data))
+        rows = self._rows(data)
         standardized = in_chunks(self.model_.log_prob, rows, self._encode(u, data))
         return standardized - np.log(self.x_scale_).sum()
 
@@ -150,9 +150,7 @@ class IFlow(Estimator):
         u: Tensor,
         checkpoint: str | os.PathLike[str] | None,
     ) -> float:
-        with torch.no_grad():
-            z = model.encode(x)
-        model.prior.initialize_from(z, u)
+        model.initialize_prior(x, u)
         return self.learning_rate
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:

@@ -54,6 +54,11 @@ class IdentifiableFlow(Flow):
         """−log p(x | u) in nats, shape (B,). It is exact, so `generator` is not used."""
         return -self.log_prob(x, u)
 
+    @torch.no_grad()
+    def initialize_prior(self, x: Tensor, u: Tensor) -> None:
+        """Set p(z | u) to the maximum-likelihood fit of the latents that rows x have now."""
+        self.prior.initialize_from(self.encode(x), u)
+
     def encode(self, x: Tensor, u: Tensor | None = None) -> Tensor:
         """z = g(x), shape (B, n). u is not needed; it is taken so that both front ends agree."""
         return self._transform(x)[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from math import log
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +125,8 @@ class SplineCoupling(Coupling):
 class AffineCoupling(Coupling):
     """Coupling with affine maps whose log-scale is bounded on both sides (Dinh et al. 2017)."""
 
+    element_type: ClassVar[type[AffineElement]] = AffineElement
+
     def __init__(
         self,
         features: int,
@@ -132,22 +135,14 @@ class AffineCoupling(Coupling):
         activation: str = "silu",
         flip: bool = False,
     ) -> None:
-        super().__init__(features, AffineElement(), hidden=hidden, activation=activation, flip=flip)
+        element = self.element_type()
+        super().__init__(features, element, hidden=hidden, activation=activation, flip=flip)
 
 
-class VolumePreservingCoupling(Coupling):
+class VolumePreservingCoupling(AffineCoupling):
     """GIN's coupling: affine, with log |det J| = 0 for every row (Sorrenson et al. 2020)."""
 
-    def __init__(
-        self,
-        features: int,
-        *,
-        hidden: Sequence[int] = (128, 128),
-        activation: str = "silu",
-        flip: bool = False,
-    ) -> None:
-        element = VolumePreservingElement()
-        super().__init__(features, element, hidden=hidden, activation=activation, flip=flip)
+    element_type = VolumePreservingElement
 
 
 class MaskedAutoregressive(Bijection):

@@ -273,9 +273,6 @@ class IVAE(Estimator):
         self.model_.likelihood.check(torch.tensor(data))
         return data
 
-    def _rows(self, data: Array) -> Tensor:
-        return torch.from_numpy(self._standardize(data))
-
     def _codes(self, u: Any, data: Array) -> Tensor:
         if self.encoder_sees_u:
             return self._encode(u, data)

@@ -112,9 +112,7 @@ def start_from_flow(
     """
     with seeded(seed):
         flow = IdentifiableFlow(spline_coupling_flow(x.shape[1]), model.prior).to(x)
-    with torch.no_grad():
-        z = flow.encode(x)
-    model.prior.initialize_from(z, u)
+    flow.initialize_prior(x, u)
     train = partial(_fit_rows, seed=seed, progress=progress)
     train(flow, x, u, max_steps, f"{checkpoint}.flow" if checkpoint else None)
     generator = torch.Generator(device=x.device).manual_seed(seed)

@@ -108,7 +108,7 @@ class Estimator(Parameterized, ABC):
         self._fit_scale(data[train])
         model = self._new_model()
         _warn_if_unidentified(model.prior, codes)
-        rows = torch.from_numpy(self._standardize(data))
+        rows = self._rows(data)
         self.history_ = self._train(model, rows, codes, train, held_out, checkpoint)
         # Everything after training is in float64: an inverse is only as exact as its arithmetic.
         self.model_ = model.to("cpu").double().eval().requires_grad_(False)
@@ -250,8 +250,9 @@ class Estimator(Parameterized, ABC):
         self._require_fitted()
         return as_matrix(x, columns=self.n_features_in_)
 
-    def _standardize(self, data: Array) -> Array:
-        return (data - self.x_mean_) / self.x_scale_
+    def _rows(self, data: Array) -> Tensor:
+        """Checked data as the model takes it: standardised, float64."""
+        return torch.from_numpy((data - self.x_mean_) / self.x_scale_)
 
     def _encode(self, u: Any, data: Array) -> Tensor:
         if self.prior_.informative == 0:
