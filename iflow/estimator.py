@@ -149,9 +149,9 @@ class IFlow(Estimator):
         x: Tensor,
         u: Tensor,
         checkpoint: str | os.PathLike[str] | None,
-    ) -> float:
+    ) -> dict[str, float]:
         model.initialize_prior(x, u)
-        return self.learning_rate
+        return {}
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:
         there_and_back = in_chunks(lambda rows: self.model_.decode(self.model_.encode(rows)), x)

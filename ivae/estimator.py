@@ -24,6 +24,7 @@ from ivae.model import IdentifiableVAE
 from shared.estimator import Array, Estimator, in_chunks, rows_of
 from shared.identifiability import IdentifiabilityReport
 from shared.priors import ConditionalPrior
+from shared.training import fit_start
 from shared.validation import as_matrix, check_counts, check_varying
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
@@ -38,6 +39,8 @@ COLLAPSED_SHARE = 0.01
 COLLAPSE_ROWS = 10_000
 # After a start from a flow, at the full learning rate the bound would first unlearn it.
 WARM_LEARNING_RATE = 0.2
+# A start in noisy steps: in small batches, and at a rate that falls from NOISY_RATE to the fit's.
+NOISY_BATCH, NOISY_RATE = 1 / 4, 3.0
 
 
 class IVAE(Estimator):
@@ -59,14 +62,17 @@ class IVAE(Estimator):
         encoder_sees_u: whether the posterior is q(z | x, u) rather than q(z | x).
         objective: "iw" (importance-weighted bound) or "elbo".
         n_samples: draws of z for each row in a step.
-        warm_steps: with n = d, Gaussian x and an encoder that does not see u, gradient steps of
-            the flow that the fit starts from, on top of max_steps (see
-            `ivae.special_case.start_from_flow`); 0 for none.
+        warm_steps: gradient steps of a start on top of max_steps, 0 for none. With n = d, Gaussian
+            x and an encoder that does not see u they train the flow that the fit starts from (see
+            `ivae.special_case.start_from_flow`), by default half as many as max_steps. Otherwise
+            they are cheap steps of small batches at a high rate, whose noise leaves poor optima,
+            by default three times as many.
         hidden: widths of the encoder's and the decoder's layers.
         activation: see `shared.networks.ACTIVATIONS`.
         max_steps: gradient steps at most.
         batch_size: rows in a step.
-        learning_rate: peak of the one-cycle schedule; a fifth of it after a start from a flow.
+        learning_rate: peak of the one-cycle schedule; a fifth of it after a start from a flow, and
+            three times as much to begin with in a start of noisy steps.
         validation_fraction: share of the rows held out for choosing weights and stopping.
         patience: held-out evaluations (60 in all) without improvement after which to stop.
         device: "cpu", "cuda" or "auto"; results are always on the CPU.
@@ -103,7 +109,7 @@ class IVAE(Estimator):
         encoder_sees_u: bool = False,
         objective: str = "iw",
         n_samples: int = 8,
-        warm_steps: int = 2500,
+        warm_steps: int | None = None,
         hidden: Sequence[int] = (128, 128, 128),
         activation: str = "silu",
         max_steps: int = 5000,
@@ -224,6 +230,8 @@ class IVAE(Estimator):
                 f"{self.likelihood!r}."
             )
         check_counts(n_samples=self.n_samples)
+        if self.warm_steps:
+            check_counts(warm_steps=self.warm_steps)
         self.n_categories_ = _count_categories(x) if self.likelihood == "categorical" else 0
         likelihood = self._make_likelihood(x.shape[1])
         likelihood.check(torch.tensor(x))
@@ -243,23 +251,41 @@ class IVAE(Estimator):
         x: Tensor,
         u: Tensor,
         checkpoint: str | os.PathLike[str] | None,
-    ) -> float:
-        square = self.latent_dim == x.shape[1] and isinstance(model.likelihood, GaussianLikelihood)
-        if not square or self.encoder_sees_u or self.warm_steps == 0:
-            return self.learning_rate
-        # Only here, as special_case itself makes IVAEs.
-        from ivae.special_case import start_from_flow
+    ) -> dict[str, float]:
+        from_flow = self._has_special_case(model)
+        steps = self.warm_steps
+        if steps is None:
+            steps = self.max_steps // 2 if from_flow else 3 * self.max_steps
+        if steps == 0:
+            return {}
+        options: dict[str, Any] = {
+            "max_steps": steps,
+            "seed": int(self.seed),
+            "progress": self.progress,
+        }
+        if from_flow:
+            # Only here, as special_case itself makes IVAEs.
+            from ivae.special_case import start_from_flow
 
-        start_from_flow(
+            start_from_flow(model, x, u, checkpoint=checkpoint, **options)
+            return {"learning_rate": WARM_LEARNING_RATE * self.learning_rate}
+        fit_start(
             model,
             x,
             u,
-            max_steps=self.warm_steps,
-            seed=int(self.seed),
-            progress=self.progress,
-            checkpoint=checkpoint,
+            batch_size=max(1, round(NOISY_BATCH * self.batch_size)),
+            learning_rate=NOISY_RATE * self.learning_rate,
+            last_rate=1 / NOISY_RATE,
+            checkpoint=f"{checkpoint}.start" if checkpoint else None,
+            **options,
         )
-        return WARM_LEARNING_RATE * self.learning_rate
+        return {"warmup": 0.0}
+
+    def _has_special_case(self, model: IdentifiableVAE) -> bool:
+        """Whether a flow is what this model would be without noise."""
+        square = self.latent_dim == self.n_features_in_
+        gaussian = isinstance(model.likelihood, GaussianLikelihood)
+        return square and gaussian and not self.encoder_sees_u
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:
         with torch.no_grad():

@@ -25,7 +25,7 @@ from ivae.posteriors import standard_noise
 from shared.networks import LOG_2PI
 from shared.nflows_adapter import Transform
 from shared.random import seeded
-from shared.training import fit
+from shared.training import fit_start
 
 START_LEARNING_RATE = 5e-3
 
@@ -113,13 +113,15 @@ def start_from_flow(
     with seeded(seed):
         flow = IdentifiableFlow(spline_coupling_flow(x.shape[1]), model.prior).to(x)
     flow.initialize_prior(x, u)
-    train = partial(_fit_rows, seed=seed, progress=progress)
-    train(flow, x, u, max_steps, f"{checkpoint}.flow" if checkpoint else None)
+    train = partial(fit_start, learning_rate=START_LEARNING_RATE, seed=seed, progress=progress)
+    file = f"{checkpoint}.flow" if checkpoint else None
+    train(flow, x, u, max_steps=max_steps, checkpoint=file)
     generator = torch.Generator(device=x.device).manual_seed(seed)
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
     with torch.no_grad():
         z = torch.cat([flow.encode(rows) for rows in (x + noise_std * noise).split(4096)])
-    train(FlowPairs(model), x, z, 2 * max_steps, f"{checkpoint}.pairs" if checkpoint else None)
+    file = f"{checkpoint}.pairs" if checkpoint else None
+    train(FlowPairs(model), x, z, max_steps=2 * max_steps, checkpoint=file)
 
 
 class FlowPairs(nn.Module):
@@ -135,24 +137,6 @@ class FlowPairs(nn.Module):
         """In nats, (B,)."""
         posterior = self.encoder(self.likelihood.features(x))
         return -self.likelihood(self.decoder(z)).log_prob(x) - posterior.log_prob(z)
-
-
-def _fit_rows(
-    model: Any, x: Tensor, u: Tensor, max_steps: int, checkpoint: str | None, **options: Any
-) -> None:
-    """Train on nine tenths of the rows, which are in random order, and hold out the rest."""
-    held_out, train = slice(max(1, len(x) // 10)), slice(max(1, len(x) // 10), None)
-    fit(
-        model,
-        x[train],
-        u[train],
-        x_held_out=x[held_out],
-        u_held_out=u[held_out],
-        max_steps=max_steps,
-        learning_rate=START_LEARNING_RATE,
-        checkpoint=checkpoint,
-        **options,
-    )
 
 
 class FlowDecoder(nn.Module):

@@ -75,8 +75,8 @@ class Estimator(Parameterized, ABC):
     @abstractmethod
     def _before_training(
         self, model: Any, x: Tensor, u: Tensor, checkpoint: str | os.PathLike[str] | None
-    ) -> float:
-        """Set what starts from the training rows; the peak learning rate to go on with."""
+    ) -> dict[str, float]:
+        """Set what starts from the training rows; the options of `fit` that this changes."""
 
     # --- fitting
 
@@ -211,20 +211,23 @@ class Estimator(Parameterized, ABC):
         rows = rows.float().to(device)
         codes = (codes.float() if codes.is_floating_point() else codes).to(device)
         model.to(device, torch.float32)
-        learning_rate = self._before_training(model, rows[train], codes[train], checkpoint)
+        options: dict[str, Any] = {
+            "max_steps": self.max_steps,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "patience": self.patience,
+            "seed": int(self.seed),
+            "progress": self.progress,
+        }
+        options |= self._before_training(model, rows[train], codes[train], checkpoint)
         return fit(
             model,
             rows[train],
             codes[train],
             x_held_out=rows[held_out],
             u_held_out=codes[held_out],
-            max_steps=self.max_steps,
-            batch_size=self.batch_size,
-            learning_rate=learning_rate,
-            patience=self.patience,
-            seed=int(self.seed),
-            progress=self.progress,
             checkpoint=checkpoint,
+            **options,
         )
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook

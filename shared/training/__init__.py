@@ -4,6 +4,7 @@ from shared.training.checkpoint import FileFormatError, check_folder, load_tenso
 from shared.training.fit import fit
 from shared.training.history import History
 from shared.training.run import DivergedError
+from shared.training.start import fit_start
 
 __all__ = [
     "DivergedError",
@@ -11,6 +12,7 @@ __all__ = [
     "History",
     "check_folder",
     "fit",
+    "fit_start",
     "load_tensors",
     "save_tensors",
 ]

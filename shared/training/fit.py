@@ -30,6 +30,7 @@ def fit(
     batch_size: int = 256,
     learning_rate: float = 3e-3,
     warmup: float = 0.1,
+    last_rate: float = 0.0,
     clip: float = 5.0,
     n_evaluations: int = 60,
     patience: int = 20,
@@ -39,10 +40,10 @@ def fit(
 ) -> History:
     """Minimise the mean of `model.loss(x, u)` by Adam; keep the weights best on held-out rows.
 
-    The learning rate rises linearly over the first `warmup` of the steps and falls to zero along a
-    cosine. Steps whose gradient is not finite are skipped and counted. Everything random is a
-    function of `seed` and the step number, so a resumed fit equals an uninterrupted one bit for
-    bit; no global random state is touched.
+    The learning rate rises linearly over the first `warmup` of the steps and falls along a cosine.
+    Steps whose gradient is not finite are skipped and counted. Everything random is a function of
+    `seed` and the step number, so a resumed fit equals an uninterrupted one bit for bit; no global
+    random state is touched.
 
     Args:
         model: `loss(x, u, generator) -> (B,)` in nats, and `loss_name`.
@@ -52,6 +53,7 @@ def fit(
         batch_size: rows a step; all of them if there are fewer.
         learning_rate: at its peak.
         warmup: share of the steps over which the learning rate rises.
+        last_rate: the learning rate at the end, as a share of its peak.
         clip: largest norm of the gradient.
         n_evaluations: how often the held-out loss is computed.
         patience: evaluations without a better held-out loss after which to stop.
@@ -69,9 +71,9 @@ def fit(
     check_counts(
         max_steps=max_steps, batch_size=batch_size, n_evaluations=n_evaluations, patience=patience
     )
-    settings = (max_steps, batch_size, learning_rate, warmup, clip, n_evaluations, patience, seed)
+    schedule = OneCycle(max_steps, learning_rate, warmup, last_rate)
+    settings = (schedule, batch_size, clip, n_evaluations, patience, seed)
     run = Run(model, History(model.loss_name), learning_rate)
-    schedule = OneCycle(max_steps, learning_rate, warmup)
     batches = Batches(len(x), batch_size, seed)
     fingerprint = _fingerprint(model, (x, u, x_held_out, u_held_out), settings)
     if checkpoint is not None and Path(checkpoint).exists():

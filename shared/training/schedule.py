@@ -15,11 +15,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class OneCycle:
-    """The learning rate: a linear rise to `peak`, then a cosine fall to zero."""
+    """The learning rate: a linear rise to `peak`, then a cosine fall to the share `last` of it."""
 
     max_steps: int
     peak: float
     warmup: float
+    last: float = 0.0
 
     def rate(self, step: int) -> float:
         """The learning rate of this step."""
@@ -27,7 +28,8 @@ class OneCycle:
         if step < rise:
             return self.peak * (step + 1) / rise
         progress = (step - rise) / max(1, self.max_steps - rise)
-        return self.peak * 0.5 * (1 + math.cos(math.pi * progress))
+        fall = 0.5 * (1 - math.cos(math.pi * progress))
+        return self.peak * (1 - (1 - self.last) * fall)
 
 
 class Batches:

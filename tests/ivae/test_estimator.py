@@ -19,7 +19,7 @@ from shared.metrics import mean_corr_coef
 from shared.training.run import Run
 
 D, N_LABELS = 4, 10
-small = partial(IVAE, 2, hidden=(16,), n_samples=2, max_steps=30)
+small = partial(IVAE, 2, hidden=(16,), n_samples=2, max_steps=30, warm_steps=0)
 
 
 def draw(observation: str = "gaussian", **options: Any) -> SourceData:
@@ -111,7 +111,7 @@ def test_a_likelihood_of_ones_own(tmp_path: Path) -> None:
 def test_density_integrates_to_one_in_the_units_of_x() -> None:
     """The bound's 512 draws fall short of it by little; a missing Jacobian by a factor of 20."""
     x = 100 + 20 * X[:, :1] / X[:, :1].std()
-    vae = IVAE(1, hidden=(16,), n_samples=2, max_steps=100, warm_steps=0).fit(x, U)
+    vae = small(max_steps=100).set_params(latent_dim=1).fit(x, U)
     grid = np.linspace(-200, 400, 601)
     log_prob = vae.log_prob(grid[:, None], np.full(len(grid), 3), n_samples=512)
     assert np.exp(log_prob).sum() * (grid[1] - grid[0]) == pytest.approx(1, abs=0.05)
@@ -155,7 +155,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tanh": {"activation": "tanh", "hidden": (8, 8)},
     "a likelihood": {"likelihood": GaussianLikelihood(D, 0.2, learn="fixed")},
     "as many latents as columns": {"latent_dim": D, "warm_steps": 5, "prior": "scale"},
-    "no warm start": {"latent_dim": D, "warm_steps": 0, "prior": "scale"},
+    "as many latents, no start": {"latent_dim": D, "prior": "scale"},
+    "a start in noisy steps": {"warm_steps": 5},
 }
 
 
@@ -181,13 +182,28 @@ def test_an_encoder_that_sees_u_is_given_it() -> None:
         vae.transform(X)
 
 
-def test_a_warm_start_begins_nearer_to_the_data() -> None:
-    data = draw(observed_dim=2)
+@pytest.mark.parametrize("observed_dim", [2, D], ids=["from a flow", "in noisy steps"])
+def test_a_warm_start_begins_nearer_to_the_data(observed_dim: int) -> None:
+    data = draw(observed_dim=observed_dim)
     warm, cold = (
         small(warm_steps=steps, max_steps=1).fit(data.x, data.u).history_.best_loss
         for steps in (100, 0)
     )
     assert warm < cold - 0.3
+
+
+@pytest.mark.parametrize(
+    ("latent_dim", "part", "expected"),
+    [(D, "ivae.special_case.fit_start", [5, 10]), (2, "ivae.estimator.fit_start", [30])],
+    ids=["from a flow", "in noisy steps"],
+)
+def test_a_start_is_in_proportion_to_the_fit(
+    latent_dim: int, part: str, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr(part, lambda *_, max_steps, **__: steps.append(max_steps))
+    IVAE(latent_dim, prior="mean", hidden=(8,), max_steps=10).fit(X, U)
+    assert steps == expected
 
 
 def test_latents_that_x_says_nothing_of_are_named(fits: dict[str, IVAE]) -> None:
