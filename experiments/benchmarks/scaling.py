@@ -1,0 +1,44 @@
+"""`labels` and `scaling`: our training step against its own cost in other settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from experiments.benchmarks.flows import our_flow, random_rows
+from experiments.benchmarks.plan import Plan
+from experiments.benchmarks.rows import Row
+from experiments.benchmarks.steps import our_step
+from experiments.benchmarks.timing import Action, compare
+
+
+def labels(plan: Plan) -> Iterator[Row]:
+    """Many labels against few, on as many rows."""
+    yield against(plan, "labels", "n_labels", plan.many_labels, plan.few_labels)
+
+
+def scaling(plan: Plan) -> Iterator[Row]:
+    """Each setting against the smallest of its kind: seconds are what to read."""
+    settings = {"features": plan.features, "data_rows": plan.rows, "n_labels": plan.segments}
+    for setting, (smallest, *values) in settings.items():
+        for value in values:
+            yield against(plan, "scaling", setting, value, smallest)
+
+
+def against(plan: Plan, name: str, setting: str, value: int, peer_value: int) -> Row:
+    """Our step with one setting changed, against our step with it at `peer_value`."""
+    ours, theirs = step_with(plan, setting, value), step_with(plan, setting, peer_value)
+    peer = f"ours, {setting} {peer_value}"
+    return compare(name, peer, ours, theirs, plan.steps, **{setting: value})
+
+
+def step_with(plan: Plan, setting: str, value: int) -> Action:
+    """Our training step with one setting of the data or of the flow changed."""
+    if setting == "data_rows":
+        plan = replace(plan, data_rows=value)
+    else:
+        changed: dict[str, Any] = {setting: value}
+        plan = replace(plan, flow=replace(plan.flow, **changed))
+    x, u = random_rows(plan.data_rows, plan.flow.features, plan.flow.n_labels)
+    return our_step(our_flow(plan.flow), x, u, plan.flow_batch)

@@ -1,0 +1,28 @@
+"""`training_step`: one gradient step of the default flow, beside the same flow made of peers'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from experiments.benchmarks.flows import count, our_flow, random_rows
+from experiments.benchmarks.peers import build_peers
+from experiments.benchmarks.plan import Plan
+from experiments.benchmarks.rows import Row
+from experiments.benchmarks.steps import our_step, plain_step
+from experiments.benchmarks.timing import compare
+
+
+def training_step(plan: Plan) -> Iterator[Row]:
+    """A row for each peer, with the number of parameters of both."""
+    x, u = random_rows(plan.data_rows, plan.flow.features, plan.flow.n_labels)
+    for peer, theirs in build_peers(plan.flow):
+        ours = our_flow(plan.flow)
+        yield compare(
+            "training_step",
+            peer,
+            our_step(ours, x, u, plan.flow_batch),
+            plain_step(theirs, x, u, plan.flow_batch),
+            plan.steps,
+            parameters=count(ours.parameters()),
+            peer_parameters=count(theirs.parameters()),
+        )
