@@ -1,4 +1,8 @@
-"""Networks that compute an element's parameters from the variables that pass through."""
+"""Networks that compute an element's parameters from the variables that pass through.
+
+They take columns (n_passed, B) and return (n_parameters, n_steered, B), parameters first and rows
+last: the order that elements work in, and that the last product is written in for nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ INITIAL_SHRINKAGE = 0.1
 
 
 class CouplingConditioner(nn.Module):
-    """(B, n_passed) → (B, n_steered, n_parameters); free parameters where nothing passes."""
+    """(n_passed, B) → shape (n_parameters, n_steered), B; free parameters where nothing passes."""
 
     def __init__(
         self, n_passed: int, hidden: Sequence[int], shape: tuple[int, int], activation: str
@@ -25,19 +29,24 @@ class CouplingConditioner(nn.Module):
         self.shape = shape
         size = shape[0] * shape[1]
         if n_passed:
-            self.network: nn.Module = mlp(n_passed, hidden, size, activation)
-            _shrink(self.network[-1])
+            network = mlp(n_passed, hidden, size, activation)
+            self.body, last = network[:-1], network[-1]
+            assert isinstance(last, nn.Linear)
+            self.last = last
+            _shrink(self.last)
         else:
             self.constant = nn.Parameter(INITIAL_SHRINKAGE * torch.randn(size))
 
     def forward(self, passed: Tensor) -> Tensor:
-        if passed.shape[1]:
-            return self.network(passed).unflatten(-1, self.shape)
-        return self.constant.unflatten(-1, self.shape).expand(len(passed), -1, -1)
+        if len(passed):
+            columns = _columns(self.body(passed.T), self.last.weight, self.last.bias)
+        else:
+            columns = self.constant[:, None].expand(-1, passed.shape[1])
+        return columns.unflatten(0, self.shape)
 
 
 class AutoregressiveConditioner(nn.Module):
-    """(B, d) → (B, d, n_parameters), row i depending on variables 0 … i − 1 only.
+    """(d, B) → shape (n_parameters, d), B; those of variable i depend on 0 … i − 1 only.
 
     Reference: Germain, Gregor, Murray & Larochelle 2015, "MADE".
     """
@@ -49,17 +58,17 @@ class AutoregressiveConditioner(nn.Module):
         self.shape = shape
         inputs = torch.arange(1, features + 1)
         degrees = [inputs, *(torch.arange(width) % max(features - 1, 1) + 1 for width in hidden)]
-        layers: list[nn.Module] = []
+        body: list[nn.Module] = []
         for before, after in zip(degrees[:-1], degrees[1:], strict=True):
             mask = after[:, None] >= before[None, :]
-            layers += [MaskedLinear(mask), ACTIVATIONS[activation]()]
-        outputs = inputs.repeat_interleave(shape[1])
-        layers.append(MaskedLinear(outputs[:, None] > degrees[-1][None, :]))
-        self.network = nn.Sequential(*layers)
-        _shrink(layers[-1])
+            body += [MaskedLinear(mask), ACTIVATIONS[activation]()]
+        self.body = nn.Sequential(*body)
+        self.last = MaskedLinear(inputs.repeat(shape[0])[:, None] > degrees[-1][None, :])
+        _shrink(self.last)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.network(x).unflatten(-1, self.shape)
+        columns = _columns(self.body(x.T), self.last.masked_weight, self.last.bias)
+        return columns.unflatten(0, self.shape)
 
 
 class MaskedLinear(nn.Linear):
@@ -71,8 +80,18 @@ class MaskedLinear(nn.Linear):
         super().__init__(mask.shape[1], mask.shape[0])
         self.register_buffer("mask", mask.float(), persistent=False)
 
+    @property
+    def masked_weight(self) -> Tensor:
+        """What multiplies the inputs, (out, in)."""
+        return self.weight * self.mask
+
     def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight * self.mask, self.bias)
+        return linear(x, self.masked_weight, self.bias)
+
+
+def _columns(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The transpose (out, B) of a linear layer's outputs, contiguous."""
+    return torch.addmm(bias[:, None], weight, rows.T)
 
 
 @torch.no_grad()

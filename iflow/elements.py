@@ -1,7 +1,8 @@
 """Maps applied to each variable on its own, with parameters that a conditioner supplies.
 
-An element says how many numbers it needs for one variable, and maps (B, m) variables given
-(B, m, n_parameters). Couplings and autoregressive transforms are the same code for every element.
+An element says how many numbers it needs for one variable, and maps m variables (m, B) given
+(n_parameters, m, B): rows come last. Couplings and autoregressive transforms are the same code for
+every element.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ class SplineElement:
         self.n_parameters = 3 * n_bins - 1
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """z and log |dz/dx|, (B, m) each."""
+        """z and log |dz/dx|, (m, B) each."""
         return spline_forward(x, parameters, self.bound)
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """x and log |dx/dz|, (B, m) each."""
+        """x and log |dx/dz|, (m, B) each."""
         return spline_inverse(z, parameters, self.bound)
 
 
@@ -44,17 +45,17 @@ class AffineElement:
     n_parameters = 2
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """z and log |dz/dx|, (B, m) each."""
-        log_scale = self.log_scale(parameters[..., 0])
-        return x * log_scale.exp() + parameters[..., 1], log_scale
+        """z and log |dz/dx|, (m, B) each."""
+        log_scale = self.log_scale(parameters[0])
+        return x * log_scale.exp() + parameters[1], log_scale
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """x and log |dx/dz|, (B, m) each."""
-        log_scale = self.log_scale(parameters[..., 0])
-        return (z - parameters[..., 1]) * (-log_scale).exp(), -log_scale
+        """x and log |dx/dz|, (m, B) each."""
+        log_scale = self.log_scale(parameters[0])
+        return (z - parameters[1]) * (-log_scale).exp(), -log_scale
 
     def log_scale(self, raw: Tensor) -> Tensor:
-        """s, (B, m), within ± LOG_SCALE_BOUND."""
+        """s, (m, B), within ± LOG_SCALE_BOUND."""
         return LOG_SCALE_BOUND * torch.tanh(raw / LOG_SCALE_BOUND)
 
 
@@ -67,9 +68,9 @@ class VolumePreservingElement(AffineElement):
     autoregressive = False
 
     def log_scale(self, raw: Tensor) -> Tensor:
-        """s, (B, m), with Σ s = 0."""
+        """s, (m, B), with Σ s = 0."""
         bounded = super().log_scale(raw)
-        return bounded - bounded.mean(dim=-1, keepdim=True)
+        return bounded - bounded.mean(dim=0, keepdim=True)
 
 
 Element = SplineElement | AffineElement

@@ -16,6 +16,7 @@ from shared.estimator import Array, Estimator, in_chunks, rows_of
 from shared.nflows_adapter import Transform
 from shared.priors import ConditionalPrior
 from shared.random import seeded
+from shared.training import Plan
 from shared.validation import as_matrix, check_varying
 
 Architecture: TypeAlias = str | Transform | Callable[[int], Transform]
@@ -40,6 +41,8 @@ class IFlow(Estimator):
         learning_rate: peak of the one-cycle schedule.
         validation_fraction: share of the rows held out for choosing weights and stopping.
         patience: held-out evaluations (60 in all) without improvement after which to stop.
+        n_restarts: fits with seeds seed, seed + 1, ..., all at once, of which the one with the best
+            held-out score is kept.
         device: "cpu", "cuda" or "auto"; results are always on the CPU.
         progress: show a bar; by default only on a terminal.
         seed: makes a fit reproducible bit for bit on one machine and number of threads.
@@ -76,6 +79,7 @@ class IFlow(Estimator):
         learning_rate: float = 5e-3,
         validation_fraction: float = 0.1,
         patience: int = 20,
+        n_restarts: int = 1,
         device: str = "cpu",
         progress: bool | None = None,
         seed: int = 0,
@@ -90,6 +94,7 @@ class IFlow(Estimator):
         self.learning_rate = learning_rate
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.n_restarts = n_restarts
         self.device = device
         self.progress = progress
         self.seed = seed
@@ -149,8 +154,9 @@ class IFlow(Estimator):
         x: Tensor,
         u: Tensor,
         checkpoint: str | os.PathLike[str] | None,
-    ) -> dict[str, float]:
+    ) -> Plan[dict[str, Any]]:
         model.initialize_prior(x, u)
+        yield from ()
         return {}
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:

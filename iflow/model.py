@@ -7,6 +7,7 @@ from torch import Tensor
 
 from shared.nflows_adapter import Flow, Transform, refuse_conditional
 from shared.priors.base import ConditionalPrior
+from shared.random import Randomness
 
 
 class IdentifiableFlow(Flow):
@@ -50,7 +51,7 @@ class IdentifiableFlow(Flow):
         """p(z | u)."""
         return self._distribution.prior
 
-    def loss(self, x: Tensor, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def loss(self, x: Tensor, u: Tensor, generator: Randomness = None) -> Tensor:
         """−log p(x | u) in nats, shape (B,). It is exact, so `generator` is not used."""
         return -self.log_prob(x, u)
 

@@ -1,16 +1,20 @@
 """The monotone rational-quadratic spline with linear tails (Durkan et al. 2019).
 
 No boolean masks and no data-dependent shapes, so that it works under vmap and compilation: inputs
-are clamped into the spline's domain first, and the tails are put back with `torch.where`. Values
-and gradients are therefore finite wherever x is. The three knot tables (x, y, derivative) are kept
-as one tensor, which halves the number of operations.
+outside the spline's domain are replaced by 0 first, and the tails are put back with `torch.where`.
+Values and gradients are therefore finite wherever x is.
+
+Parameters come first and rows last, (3K − 1, …): each operation then runs along rows that lie side
+by side in memory, and the conditioner's last product writes them in that order for nothing.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import log
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -39,75 +43,88 @@ def spline_forward(x: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor
 
     Args:
         x: inputs, any shape.
-        raw: unconstrained parameters, (*x.shape, 3K − 1): K widths, K heights, K − 1 derivatives.
+        raw: unconstrained parameters, (3K − 1, *x.shape): K widths, K heights, K − 1 derivatives.
         bound: the spline maps [−bound, bound] onto itself and is the identity outside.
 
     Reference: Durkan, Bekasov, Murray & Papamakarios 2019, "Neural spline flows", eqs. (4)–(5).
     """
-    inside = x.clamp(-bound, bound)
+    outside = x.abs() >= bound
+    inside = x.masked_fill(outside, 0.0)
     segment = _segment(inside, raw, bound, axis=0)
-    slope = segment.height / segment.width
-    t = ((inside - segment.x) / segment.width).clamp(0, 1)
-    rise, log_derivative = _curve(t, slope, segment)
-    return _with_tails(x, segment.y + segment.height * rise, log_derivative, bound)
+    rise, log_derivative = curve((inside - segment.x) / segment.width, segment)
+    y = torch.addcmul(segment.y, segment.height, rise)
+    return torch.where(outside, x, y), log_derivative.masked_fill(outside, 0.0)
 
 
 def spline_inverse(y: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor]:
-    """x and log dx/dy, each of the shape of y; arguments as in `spline_forward`.
+    """x and log dx/dy, each of the shape of y; arguments as in `spline_forward`."""
+    outside = y.abs() >= bound
+    inside = y.masked_fill(outside, 0.0)
+    segment = _segment(inside, raw, bound, axis=1)
+    t = root(inside - segment.y, segment)
+    x = torch.addcmul(segment.x, segment.width, t)
+    log_derivative = -curve(t, segment)[1]
+    return torch.where(outside, y, x), log_derivative.masked_fill(outside, 0.0)
+
+
+def curve(t: Tensor, segment: Segment) -> tuple[Tensor, Tensor]:
+    """Share of the bin's height reached at the share t of its width, and log dy/dx there.
+
+    All sums are of terms that are not negative, so none of them cancels.
+    """
+    slope = segment.height / segment.width
+    rest = 1 - t
+    product, square, rest_square = t * rest, t * t, rest * rest
+    below = torch.addcmul(slope * square, segment.left, product)
+    both = below + torch.addcmul(slope * rest_square, segment.right, product)
+    ends = torch.addcmul(segment.right * square, segment.left, rest_square)
+    ratio = slope / both
+    return below / both, (ratio * ratio * ends.addcmul(slope, product, value=2)).log()
+
+
+def root(rise: Tensor, segment: Segment) -> Tensor:
+    """The share t of the bin's width at which the curve has risen by so much.
 
     Of the two forms of the root the one is taken that does not cancel, with the discriminant
     clamped at 0, so rounding can neither spoil it nor make it fail (eqs. 6–8).
     """
-    inside = y.clamp(-bound, bound)
-    segment = _segment(inside, raw, bound, axis=1)
     slope = segment.height / segment.width
-    curvature = segment.left + segment.right - 2 * slope
-    rise = inside - segment.y
-    b = segment.height * segment.left - rise * curvature
+    b = segment.height * segment.left - rise * (segment.left + segment.right - 2 * slope)
     a = segment.height * slope - b
     c = -slope * rise
-    root = (b * b - 4 * a * c).clamp(min=torch.finfo(y.dtype).tiny).sqrt()
+    # `tiny` in place of 0: there the square root has a gradient.
+    d = (b * b - 4 * a * c).clamp(min=torch.finfo(rise.dtype).tiny).sqrt()
     # a > 0 where b < 0, so neither quotient divides by 0.
     positive = b >= 0
-    t = torch.where(positive, -2 * c, root - b) / torch.where(positive, root + b, 2 * a)
-    t = t.clamp(0, 1)
-    log_derivative = _curve(t, slope, segment)[1]
-    return _with_tails(y, segment.x + t * segment.width, -log_derivative, bound)
-
-
-def _curve(t: Tensor, slope: Tensor, segment: Segment) -> tuple[Tensor, Tensor]:
-    """Share of the bin's height reached at the share t of its width, and log dy/dx there."""
-    product = t * (1 - t)
-    square = t * t
-    denominator = slope + (segment.left + segment.right - 2 * slope) * product
-    rise = (slope * square + segment.left * product) / denominator
-    numerator = segment.right * square + 2 * slope * product + segment.left * (1 - t) ** 2
-    return rise, ((slope / denominator) ** 2 * numerator).log()
+    return (torch.where(positive, -2 * c, d - b) / torch.where(positive, d + b, 2 * a)).clamp(0, 1)
 
 
 def _segment(value: Tensor, raw: Tensor, bound: float, axis: int) -> Segment:
     """The bin of each value, found along x (axis 0) or y (axis 1)."""
-    n_bins = (raw.shape[-1] + 1) // 3
-    shares = raw[..., : 2 * n_bins].unflatten(-1, (2, n_bins)).softmax(dim=-1)
-    sizes = MIN_BIN / n_bins + (1 - MIN_BIN) * shares[..., :-1]
-    inner = 2 * bound * sizes.cumsum(dim=-1) - bound
-    # The outer knots are set, not summed: rounding must not leave a gap at the bound.
-    edge = inner.new_full((1,), bound).expand(*inner.shape[:-1], 1)
-    derivatives = bounded_exp(raw[..., 2 * n_bins :], LOG_DERIVATIVE_BOUND)
-    knots = torch.cat([-edge, inner, edge], dim=-1)
-    table = torch.cat([knots, pad(derivatives, (1, 1), value=1.0).unsqueeze(-2)], dim=-2)
-    index = (value.unsqueeze(-1) >= inner[..., axis, :]).sum(dim=-1)
-    ends = torch.stack([index, index + 1], dim=-1).unsqueeze(-2)
-    left, right = table.gather(-1, ends.expand(*table.shape[:-1], 2)).unbind(dim=-1)
-    (x, y, left_slope), (x_end, y_end, right_slope) = left.unbind(dim=-1), right.unbind(dim=-1)
-    return Segment(x, y, x_end - x, y_end - y, left_slope, right_slope)
+    n_bins = (len(raw) + 1) // 3
+    raw_sizes, raw_derivatives = raw.split([2 * n_bins, n_bins - 1])
+    shares = raw_sizes.unflatten(0, (2, n_bins)).softmax(dim=1)
+    lowest, summing = map(torch.from_numpy, _knots_of_shares(n_bins, bound, str(raw.dtype)[6:]))
+    columns = shares.reshape(2, n_bins, value.numel())
+    knots = torch.baddbmm(lowest.to(raw.device), summing.to(raw.device), columns)
+    knots = knots.view(2, n_bins + 1, *value.shape)
+    index = torch.count_nonzero(value >= knots[axis, 1:-1], dim=0)
+    ends = torch.stack([index, index + 1])
+    left, right = knots.gather(1, ends.expand(2, *ends.shape)).unbind(dim=1)
+    # Derivatives are picked while raw, and 0 is the raw value of the 1 at either bound.
+    padded = pad(raw_derivatives, (0, 0) * value.ndim + (1, 1))
+    derivatives = bounded_exp(padded.gather(0, ends), LOG_DERIVATIVE_BOUND)
+    return Segment(*left.unbind(0), *(right - left).unbind(0), *derivatives.unbind(0))
 
 
-def _with_tails(
-    value: Tensor, mapped: Tensor, log_derivative: Tensor, bound: float
-) -> tuple[Tensor, Tensor]:
-    outside = value.abs() >= bound
-    return (
-        torch.where(outside, value, mapped),
-        torch.where(outside, torch.zeros_like(value), log_derivative),
-    )
+@lru_cache
+def _knots_of_shares(n_bins: int, bound: float, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets (1, K + 1, 1) and matrix (2, K + 1, K) that turn shares of bins into knots.
+
+    The outer knots are set, not summed: rounding must not leave a gap at the bound. Arrays and
+    not tensors are kept, because a tensor would remember the mode it was made in.
+    """
+    lowest = bound * (np.linspace(0, 2 * MIN_BIN, n_bins + 1) - 1)
+    summing = 2 * bound * (1 - MIN_BIN) * np.tri(n_bins + 1, n_bins, -1)
+    lowest[-1], summing[-1] = bound, 0
+    return lowest.astype(dtype)[None, :, None], summing.astype(dtype)[None].repeat(2, axis=0)

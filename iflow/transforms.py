@@ -13,7 +13,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from iflow.conditioners import AutoregressiveConditioner, CouplingConditioner
 from iflow.elements import AffineElement, Element, SplineElement, VolumePreservingElement
@@ -88,7 +87,7 @@ class Coupling(Bijection):
         n_passed = (features + flip) // 2 if features > 1 else 0
         self.sizes = (features - n_passed, n_passed) if flip else (n_passed, features - n_passed)
         n_steered = features - n_passed
-        shape = (n_steered, element.n_parameters)
+        shape = (element.n_parameters, n_steered)
         self.conditioner = CouplingConditioner(n_passed, hidden, shape, activation)
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,11 +97,11 @@ class Coupling(Bijection):
         return self._map(z, self.element.inverse)
 
     def _map(self, value: Tensor, element_map: ElementMap) -> tuple[Tensor, Tensor]:
-        first, second = value.split(self.sizes, dim=1)
+        first, second = value.T.split(self.sizes)
         passed, steered = (second, first) if self.flip else (first, second)
         mapped, log_derivative = element_map(steered, self.conditioner(passed))
         parts = (mapped, passed) if self.flip else (passed, mapped)
-        return torch.cat(parts, dim=1), log_derivative.sum(dim=1)
+        return torch.cat(parts).T, log_derivative.sum(dim=0)
 
 
 class SplineCoupling(Coupling):
@@ -170,19 +169,19 @@ class MaskedAutoregressive(Bijection):
                 f"{type(self.element).__name__}, whose variables share a constraint. "
                 "Use it in a Coupling."
             )
-        shape = (features, self.element.n_parameters)
+        shape = (self.element.n_parameters, features)
         self.conditioner = AutoregressiveConditioner(features, hidden, shape, activation)
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z, log_derivative = self.element.forward(x, self.conditioner(x))
-        return z, log_derivative.sum(dim=1)
+        z, log_derivative = self.element.forward(x.T, self.conditioner(x.T))
+        return z.T, log_derivative.sum(dim=0)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         # After pass i the first i variables are right, as they depend on the ones before only.
-        x = torch.zeros_like(z)
+        x = torch.zeros_like(z.T)
         for _ in range(self.features):
-            x, log_derivative = self.element.inverse(z, self.conditioner(x))
-        return x, log_derivative.sum(dim=1)
+            x, log_derivative = self.element.inverse(z.T, self.conditioner(x))
+        return x.T, log_derivative.sum(dim=0)
 
 
 class LULinear(Bijection):
@@ -190,27 +189,41 @@ class LULinear(Bijection):
 
     Costs O(d²) for a row in both directions. The diagonal stays within exp(± log 1000), so the
     map can not become singular. With `volume_preserving` its product is 1.
+
+    One matrix holds all of it: L below its diagonal, U above, and what U's diagonal is made of on
+    it.
     """
+
+    below: Tensor
+    eye: Tensor
 
     def __init__(self, features: int, *, volume_preserving: bool = False) -> None:
         super().__init__(features)
         self.volume_preserving = volume_preserving
-        scale = 0.1 / features**0.5
-        self.lower = nn.Parameter(scale * torch.randn(features, features))
-        self.upper = nn.Parameter(scale * torch.randn(features, features))
-        self.raw_diagonal = nn.Parameter(torch.zeros(features))
+        factors = 0.1 / features**0.5 * torch.randn(features, features)
+        self.factors = nn.Parameter(factors.fill_diagonal_(0))
         self.bias = nn.Parameter(torch.zeros(features))
+        # Constants, because making them anew would take as long as the product itself.
+        self.register_buffer("below", torch.ones_like(factors).tril(-1), persistent=False)
+        self.register_buffer("eye", torch.eye(features), persistent=False)
+
+    @property
+    def raw_diagonal(self) -> Tensor:
+        """What the logarithm of U's diagonal is, up to its bound, (d,)."""
+        return self.factors.diagonal()
 
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
         log_diagonal = LOG_DIAGONAL_BOUND * torch.tanh(self.raw_diagonal / LOG_DIAGONAL_BOUND)
         if self.volume_preserving:
             log_diagonal = log_diagonal - log_diagonal.mean()
-        lower = self.lower.tril(-1) + torch.eye(self.features).to(self.lower)
-        return lower, self.upper.triu(1) + log_diagonal.exp().diag(), log_diagonal.sum()
+        lower = torch.addcmul(self.eye, self.factors, self.below)
+        upper = torch.addcmul(self.factors * self.below.T, self.eye, log_diagonal.exp())
+        return lower, upper, log_diagonal.sum()
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         lower, upper, logabsdet = self._factors()
-        return linear(x, lower @ upper, self.bias), logabsdet.expand(len(x))
+        z = torch.addmm(self.bias[:, None], lower @ upper, x.T).T
+        return z, logabsdet.expand(len(x))
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         lower, upper, logabsdet = self._factors()

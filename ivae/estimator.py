@@ -24,7 +24,7 @@ from ivae.model import IdentifiableVAE
 from shared.estimator import Array, Estimator, in_chunks, rows_of
 from shared.identifiability import IdentifiabilityReport
 from shared.priors import ConditionalPrior
-from shared.training import fit_start
+from shared.training import Plan, start_stage
 from shared.validation import as_matrix, check_counts, check_varying
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
@@ -75,6 +75,8 @@ class IVAE(Estimator):
             three times as much to begin with in a start of noisy steps.
         validation_fraction: share of the rows held out for choosing weights and stopping.
         patience: held-out evaluations (60 in all) without improvement after which to stop.
+        n_restarts: fits with seeds seed, seed + 1, ..., all at once, of which the one with the best
+            held-out score is kept.
         device: "cpu", "cuda" or "auto"; results are always on the CPU.
         progress: show a bar; by default only on a terminal.
         seed: makes a fit reproducible bit for bit on one machine and number of threads.
@@ -117,6 +119,7 @@ class IVAE(Estimator):
         learning_rate: float = 5e-3,
         validation_fraction: float = 0.1,
         patience: int = 20,
+        n_restarts: int = 1,
         device: str = "cpu",
         progress: bool | None = None,
         seed: int = 0,
@@ -139,6 +142,7 @@ class IVAE(Estimator):
         self.learning_rate = learning_rate
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.n_restarts = n_restarts
         self.device = device
         self.progress = progress
         self.seed = seed
@@ -251,25 +255,21 @@ class IVAE(Estimator):
         x: Tensor,
         u: Tensor,
         checkpoint: str | os.PathLike[str] | None,
-    ) -> dict[str, float]:
+    ) -> Plan[dict[str, Any]]:
         from_flow = self._has_special_case(model)
         steps = self.warm_steps
         if steps is None:
             steps = self.max_steps // 2 if from_flow else 3 * self.max_steps
         if steps == 0:
             return {}
-        options: dict[str, Any] = {
-            "max_steps": steps,
-            "seed": int(self.seed),
-            "progress": self.progress,
-        }
+        options = {"max_steps": steps, **self._stage_options()}
         if from_flow:
             # Only here, as special_case itself makes IVAEs.
-            from ivae.special_case import start_from_flow
+            from ivae.special_case import plan_from_flow
 
-            start_from_flow(model, x, u, checkpoint=checkpoint, **options)
+            yield from plan_from_flow(model, x, u, checkpoint=checkpoint, **options)
             return {"learning_rate": WARM_LEARNING_RATE * self.learning_rate}
-        fit_start(
+        yield start_stage(
             model,
             x,
             u,

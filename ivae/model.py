@@ -13,7 +13,7 @@ from ivae import objectives
 from ivae.likelihoods import Likelihood
 from ivae.posteriors import GaussianPosterior
 from shared.priors.base import ConditionalPrior
-from shared.random import seeded
+from shared.random import Randomness, seeded
 
 Objective = Callable[..., Tensor]
 
@@ -96,7 +96,7 @@ class IdentifiableVAE(nn.Module):
         """log p(x | z) in nats, (S, B) for z (S, B, n)."""
         return self.conditional(z).log_prob(x)
 
-    def loss(self, x: Tensor, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def loss(self, x: Tensor, u: Tensor, generator: Randomness = None) -> Tensor:
         """The negative objective of each row, (B,), in nats."""
         return -self.objective(self, x, u, n_samples=self.n_samples, generator=generator)
 

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ivae.late_scale import LateScale
 from ivae.posteriors import GaussianPosterior, closed_form_kl
+from shared.random import Randomness
 
 
 class LatentVariableModel(Protocol):
@@ -39,7 +41,7 @@ def elbo(
     x: Tensor,
     u: Tensor,
     n_samples: int = 1,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
     *,
     kl: str = "auto",
     antithetic: bool = False,
@@ -83,7 +85,7 @@ def iw_bound(
     x: Tensor,
     u: Tensor,
     n_samples: int,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
     *,
     gradient: str = "dreg",
 ) -> Tensor:
@@ -117,20 +119,23 @@ def iw_bound(
         raise ValueError(f"Expected gradient to be 'standard' or 'dreg'; got {gradient!r}.")
     posterior = model.posterior(x, u)
     z, log_q = posterior.rsample_with_log_prob(n_samples, generator)
-    if gradient == "dreg":
-        log_q = posterior.detach().log_prob(z)
-    log_w = model.log_likelihood(x, z) + model.prior(u).log_prob(z) - log_q
-    bound = log_w.logsumexp(0) - log(n_samples)
-    return _doubly_reparameterised(bound, log_w, z) if gradient == "dreg" else bound
-
-
-def _doubly_reparameterised(bound: Tensor, log_w: Tensor, z: Tensor) -> Tensor:
-    """The value of the bound with the gradient Σ_k w̃_k ∂ log w_k, and w̃_k² on the way through z."""
-    if not z.requires_grad:
-        return bound
+    if gradient == "standard":
+        return _log_weights(model, x, u, z, log_q).logsumexp(0) - log(n_samples)
+    # The value of the bound, with Σ_k w̃_k ∂ log w_k as its gradient, and w̃_k² on the way through z.
+    on_the_way_to_z = LateScale()
+    z = on_the_way_to_z.mark(z)
+    log_w = _log_weights(model, x, u, z, posterior.detach().log_prob(z))
     weights = log_w.detach().softmax(0)
-    z.register_hook(lambda gradient: gradient * weights.unsqueeze(-1))
-    return bound.detach() + (weights * (log_w - log_w.detach())).sum(0)
+    on_the_way_to_z.set(weights)
+    bound = log_w.detach().logsumexp(0) - log(n_samples)
+    return bound + (weights * (log_w - log_w.detach())).sum(0)
+
+
+def _log_weights(
+    model: LatentVariableModel, x: Tensor, u: Tensor, z: Tensor, log_q: Tensor
+) -> Tensor:
+    """log w of each draw, (S, B)."""
+    return model.log_likelihood(x, z) + model.prior(u).log_prob(z) - log_q
 
 
 @torch.no_grad()
@@ -139,7 +144,7 @@ def estimate_log_prob(
     x: Tensor,
     u: Tensor,
     n_samples: int = 64,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
     *,
     max_decoded: int = 2**16,
 ) -> Tensor:
@@ -167,7 +172,7 @@ def _summed_weights(
     x: Tensor,
     u: Tensor,
     n_samples: int,
-    generator: torch.Generator | None,
+    generator: Randomness,
     max_decoded: int,
 ) -> Tensor:
     """log Σ_k w_k, (B,), with at most `max_decoded` draws for each row at a time."""
@@ -192,7 +197,7 @@ def elbo_terms(
     x: Tensor,
     u: Tensor,
     n_samples: int = 1,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> ElboTerms:
     """The terms of the ELBO, its KL split in three by the batch's mixture of posteriors.
 
@@ -238,7 +243,7 @@ def weighted_elbo(
     u: Tensor,
     weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
     n_samples: int = 1,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Tensor:
     """a · reconstruction − b · mutual information − c · total correlation − d · dimension-wise KL.
 

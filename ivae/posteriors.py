@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, constraints, kl_divergence
 
 from shared.networks import LOG_2PI
+from shared.random import Randomness, standard_normal
 
 
 class GaussianPosterior(Distribution, ABC):
@@ -68,7 +69,7 @@ class GaussianPosterior(Distribution, ABC):
     def rsample(
         self,
         sample_shape: torch.Size | list[int] | tuple[int, ...] = (),
-        generator: torch.Generator | None = None,
+        generator: Randomness = None,
     ) -> Tensor:
         """Draws z of shape (*sample_shape, B, n), differentiable in m and L."""
         n_samples = torch.Size(sample_shape).numel()
@@ -76,7 +77,7 @@ class GaussianPosterior(Distribution, ABC):
         return z.reshape(*sample_shape, *self.loc.shape)
 
     def rsample_with_log_prob(
-        self, n_samples: int, generator: torch.Generator | None = None, antithetic: bool = False
+        self, n_samples: int, generator: Randomness = None, antithetic: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Draws z (S, B, n) and log q(z | x, u) in nats (S, B), both differentiable.
 
@@ -199,9 +200,7 @@ class DiagonalGaussian(GaussianPosterior):
         return deviation / self.scale
 
 
-def standard_noise(
-    n_samples: int, like: Tensor, generator: torch.Generator | None, antithetic: bool
-) -> Tensor:
+def standard_noise(n_samples: int, like: Tensor, generator: Randomness, antithetic: bool) -> Tensor:
     """ε ~ N(0, I), (S, *like.shape), in pairs ± ε if antithetic."""
     if antithetic and n_samples % 2:
         raise ValueError(
@@ -209,7 +208,7 @@ def standard_noise(
             f"{n_samples}. Pass {n_samples + 1}."
         )
     shape = (n_samples // 2 if antithetic else n_samples, *like.shape)
-    noise = torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
+    noise = standard_normal(shape, like, generator)
     return torch.cat([noise, -noise]) if antithetic else noise
 
 

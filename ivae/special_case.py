@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -24,8 +25,8 @@ from ivae.model import IdentifiableVAE
 from ivae.posteriors import standard_noise
 from shared.networks import LOG_2PI
 from shared.nflows_adapter import Transform
-from shared.random import seeded
-from shared.training import fit_start
+from shared.random import Randomness, seeded
+from shared.training import Plan, Stage, run_plans, start_stage
 
 START_LEARNING_RATE = 5e-3
 
@@ -81,17 +82,7 @@ def noisy_model(flow: IdentifiableFlow, noise_std: float) -> IdentifiableVAE:
     ).eval()
 
 
-def start_from_flow(
-    model: IdentifiableVAE,
-    x: Tensor,
-    u: Tensor,
-    *,
-    max_steps: int,
-    noise_std: float = 0.01,
-    seed: int = 0,
-    progress: bool | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
-) -> None:
+def start_from_flow(model: IdentifiableVAE, x: Tensor, u: Tensor, **options: Any) -> None:
     """Give an IdentifiableVAE with n = d and Gaussian x a start from its noise-free special case.
 
     A flow with the same prior is trained first, on the exact likelihood, which is a far easier
@@ -103,25 +94,49 @@ def start_from_flow(
         model: to be trained; its prior is trained with the flow.
         x: standardised training rows (N, d).
         u: encoded, (N,) or (N, q).
+        **options: see `plan_from_flow`.
+    """
+    run_plans([plan_from_flow(model, x, u, **options)])
+
+
+def plan_from_flow(
+    model: IdentifiableVAE,
+    x: Tensor,
+    u: Tensor,
+    *,
+    max_steps: int,
+    noise_std: float = 0.01,
+    seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Plan[None]:
+    """`start_from_flow` as a plan of its two trainings.
+
+    Args:
+        model: see `start_from_flow`.
+        x: standardised training rows (N, d).
+        u: encoded, (N,) or (N, q).
         max_steps: gradient steps of the flow; the pairs, whose steps are far cheaper, get twice
             as many.
         noise_std: σ, in units of standardised x: small, as g magnifies it wherever f contracts.
         seed: of the flow, the noise and the batches.
-        progress: show bars.
         checkpoint: prefix of two files, so that a killed run does not start this anew.
+        **options: see `shared.training.Stage`.
     """
     with seeded(seed):
         flow = IdentifiableFlow(spline_coupling_flow(x.shape[1]), model.prior).to(x)
     flow.initialize_prior(x, u)
-    train = partial(fit_start, learning_rate=START_LEARNING_RATE, seed=seed, progress=progress)
+    stage: Callable[..., Stage] = partial(
+        start_stage, learning_rate=START_LEARNING_RATE, seed=seed, **options
+    )
     file = f"{checkpoint}.flow" if checkpoint else None
-    train(flow, x, u, max_steps=max_steps, checkpoint=file)
+    yield stage(flow, x, u, max_steps=max_steps, checkpoint=file)
     generator = torch.Generator(device=x.device).manual_seed(seed)
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
     with torch.no_grad():
         z = torch.cat([flow.encode(rows) for rows in (x + noise_std * noise).split(4096)])
     file = f"{checkpoint}.pairs" if checkpoint else None
-    train(FlowPairs(model), x, z, max_steps=2 * max_steps, checkpoint=file)
+    yield stage(FlowPairs(model), x, z, max_steps=2 * max_steps, checkpoint=file)
 
 
 class FlowPairs(nn.Module):
@@ -133,7 +148,7 @@ class FlowPairs(nn.Module):
         super().__init__()
         self.encoder, self.decoder, self.likelihood = model.encoder, model.decoder, model.likelihood
 
-    def loss(self, x: Tensor, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def loss(self, x: Tensor, z: Tensor, generator: Randomness = None) -> Tensor:
         """In nats, (B,)."""
         posterior = self.encoder(self.likelihood.features(x))
         return -self.likelihood(self.decoder(z)).log_prob(x) - posterior.log_prob(z)
@@ -187,7 +202,7 @@ class PushforwardPosterior(Distribution):
         return self.bijection(self.x)[0]
 
     def rsample_with_log_prob(
-        self, n_samples: int, generator: torch.Generator | None = None, antithetic: bool = False
+        self, n_samples: int, generator: Randomness = None, antithetic: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Draws z (S, B, n) and log q(z | x) in nats (S, B)."""
         noise = standard_noise(n_samples, self.x, generator, antithetic)

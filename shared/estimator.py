@@ -6,7 +6,7 @@ import copy
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,12 +22,13 @@ from shared.persistence import load_estimator, save_estimator
 from shared.priors import ConditionalPrior
 from shared.priors.choice import build_prior
 from shared.random import seeded
-from shared.training import History, check_folder, fit
+from shared.training import History, Plan, Stage, check_folder, fit_ensemble, run_plans
 from shared.validation import as_matrix, check_counts, check_enough_rows
 
 Array = NDArray[np.float64]
 
 CHUNK_ROWS = 4096
+HOLD_OUT_SEED = 0
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -53,6 +54,7 @@ class Estimator(Parameterized, ABC):
     learning_rate: float
     validation_fraction: float
     patience: int
+    n_restarts: int
     device: str
     progress: bool | None
     seed: int
@@ -75,8 +77,8 @@ class Estimator(Parameterized, ABC):
     @abstractmethod
     def _before_training(
         self, model: Any, x: Tensor, u: Tensor, checkpoint: str | os.PathLike[str] | None
-    ) -> dict[str, float]:
-        """Set what starts from the training rows; the options of `fit` that this changes."""
+    ) -> Plan[dict[str, Any]]:
+        """Train what comes before the fit; return the options of its stage that this changes."""
 
     # --- fitting
 
@@ -96,6 +98,23 @@ class Estimator(Parameterized, ABC):
             ValueError: for unusable x or u, naming the argument and what to do.
             DivergedError: if training finds no finite gradient any more.
         """
+        check_counts(n_restarts=self.n_restarts)
+        if self.n_restarts > 1:
+            seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
+            best = fit_ensemble(self, x, u, seeds=seeds, checkpoint=checkpoint).best_
+            fitted = {name: value for name, value in vars(best).items() if name.endswith("_")}
+            vars(self).update(fitted)
+        else:
+            run_plans([self.plan(x, u, checkpoint)])
+        return self
+
+    def plan(
+        self, x: Any, u: Any = None, checkpoint: str | os.PathLike[str] | None = None
+    ) -> Plan[tuple[Tensor, Tensor]]:
+        """`fit`, as a plan of the trainings it consists of; it returns the held-out x and u.
+
+        What runs the plan decides how each of them is trained: alone, or with those of other seeds.
+        """
         check_counts(max_steps=self.max_steps, batch_size=self.batch_size, patience=self.patience)
         if checkpoint is not None:
             check_folder(checkpoint, "checkpoint")
@@ -109,11 +128,15 @@ class Estimator(Parameterized, ABC):
         model = self._new_model()
         _warn_if_unidentified(model.prior, codes)
         rows = self._rows(data)
-        self.history_ = self._train(model, rows, codes, train, held_out, checkpoint)
+        self.history_ = yield from self._train(model, rows, codes, train, held_out, checkpoint)
         # Everything after training is in float64: an inverse is only as exact as its arithmetic.
         self.model_ = model.to("cpu").double().eval().requires_grad_(False)
         self._after_training(rows, codes)
-        return self
+        return rows[held_out], codes[held_out]
+
+    def latents_of(self, rows: tuple[Tensor, Tensor]) -> Array:
+        """z (N, n) of rows as `plan` returns them."""
+        return in_chunks(self.model_.encode, *rows)
 
     def fit_transform(self, x: Any, u: Any = None) -> Array:
         """Fit, then the latents of the same rows, (N, n)."""
@@ -190,7 +213,8 @@ class Estimator(Parameterized, ABC):
                 f"{self.validation_fraction}."
             )
         n_held_out = min(max(1, round(self.validation_fraction * n_rows)), n_rows - 1)
-        order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(int(self.seed)))
+        # The same rows for every seed: fits can then be compared on rows that none was trained on.
+        order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
         return order[n_held_out:], order[:n_held_out]
 
     def _fit_scale(self, data: Array) -> None:
@@ -206,29 +230,32 @@ class Estimator(Parameterized, ABC):
         train: Tensor,
         held_out: Tensor,
         checkpoint: str | os.PathLike[str] | None,
-    ) -> History:
+    ) -> Generator[Stage, History, History]:
         device = _device(self.device)
         rows = rows.float().to(device)
         codes = (codes.float() if codes.is_floating_point() else codes).to(device)
         model.to(device, torch.float32)
+        before = yield from self._before_training(model, rows[train], codes[train], checkpoint)
         options: dict[str, Any] = {
             "max_steps": self.max_steps,
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
             "patience": self.patience,
-            "seed": int(self.seed),
-            "progress": self.progress,
         }
-        options |= self._before_training(model, rows[train], codes[train], checkpoint)
-        return fit(
-            model,
-            rows[train],
-            codes[train],
+        history = yield Stage(
+            model=model,
+            x=rows[train],
+            u=codes[train],
             x_held_out=rows[held_out],
             u_held_out=codes[held_out],
             checkpoint=checkpoint,
-            **options,
+            **options | self._stage_options() | before,
         )
+        return history
+
+    def _stage_options(self) -> dict[str, Any]:
+        """What all trainings of this estimator have in common."""
+        return {"seed": int(self.seed), "progress": self.progress}
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook
         """Measure what users should know of the fitted model, in float64."""
@@ -273,7 +300,7 @@ def _warn_if_unidentified(prior: ConditionalPrior, codes: Tensor) -> None:
             "on, but its latents may not be the sources. Fewer latents (informative=) or a prior "
             "with fewer statistics (prior='scale') needs fewer values.",
             IdentifiabilityWarning,
-            stacklevel=3,
+            stacklevel=5,
         )
 
 

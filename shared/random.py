@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol, TypeAlias
 
 import torch
+from torch import Tensor
 
 # torch.distributions and nn.Module initialisers draw from the process-wide generator only; the
 # lock keeps two of our own threads from interleaving their draws.
@@ -19,3 +21,30 @@ def seeded(seed: int) -> Iterator[None]:
     with _global_generator, torch.random.fork_rng():
         torch.manual_seed(int(seed))
         yield
+
+
+class NoiseSource(Protocol):
+    """What a loss may be given in the place of a generator; see `shared.training.noise`."""
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Standard normal draws of this shape, rows in the last dimension but one."""
+        ...
+
+
+Randomness: TypeAlias = torch.Generator | NoiseSource | None
+
+
+def standard_normal(shape: Sequence[int], like: Tensor, source: Randomness = None) -> Tensor:
+    """Draws from N(0, 1) in the dtype and on the device of `like`.
+
+    Losses draw their noise with this function, so that many seeds can be trained as one model and
+    one batch by several processes, each with the draws it would have had alone.
+
+    Args:
+        shape: of the draws; rows of the batch are the last dimension but one.
+        like: says dtype and device.
+        source: a generator, a `NoiseSource`, or None for torch's global generator.
+    """
+    if source is None or isinstance(source, torch.Generator):
+        return torch.randn(*shape, generator=source, dtype=like.dtype, device=like.device)
+    return source.normal(shape, like)

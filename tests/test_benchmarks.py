@@ -19,7 +19,6 @@ from experiments.benchmarks.plan import FlowShape, Rounds
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.run import BENCHMARKS, main
 from experiments.benchmarks.timing import interleave
-from iflow import LULinear
 
 SHAPE = FlowShape(n_layers=3, hidden=(8, 16), n_labels=4)
 NUMBERS = ("ratio_min", "ratio_median", "ratio_max", "seconds", "peer_seconds")
@@ -76,20 +75,10 @@ def test_a_peer_that_is_not_installed_is_left_out(monkeypatch, capsys):
 def test_the_peers_have_the_parameters_that_are_documented():
     d, n_layers = SHAPE.features, SHAPE.n_layers
     ours = count(our_flow(SHAPE).parameters())
-    fewer = {"nflows": d * d + d, "normflows": d * d + d, "zuko": d * d + 2 * d}
+    fewer = {"nflows": 0, "normflows": 0, "zuko": d}
     measured = {name: ours - count(peer.parameters()) for name, peer in build_peers(SHAPE)}
     assert "nflows" in measured
     assert measured == {name: n_layers * fewer[name] for name in measured}
-
-
-def test_the_entries_by_which_our_linear_layers_are_larger_are_idle():
-    flow = our_flow(SHAPE)
-    flow.loss(
-        torch.randn(50, SHAPE.features), torch.randint(SHAPE.n_labels, (50,))
-    ).sum().backward()
-    for layer in (part for part in flow.modules() if isinstance(part, LULinear)):
-        idle = sum(int((parameter.grad == 0).sum()) for parameter in layer.parameters())
-        assert idle == SHAPE.features**2 + SHAPE.features
 
 
 @pytest.mark.parametrize("layer", [0, 1])

@@ -5,7 +5,7 @@ and a Gaussian base whose means and log-scales are looked up by label. nflows an
 coupling's network with a context, so they get `Conditioner`; zuko builds its own network. What
 differs is the linear layer, and with it the number of parameters:
 
-    ours       L U x + b, both factors stored as full matrices: 2 d² + 2 d, of which d² + d idle
+    ours       L U x + b, both triangles in one matrix: d² + d
     nflows     L U x + b, the triangles alone: d² + d
     normflows  the same behind a fixed random permutation: d² + d
     zuko       L U x without a bias, in one matrix: d²

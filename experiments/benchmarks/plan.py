@@ -37,7 +37,9 @@ class Plan:
     Attributes:
         steps: rounds of training steps.
         passes: rounds of one pass over many rows, which benchmarks warm up on less.
+        few: rounds of steps of many models.
         processes: rounds of fresh processes.
+        seeds: how many models are trained at once.
         flow: the flow, ours and the peers'.
         flow_batch: rows in a training step of a flow.
         vae_batch: rows in a training step of an iVAE.
@@ -52,7 +54,9 @@ class Plan:
 
     steps: Rounds
     passes: Rounds
+    few: Rounds
     processes: Rounds
+    seeds: tuple[int, ...]
     flow: FlowShape
     flow_batch: int
     vae_batch: int
@@ -71,7 +75,9 @@ class Plan:
 FULL = Plan(
     steps=Rounds(rounds=7, calls=20, warm_up=10),
     passes=Rounds(rounds=3, calls=1, warm_up=0),
+    few=Rounds(rounds=5, calls=2, warm_up=1),
     processes=Rounds(rounds=7, calls=1, warm_up=1),
+    seeds=(2, 8, 32),
     flow=FlowShape(),
     flow_batch=256,
     vae_batch=64,
@@ -90,7 +96,9 @@ FULL = Plan(
 SMOKE = Plan(
     steps=Rounds(rounds=2, calls=1, warm_up=1),
     passes=Rounds(rounds=2, calls=1, warm_up=0),
+    few=Rounds(rounds=2, calls=1, warm_up=1),
     processes=Rounds(rounds=1, calls=1, warm_up=0),
+    seeds=(2,),
     flow=FlowShape(n_layers=2, hidden=(16, 16)),
     flow_batch=32,
     vae_batch=16,

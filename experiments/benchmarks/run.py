@@ -15,13 +15,14 @@ from experiments.benchmarks.plan import FULL, SEED, SMOKE, Plan
 from experiments.benchmarks.rows import Row, print_footer, print_header, print_row, write_json
 from experiments.benchmarks.scaling import labels, scaling
 from experiments.benchmarks.scores import mcc
-from experiments.benchmarks.training import training_step
+from experiments.benchmarks.training import ensemble, training_step
 from shared.random import seeded
 from shared.training import check_folder
 
 # To add a benchmark: a function from a Plan to rows, and its name here.
 BENCHMARKS: dict[str, Callable[[Plan], Iterable[Row]]] = {
     "training_step": training_step,
+    "ensemble": ensemble,
     "log_density": log_density,
     "inversion": inversion,
     "ivae_step": ivae_step,

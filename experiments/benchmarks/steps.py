@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 
 import torch
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 from experiments.benchmarks.flows import FlowModel
 from experiments.benchmarks.plan import SEED
 from experiments.benchmarks.timing import Action
-from shared.training import History
+from shared.training import History, Stage
+from shared.training.course import Course
 from shared.training.run import Model, Run
 from shared.training.schedule import Batches, mix
+from shared.training.stack import Stack
 
 LEARNING_RATE = 3e-3
 CLIP = 5.0
@@ -27,9 +30,23 @@ def our_step(model: Model, x: Tensor, u: Tensor, batch_size: int) -> Action:
     def step() -> Tensor:
         rows = batches.rows(run.step)
         noise.manual_seed(mix(SEED, run.step))
-        return run.take_step(x[rows], u[rows], noise, CLIP)
+        loss, gradient = run.differentiate(x[rows], u[rows], noise)
+        run.update(loss, gradient, CLIP)
+        return loss
 
     return step
+
+
+def stacked_step(models: Sequence[Model], x: Tensor, u: Tensor, batch_size: int) -> Action:
+    """What `fit_ensemble` does at each step: one of every model."""
+    rows = {"x": x, "u": u, "x_held_out": x[:1], "u_held_out": u[:1]}
+    stages = [
+        Stage(model=model, **rows, batch_size=batch_size, seed=seed)
+        for seed, model in enumerate(models)
+    ]
+    courses = [Course(stage) for stage in stages]
+    stack = Stack(courses)
+    return lambda: stack.take_step(courses)
 
 
 def plain_step(model: FlowModel, x: Tensor, u: Tensor, batch_size: int) -> Action:

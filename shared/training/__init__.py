@@ -1,18 +1,26 @@
 """Training of either front end, and safe files."""
 
 from shared.training.checkpoint import FileFormatError, check_folder, load_tensors, save_tensors
-from shared.training.fit import fit
+from shared.training.ensemble import Ensemble, fit_ensemble
+from shared.training.fit import Plan, fit, fit_together, run_plans
 from shared.training.history import History
 from shared.training.run import DivergedError
-from shared.training.start import fit_start
+from shared.training.stage import Stage
+from shared.training.start import start_stage
 
 __all__ = [
     "DivergedError",
+    "Ensemble",
     "FileFormatError",
     "History",
+    "Plan",
+    "Stage",
     "check_folder",
     "fit",
-    "fit_start",
+    "fit_ensemble",
+    "fit_together",
     "load_tensors",
+    "run_plans",
     "save_tensors",
+    "start_stage",
 ]

@@ -1,42 +1,28 @@
-"""One function that trains either front end."""
+"""One function that trains either front end, alone or as many models at once."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-import os
-import time
-from pathlib import Path
-from typing import Any
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, TypeAlias, TypeVar
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from shared.training.course import Course
 from shared.training.history import History
-from shared.training.run import Model, Run
-from shared.training.schedule import Batches, OneCycle, mix
-from shared.validation import check_counts
+from shared.training.run import Model
+from shared.training.stack import NotStackableError, Stack
+from shared.training.stage import Stage
+from shared.training.workers import join_process_group
+
+T = TypeVar("T")
+# Yields what is to be trained next, and is sent the history of that.
+Plan: TypeAlias = Generator[Stage, History, T]
 
 
 def fit(
-    model: Model,
-    x: Tensor,
-    u: Tensor,
-    *,
-    x_held_out: Tensor,
-    u_held_out: Tensor,
-    max_steps: int = 6000,
-    batch_size: int = 256,
-    learning_rate: float = 3e-3,
-    warmup: float = 0.1,
-    last_rate: float = 0.0,
-    clip: float = 5.0,
-    n_evaluations: int = 60,
-    patience: int = 20,
-    seed: int = 0,
-    progress: bool | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    model: Model, x: Tensor, u: Tensor, *, x_held_out: Tensor, u_held_out: Tensor, **options: Any
 ) -> History:
     """Minimise the mean of `model.loss(x, u)` by Adam; keep the weights best on held-out rows.
 
@@ -49,17 +35,7 @@ def fit(
         model: `loss(x, u, generator) -> (B,)` in nats, and `loss_name`.
         x: training rows (N, d); u: their encoded auxiliary variable.
         x_held_out, u_held_out: rows for choosing weights and stopping.
-        max_steps: gradient steps at most.
-        batch_size: rows a step; all of them if there are fewer.
-        learning_rate: at its peak.
-        warmup: share of the steps over which the learning rate rises.
-        last_rate: the learning rate at the end, as a share of its peak.
-        clip: largest norm of the gradient.
-        n_evaluations: how often the held-out loss is computed.
-        patience: evaluations without a better held-out loss after which to stop.
-        seed: of the batches and of the model's own noise.
-        progress: show a bar; by default only on a terminal.
-        checkpoint: file written at every evaluation. If it exists, the fit goes on from there.
+        **options: max_steps, batch_size, learning_rate, seed, checkpoint and others; see `Stage`.
 
     Returns:
         History, and `model` holds the best weights.
@@ -68,50 +44,68 @@ def fit(
         DivergedError: after too many skipped steps in a row, naming the loss term.
         ValueError: if `checkpoint` belongs to another fit, or is damaged; for counts below 1.
     """
-    check_counts(
-        max_steps=max_steps, batch_size=batch_size, n_evaluations=n_evaluations, patience=patience
-    )
-    schedule = OneCycle(max_steps, learning_rate, warmup, last_rate)
-    settings = (schedule, batch_size, clip, n_evaluations, patience, seed)
-    run = Run(model, History(model.loss_name), learning_rate)
-    batches = Batches(len(x), batch_size, seed)
-    fingerprint = _fingerprint(model, (x, u, x_held_out, u_held_out), settings)
-    if checkpoint is not None and Path(checkpoint).exists():
-        run.restore(checkpoint, fingerprint)
-    every = max(1, math.ceil(max_steps / n_evaluations))
-    noise = torch.Generator(device=x.device)
-    before, started = run.history.seconds, time.perf_counter()
-    bar = tqdm(total=max_steps, initial=run.step, disable=_no_bar(progress), unit="step")
-    with bar:
-        while run.step < max_steps and not run.history.stopped:
-            total, skipped = torch.zeros((), dtype=torch.float64), run.history.skipped_steps
-            steps = min(every, max_steps - run.step)
-            for _ in range(steps):
-                rows = batches.rows(run.step)
-                noise.manual_seed(mix(seed, run.step))
-                for group in run.optimizer.param_groups:
-                    group["lr"] = schedule.rate(run.step)
-                total += run.take_step(x[rows], u[rows], noise, clip)
-                bar.update()
-            taken = steps - (run.history.skipped_steps - skipped)
-            train_loss = float(total) / taken if taken else math.inf
-            run.evaluate(train_loss, x_held_out, u_held_out, noise.manual_seed(seed))
-            run.stop_if_done(max_steps, patience * every)
-            run.history.seconds = before + time.perf_counter() - started
-            bar.set_postfix_str(run.summary())
-            if checkpoint is not None:
-                run.save(checkpoint, fingerprint)
-    model.load_state_dict(run.best)
-    return run.history
+    held_out: dict[str, Any] = {"x_held_out": x_held_out, "u_held_out": u_held_out}
+    return fit_together([Stage(model=model, x=x, u=u, **held_out, **options)])[0]
 
 
-def _fingerprint(model: Model, data: tuple[Tensor, ...], settings: tuple[Any, ...]) -> str:
-    """Identifies a fit by its starting weights, its data and its settings."""
-    digest = hashlib.sha256(repr(settings).encode())
-    for tensor in (*model.state_dict().values(), *data):
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def fit_together(stages: Sequence[Stage]) -> list[History]:
+    """`fit` of several stages that differ in weights, rows and seed, in steps of all at once.
+
+    Each ends as it would alone, up to rounding. Models that `torch.func.vmap` cannot run, such as
+    those with data-dependent shapes, are trained one after another, with a warning.
+    """
+    join_process_group()
+    courses = [Course(stage) for stage in stages]
+    try:
+        take_step = _take_step if len(courses) == 1 else Stack(courses).take_step
+    except NotStackableError as error:
+        warnings.warn(f"Seeds are fitted one after another: {error}", UserWarning, stacklevel=3)
+        return [fit_together([stage])[0] for stage in stages]
+    _train(courses, take_step)
+    return [course.finish() for course in courses]
 
 
-def _no_bar(progress: bool | None) -> bool | None:
-    return None if progress is None else not progress
+def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
+    """Run plans side by side, stage by stage; what each of them returns."""
+    replies: list[Any] = [None] * len(plans)
+    values: list[T] = []
+    while not values:
+        stages = []
+        for plan, reply in zip(plans, replies, strict=True):
+            try:
+                stages.append(plan.send(reply))
+            except StopIteration as end:
+                values.append(end.value)
+        if stages:
+            replies = fit_together(stages)
+    return values
+
+
+def _train(courses: Sequence[Course], take_step: Callable[[Sequence[Course]], None]) -> None:
+    """Step and evaluate until all are done, behind a progress bar."""
+    progress = courses[0].stage.progress
+    total = sum(course.stage.max_steps for course in courses)
+    done = sum(course.run.step for course in courses)
+    hidden = None if progress is None else not progress
+    if courses[0].workers.rank:
+        hidden = True
+    with tqdm(total=total, initial=done, disable=hidden, unit="step") as bar:
+        while behind := _behind(courses):
+            for _ in range(behind[0].steps_to_evaluation):
+                take_step(behind)
+                bar.update(len(behind))
+            for course in behind:
+                course.evaluate()
+            bar.set_postfix_str(behind[0].run.summary())
+
+
+def _behind(courses: Sequence[Course]) -> list[Course]:
+    """Those with the fewest steps of the ones that are not done: all of them, but after a crash."""
+    left = [course for course in courses if not course.done]
+    first = min((course.run.step for course in left), default=0)
+    return [course for course in left if course.run.step == first]
+
+
+def _take_step(courses: Sequence[Course]) -> None:
+    (course,) = courses
+    course.update(*course.run.differentiate(*course.batch(), course.noise))

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from shared.training.checkpoint import FileFormatError, load_tensors, save_tensors
+from shared.random import Randomness
+from shared.training.checkpoint import FileFormatError, save_tensors
+from shared.training.flat import FlatParameters
 from shared.training.history import History
 
 MAX_BAD_STEPS_IN_A_ROW = 100
@@ -27,8 +29,12 @@ class Model(Protocol):
 
     loss_name: str
 
-    def loss(self, x: Tensor, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The objective in nats, shape (B,); its randomness comes from `generator`."""
+    def loss(self, x: Tensor, u: Tensor, generator: Any = None) -> Tensor:
+        """The objective in nats, shape (B,); its noise comes from `generator`.
+
+        That is a torch.Generator, or with many seeds or processes a `NoiseSource`: draw by
+        `shared.random.standard_normal`, which takes both.
+        """
         ...
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
@@ -50,51 +56,87 @@ class Run:
     history: History
     learning_rate: float
     step: int = 0
-    bad_in_a_row: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, fused=True)
-        self.parameters = parameters
+        self.flat = FlatParameters([p for p in self.model.parameters() if p.requires_grad])
+        vector = self.flat.vector
+        self.optimizer = self._adam(vector)
+        # Counted where the parameters are: to read a number off a GPU is to wait for it.
+        self.bad_in_a_row, self.skipped = vector.new_zeros(2)
+        self.sum_of_losses = torch.zeros((), dtype=torch.float64, device=vector.device)
 
-    def take_step(self, x: Tensor, u: Tensor, noise: torch.Generator, clip: float) -> Tensor:
-        """One gradient step, or none if its gradient is not finite; the loss, detached."""
+    def move_to(self, vector: Tensor) -> None:
+        """Go on in this vector (P,), which holds the values of the parameters already."""
+        state = self.optimizer.state[self.flat.vector]
+        self.flat.move_to(vector)
+        self.optimizer = self._adam(vector)
+        self.optimizer.state[vector] = state
+
+    def _adam(self, vector: Tensor) -> Any:
+        return torch.optim.Adam([vector], lr=self.learning_rate, fused=True)
+
+    def differentiate(self, x: Tensor, u: Tensor, noise: Randomness) -> tuple[Tensor, Tensor]:
+        """The mean loss of these rows, detached, and its gradient (P,)."""
         self.model.train()
-        self.optimizer.zero_grad()
+        self.flat.clear_gradient()
         loss = self.model.loss(x, u, noise).mean()
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.parameters, clip)
-        self.step += 1
-        if torch.isfinite(norm) and torch.isfinite(loss):
-            self.optimizer.step()
-            self.bad_in_a_row = 0
-            return loss.detach().cpu()
-        self.history.skipped_steps += 1
-        self.bad_in_a_row += 1
-        if self.bad_in_a_row >= MAX_BAD_STEPS_IN_A_ROW:
-            raise DivergedError(
-                f"Expected a finite {self.history.loss_name} and gradient; got "
-                f"{self.bad_in_a_row} steps in a row without (loss {loss.item()}, gradient norm "
-                f"{norm.item()}) up to step {self.step}. Lower learning_rate, or look for "
-                "outliers in x."
-            )
-        return torch.zeros(())
+        return loss.detach(), self.flat.gradient()
 
     @torch.no_grad()
-    def evaluate(self, train_loss: float, x: Tensor, u: Tensor, noise: torch.Generator) -> None:
-        """Append to the history; keep the weights if they are the best so far."""
+    def update(self, loss: Tensor, gradient: Tensor, clip: float) -> None:
+        """Step along the gradient (P,), its norm clipped; or skip the step if it is not finite."""
+        norm = torch.linalg.vector_norm(gradient)
+        bad = ~(norm + loss).isfinite()
+        gradient.mul_((clip / (norm + 1e-6)).clamp(max=1.0))
+        self.flat.vector.grad = gradient
+        self.optimizer.found_inf = bad.float()  # the fused step then changes nothing
+        self.optimizer.step()
+        self.step += 1
+        self.skipped += bad
+        self.bad_in_a_row = (self.bad_in_a_row + 1) * bad
+        self.sum_of_losses += torch.where(bad, 0.0, loss)
+        if loss.device.type == "cpu" or self.step % MAX_BAD_STEPS_IN_A_ROW == 0:
+            self._give_up_if_all_is_bad(loss, norm)
+
+    def _give_up_if_all_is_bad(self, loss: Tensor, norm: Tensor) -> None:
+        if self.bad_in_a_row < MAX_BAD_STEPS_IN_A_ROW:
+            return
+        raise DivergedError(
+            f"Expected a finite {self.history.loss_name} and gradient; got "
+            f"{int(self.bad_in_a_row)} steps in a row without (loss {loss.item()}, gradient norm "
+            f"{norm.item()}) up to step {self.step}. Lower learning_rate, or look for "
+            "outliers in x."
+        )
+
+    @torch.no_grad()
+    def loss_of(self, x: Tensor, u: Tensor, noise: torch.Generator) -> float:
+        """The mean loss of these rows, in parts of bounded size."""
         self.model.eval()
         chunks = zip(x.split(EVALUATION_ROWS), u.split(EVALUATION_ROWS), strict=True)
         losses = [self.model.loss(a, b, noise).double() for a, b in chunks]
-        held_out = torch.cat(losses).mean().item()
+        return torch.cat(losses).mean().item()
+
+    def record(self, held_out: float) -> None:
+        """Append to the history; keep the weights if they are the best so far."""
         history = self.history
         if not self.best or held_out < history.best_loss:
             history.best_step = self.step
             self.best = {name: t.clone() for name, t in self.model.state_dict().items()}
+        history.train_loss.append(self._mean_loss_since_last())
         history.step.append(self.step)
-        history.train_loss.append(train_loss)
         history.held_out_loss.append(held_out if math.isfinite(held_out) else math.inf)
+
+    def _mean_loss_since_last(self) -> float:
+        """The mean training loss since the last evaluation, over the steps that were taken."""
+        history, skipped = self.history, int(self.skipped)
+        steps = self.step - (history.step[-1] if history.step else 0)
+        taken = steps - (skipped - history.skipped_steps)
+        total = float(self.sum_of_losses)
+        self.sum_of_losses.zero_()
+        history.skipped_steps = skipped
+        return total / taken if taken else math.inf
 
     def stop_if_done(self, max_steps: int, patience_steps: int) -> None:
         """Say in the history why training ends, if it does."""
@@ -112,34 +154,38 @@ class Run:
         """Write a checkpoint from which `restore` continues bit for bit."""
         tensors = {f"model/{name}": t for name, t in self.model.state_dict().items()}
         tensors |= {f"best/{name}": t for name, t in self.best.items()}
-        for index, parameter in enumerate(self.parameters):
-            for name, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"adam/{index}/{name}"] = value
+        state = self.optimizer.state[self.flat.vector]
+        tensors |= {f"adam/{name}": value for name, value in state.items()}
         info: dict[str, Any] = {
             "fingerprint": fingerprint,
             "step": self.step,
-            "bad_in_a_row": self.bad_in_a_row,
+            "bad_in_a_row": int(self.bad_in_a_row),
             "history": self.history.to_dict(),
         }
         save_tensors(path, "checkpoint", tensors, info)
 
-    def restore(self, path: str | os.PathLike[str], fingerprint: str) -> None:
-        """Take up the state of a checkpoint of this very fit."""
-        tensors, info = load_tensors(path, "checkpoint")
+    def restore(
+        self,
+        tensors: Mapping[str, Tensor],
+        info: Mapping[str, Any],
+        path: str | os.PathLike[str],
+        fingerprint: str,
+    ) -> None:
+        """Take up what `save` has written, if it was in this very fit."""
         if info["fingerprint"] != fingerprint:
             raise FileFormatError(
                 f"Expected checkpoint {path} to belong to this fit; got one of other data or "
                 "settings. Delete it to start anew, or pass another file name."
             )
-        self.step, self.bad_in_a_row = info["step"], info["bad_in_a_row"]
-        self.history = History(**info["history"])
         by_group: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "adam": {}}
         for key, tensor in tensors.items():
             group, name = key.split("/", 1)
             by_group[group][name] = tensor
+        self.step, self.history = info["step"], History(**info["history"])
+        self.bad_in_a_row.fill_(info["bad_in_a_row"])
+        self.skipped.fill_(self.history.skipped_steps)
         self.model.load_state_dict(by_group["model"])
         self.best = by_group["best"]
-        for key, tensor in by_group["adam"].items():
-            index, name = key.split("/", 1)
-            parameter = self.parameters[int(index)]
-            self.optimizer.state[parameter][name] = tensor.to(parameter.device)
+        device = self.flat.vector.device
+        adam = {name: tensor.to(device) for name, tensor in by_group["adam"].items()}
+        self.optimizer.state[self.flat.vector] = adam

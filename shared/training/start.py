@@ -6,27 +6,27 @@ from typing import Any
 
 from torch import Tensor
 
-from shared.training.fit import fit
 from shared.training.run import Model
+from shared.training.stage import Stage
 
 
-def fit_start(model: Model, x: Tensor, u: Tensor, *, max_steps: int, **options: Any) -> None:
-    """`fit`, to its last step, on nine tenths of rows that are in random order.
+def start_stage(model: Model, x: Tensor, u: Tensor, *, max_steps: int, **options: Any) -> Stage:
+    """A stage to its last step, on nine tenths of rows that are in random order.
 
     The other tenth chooses the weights: the rows that the fit itself holds out stay unseen.
 
     Args:
-        model: see `fit`.
+        model: see `Stage`.
         x: training rows (N, d).
         u: encoded, (N,) or (N, q).
         max_steps: gradient steps.
-        **options: see `fit`.
+        **options: see `Stage`.
     """
     part = max(1, len(x) // 10)
-    fit(
-        model,
-        x[part:],
-        u[part:],
+    return Stage(
+        model=model,
+        x=x[part:],
+        u=u[part:],
         x_held_out=x[:part],
         u_held_out=u[:part],
         max_steps=max_steps,

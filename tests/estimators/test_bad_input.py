@@ -24,7 +24,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*args: object) -> None:
         pytest.fail("A step of training came before the error.")
 
-    monkeypatch.setattr(Run, "take_step", train)
+    monkeypatch.setattr(Run, "differentiate", train)
 
 
 def with_one(values: Any, where: tuple, value: Any) -> Array:
@@ -113,6 +113,7 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "all held out": ({"validation_fraction": 1.0}, "validation_fraction between 0 and 1"),
     "no steps": ({"max_steps": 0}, "max_steps of at least 1; got 0"),
     "empty batches": ({"batch_size": 0}, "batch_size of at least 1; got 0"),
+    "no fit at all": ({"n_restarts": 0}, "n_restarts of at least 1; got 0"),
     "no patience": ({"patience": 0}, "patience of at least 1; got 0"),
 }
 

@@ -188,18 +188,18 @@ def test_a_resumed_fit_is_the_uninterrupted_one(
     assert_same_bits: Callable,
 ) -> None:
     """An exception in any step, of a warm start too; the same call takes up the work."""
-    take_step, steps = Run.take_step, []
+    update, steps = Run.update, []
 
-    def interrupted(run: Run, *args: Any) -> torch.Tensor:
+    def interrupted(run: Run, *args: Any) -> None:
         if len(steps) == stop:
             raise KeyboardInterrupt
         steps.append(None)
-        return take_step(run, *args)
+        update(run, *args)
 
-    monkeypatch.setattr(Run, "take_step", interrupted)
+    monkeypatch.setattr(Run, "update", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make().fit(x, u, checkpoint=path)
-    monkeypatch.setattr(Run, "take_step", take_step)
+    monkeypatch.setattr(Run, "update", update)
     resumed = make().fit(x, u, checkpoint=path)
     weights, expected = resumed.model_.state_dict(), fitted.model_.state_dict()
     assert [key for key in expected if not torch.equal(weights[key], expected[key])] == []

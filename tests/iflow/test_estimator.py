@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 def test_an_architecture_that_is_none_is_refused_before_training(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Run, "take_step", lambda *_: pytest.fail("Training had begun."))
+    monkeypatch.setattr(Run, "differentiate", lambda *_: pytest.fail("Training had begun."))
     architecture, message = REFUSED[case]
     with pytest.raises(ValueError, match=message):
         small(architecture=architecture).fit(X, U)

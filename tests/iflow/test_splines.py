@@ -31,7 +31,7 @@ def draw(
     n_bins: int, size: float, rows: int = 2000, dtype: torch.dtype = DOUBLE
 ) -> tuple[Tensor, Tensor]:
     """Inputs in the domain, four of them at its bound, and size · N(0, 1) parameters."""
-    raw = size * torch.randn(rows, 3 * n_bins - 1, generator=rng(1), dtype=DOUBLE)
+    raw = size * torch.randn(rows, 3 * n_bins - 1, generator=rng(1), dtype=DOUBLE).T
     x = BOUND * (2 * torch.rand(rows, generator=rng(2), dtype=DOUBLE) - 1)
     x[:4] = torch.tensor([-BOUND, BOUND, -BOUND * (1 - 1e-15), BOUND * (1 - 1e-15)])
     return x.to(dtype), raw.to(dtype)
@@ -58,11 +58,11 @@ def slow_spline(x: float, raw: np.ndarray) -> tuple[float, float]:
 def test_it_is_the_published_formula(n_bins: int, size: float) -> None:
     x, raw = draw(n_bins, size, rows=40)
     y, log_derivative = spline_forward(x, raw, BOUND)
-    pairs = [slow_spline(*row) for row in zip(x.numpy()[4:], raw.numpy()[4:], strict=True)]
+    pairs = [slow_spline(*row) for row in zip(x.numpy()[4:], raw.T.numpy()[4:], strict=True)]
     expected = torch.tensor(np.array(pairs), dtype=DOUBLE)
     torch.testing.assert_close(torch.stack([y, log_derivative], 1)[4:], expected)
     back = spline_inverse(x, raw, BOUND)[0].numpy()[4:]
-    for value, row, got in zip(x.numpy()[4:], raw.numpy()[4:], back, strict=True):
+    for value, row, got in zip(x.numpy()[4:], raw.T.numpy()[4:], back, strict=True):
         root = brentq(lambda v, r=row, y=value: slow_spline(v, r)[0] - y, -BOUND, BOUND, xtol=1e-14)
         assert abs(root - got) < 1e-8
 
@@ -70,7 +70,7 @@ def test_it_is_the_published_formula(n_bins: int, size: float) -> None:
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_zero_parameters_are_the_identity(direction: str) -> None:
     x = torch.linspace(-7, 7, 57, dtype=DOUBLE)
-    y, log_derivative = DIRECTIONS[direction][0](x, torch.zeros(57, 23, dtype=DOUBLE), BOUND)
+    y, log_derivative = DIRECTIONS[direction][0](x, torch.zeros(23, 57, dtype=DOUBLE), BOUND)
     torch.testing.assert_close(y, x, rtol=0, atol=1e-14)
     torch.testing.assert_close(log_derivative, torch.zeros_like(x), rtol=0, atol=1e-13)
 
@@ -120,7 +120,7 @@ def test_slopes_stay_within_limits_whatever_the_parameters(n_bins: int, size: fl
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("size", SIZES)
 def test_it_rises_from_bound_to_bound_without_a_jump(direction: str, size: float) -> None:
-    raw = draw(8, size, rows=20)[1][:, None].expand(-1, 4001, -1)
+    raw = draw(8, size, rows=20)[1][..., None].expand(-1, -1, 4001)
     x = torch.linspace(-BOUND, BOUND, 4001, dtype=DOUBLE).expand(20, -1)
     y, log_derivative = DIRECTIONS[direction][0](x, raw, BOUND)
     steps = y.diff()
@@ -144,14 +144,16 @@ def test_it_is_the_identity_from_the_bound_on(direction: str) -> None:
 def test_log_derivative_is_autodiffs(direction: str, size: float) -> None:
     x, raw = draw(8, size)
     mapping = DIRECTIONS[direction][0]
-    derivative = vmap(grad(lambda value, row: mapping(value, row, BOUND)[0]))(x, raw)
+    derivative = vmap(grad(lambda value, row: mapping(value, row, BOUND)[0]), in_dims=(0, 1))(
+        x, raw
+    )
     torch.testing.assert_close(mapping(x, raw, BOUND)[1], derivative.log(), rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_gradients_are_those_of_finite_differences(direction: str) -> None:
     x, raw = draw(4, 1.0, rows=30)
-    inputs = (x[4:].requires_grad_(), raw[4:].requires_grad_())
+    inputs = (x[4:].requires_grad_(), raw[:, 4:].requires_grad_())
     torch.autograd.gradcheck(lambda a, b: DIRECTIONS[direction][0](a, b, BOUND), inputs)
 
 

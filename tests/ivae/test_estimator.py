@@ -16,6 +16,7 @@ from ivae import IVAE, GaussianLikelihood, PoissonLikelihood
 from shared.datasets import nonstationary_sources
 from shared.datasets.generated import SourceData
 from shared.metrics import mean_corr_coef
+from shared.training import History
 from shared.training.run import Run
 
 D, N_LABELS = 4, 10
@@ -193,17 +194,17 @@ def test_a_warm_start_begins_nearer_to_the_data(observed_dim: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("latent_dim", "part", "expected"),
-    [(D, "ivae.special_case.fit_start", [5, 10]), (2, "ivae.estimator.fit_start", [30])],
+    ("latent_dim", "expected"),
+    [(D, [5, 10, 10]), (2, [30, 10])],
     ids=["from a flow", "in noisy steps"],
 )
-def test_a_start_is_in_proportion_to_the_fit(
-    latent_dim: int, part: str, expected: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps: list[int] = []
-    monkeypatch.setattr(part, lambda *_, max_steps, **__: steps.append(max_steps))
-    IVAE(latent_dim, prior="mean", hidden=(8,), max_steps=10).fit(X, U)
-    assert steps == expected
+def test_a_start_is_in_proportion_to_the_fit(latent_dim: int, expected: list[int]) -> None:
+    plan = IVAE(latent_dim, prior="mean", hidden=(8,), max_steps=10).plan(X, U)
+    stages, history = [next(plan)], History("", held_out_loss=[0.0])
+    with pytest.raises(StopIteration):
+        while True:
+            stages.append(plan.send(history))
+    assert [stage.max_steps for stage in stages] == expected
 
 
 def test_latents_that_x_says_nothing_of_are_named(fits: dict[str, IVAE]) -> None:
@@ -224,7 +225,7 @@ def test_latents_that_x_says_nothing_of_are_named(fits: dict[str, IVAE]) -> None
 
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "take_step", lambda *_: pytest.fail("Training had begun."))
+    monkeypatch.setattr(Run, "differentiate", lambda *_: pytest.fail("Training had begun."))
 
 
 OUTSIDE: dict[str, tuple[str, float, str]] = {

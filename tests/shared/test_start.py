@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.random import seeded
-from shared.training import fit, fit_start
+from shared.training import fit, fit_together, start_stage
 from shared.training.schedule import OneCycle
 
 X, U = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)) + 3, torch.zeros(50)
@@ -42,7 +42,7 @@ class Flat(Centre):
 
 def test_the_first_tenth_of_the_rows_chooses_the_weights() -> None:
     start, expected = Centre(), Centre()
-    fit_start(start, X, U, max_steps=30, **OPTIONS)
+    fit_together([start_stage(start, X, U, max_steps=30, **OPTIONS)])
     fit(expected, X[5:], U[5:], x_held_out=X[:5], u_held_out=U[:5], max_steps=30, **OPTIONS)
     torch.testing.assert_close(start.w, expected.w, rtol=0, atol=0)
     assert start.trained_on == {tuple(row) for row in X[5:].tolist()}
@@ -51,7 +51,7 @@ def test_the_first_tenth_of_the_rows_chooses_the_weights() -> None:
 def test_a_start_ends_with_its_steps_though_nothing_improves() -> None:
     """Noisy steps may leave a poor optimum late: a start does not run out of patience."""
     flat = Flat()
-    fit_start(flat, X, U, max_steps=120, **OPTIONS)
+    fit_together([start_stage(flat, X, U, max_steps=120, **OPTIONS)])
     assert flat.steps == 120
 
 

@@ -170,15 +170,15 @@ def test_a_resumed_fit_equals_an_uninterrupted_one(name, stops, tmp_path, monkey
 
 def test_a_stop_while_evaluating_resumes_too(tmp_path, monkeypatch):
     whole, model, path = build("linear flow"), build("linear flow"), tmp_path / "run.ckpt"
-    expected, evaluate, count = train(whole), run.Run.evaluate, []
+    expected, record, count = train(whole), run.Run.record, []
 
     def interrupted(*args: Any) -> None:
-        evaluate(*args)
+        record(*args)
         count.append(None)
         if len(count) == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(run.Run, "evaluate", interrupted)
+    monkeypatch.setattr(run.Run, "record", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(model, checkpoint=path)
     model = build("linear flow")
@@ -242,13 +242,13 @@ def test_bad_steps_are_skipped_and_counted(bad, monkeypatch):
 
 def test_the_training_loss_is_the_mean_over_the_steps_taken(monkeypatch):
     model, losses = build("quadratic"), []
-    steps = run.Run.take_step
+    update = run.Run.update
 
-    def recorded(*args: Any) -> Tensor:
-        losses.append(steps(*args))
-        return losses[-1]
+    def recorded(self: run.Run, loss: Tensor, *args: Any) -> None:
+        losses.append(loss)
+        update(self, loss, *args)
 
-    monkeypatch.setattr(run.Run, "take_step", recorded)
+    monkeypatch.setattr(run.Run, "update", recorded)
     bad = (1, 2, 5, 6, 7, 8, 9)
     calls_of_loss(model, monkeypatch, lambda number: math.nan if number in bad else 1.0)
     history = train(model)

@@ -1,0 +1,75 @@
+"""A training that is ready to run: a model, its rows, and how to train it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from shared.training.run import Model
+from shared.training.schedule import OneCycle
+from shared.validation import check_counts
+
+
+@dataclass(kw_only=True, eq=False)
+class Stage:
+    """What `fit` is asked for. A fit of an estimator is one stage after another.
+
+    Args:
+        model: `loss(x, u, generator) -> (B,)` in nats, and `loss_name`.
+        x: training rows (N, d); u: their encoded auxiliary variable.
+        x_held_out, u_held_out: rows for choosing weights and stopping.
+        max_steps: gradient steps at most.
+        batch_size: rows a step; all of them if there are fewer.
+        learning_rate: at its peak.
+        warmup: share of the steps over which the learning rate rises.
+        last_rate: the learning rate at the end, as a share of its peak.
+        clip: largest norm of the gradient.
+        n_evaluations: how often the held-out loss is computed.
+        patience: evaluations without a better held-out loss after which to stop.
+        seed: of the batches and of the model's own noise.
+        progress: show a bar; by default only on a terminal.
+        checkpoint: file written at every evaluation. If it exists, the fit goes on from there.
+    """
+
+    model: Model
+    x: Tensor
+    u: Tensor
+    x_held_out: Tensor
+    u_held_out: Tensor
+    max_steps: int = 6000
+    batch_size: int = 256
+    learning_rate: float = 3e-3
+    warmup: float = 0.1
+    last_rate: float = 0.0
+    clip: float = 5.0
+    n_evaluations: int = 60
+    patience: int = 20
+    seed: int = 0
+    progress: bool | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        check_counts(
+            max_steps=self.max_steps,
+            batch_size=self.batch_size,
+            n_evaluations=self.n_evaluations,
+            patience=self.patience,
+        )
+
+    @property
+    def schedule(self) -> OneCycle:
+        """The learning rate of each step."""
+        return OneCycle(self.max_steps, self.learning_rate, self.warmup, self.last_rate)
+
+    @property
+    def steps_between_evaluations(self) -> int:
+        """How many steps go by from one evaluation to the next."""
+        return -(-self.max_steps // self.n_evaluations)
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """What a checkpoint must agree on, model and rows apart."""
+        every = (self.batch_size, self.clip, self.n_evaluations, self.patience, self.seed)
+        return (self.schedule, *every)

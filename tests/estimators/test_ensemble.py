@@ -1,0 +1,158 @@
+"""Laws of many seeds at once: each is the fit that it would have been alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from nflows.transforms import PiecewiseRationalQuadraticCouplingTransform
+from torch import nn
+
+from iflow import IFlow
+from shared.estimator import Estimator
+from shared.metrics import mean_corr_coef
+from shared.training import Ensemble, fit_ensemble
+from shared.training.run import Run
+
+Array = np.ndarray
+Make = Callable[..., Estimator]
+SEEDS = [3, 0, 7]
+RESULTS: dict[str, Ensemble] = {}
+
+
+@pytest.fixture
+def ensemble(name: str, make: Make, xu: tuple[Array, Array]) -> Ensemble:
+    """Fitted once for each kind of estimator; tests must not change it."""
+    if name not in RESULTS:
+        RESULTS[name] = fit_ensemble(make(), *xu, seeds=SEEDS)
+    return RESULTS[name]
+
+
+def assert_same_to_rounding(a: Estimator, b: Estimator) -> None:
+    for (name, got), expected in zip(
+        a.model_.state_dict().items(), b.model_.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4, msg=name)
+    np.testing.assert_allclose(a.history_.held_out_loss, b.history_.held_out_loss, rtol=1e-4)
+    assert a.history_.best_step == b.history_.best_step
+
+
+def test_every_member_is_the_fit_of_its_seed(
+    ensemble: Ensemble, make: Make, fitted: Estimator, x: Array, u: Array
+) -> None:
+    for seed, member in zip(SEEDS, ensemble.members_, strict=True):
+        alone = fitted if seed == 0 else make(seed=seed).fit(x, u)
+        assert_same_to_rounding(member, alone)
+        assert member.seed == seed and member.history_.seconds > 0
+
+
+def test_the_best_has_the_highest_held_out_score(ensemble: Ensemble) -> None:
+    losses = [member.history_.best_loss for member in ensemble.members_]
+    best = int(np.argmin(losses))
+    assert ensemble.best_ is ensemble.members_[best] and ensemble.best_seed_ == SEEDS[best]
+    np.testing.assert_allclose(ensemble.held_out_scores_, -np.array(losses))
+
+
+def test_consistency_is_the_mcc_on_rows_that_no_member_was_trained_on(
+    ensemble: Ensemble, x: Array
+) -> None:
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    z = [member.transform(x[order[:20]]) for member in ensemble.members_]
+    expected = [[mean_corr_coef(a, b) for b in z] for a in z]
+    np.testing.assert_allclose(ensemble.consistency_, expected, atol=1e-12)
+
+
+def test_restarts_keep_the_best_of_their_seeds(make: Make, x: Array, u: Array) -> None:
+    several = make(n_restarts=2, seed=3, max_steps=6).fit(x, u)
+    alone = [make(seed=seed, max_steps=6).fit(x, u) for seed in (3, 4)]
+    assert_same_to_rounding(several, min(alone, key=lambda fit: fit.history_.best_loss))
+    assert several.seed == 3 and several.n_restarts == 2
+
+
+def test_members_that_stop_early_leave_the_others_as_they_are(x: Array, u: Array) -> None:
+    flow = IFlow(n_layers=1, hidden=(4,), max_steps=120, learning_rate=0.3, patience=2)
+    ensemble = fit_ensemble(flow, x, u, seeds=[0, 1, 2])
+    ends = [member.history_.step[-1] for member in ensemble.members_]
+    assert len(set(ends)) > 1
+    for seed, member in enumerate(ensemble.members_):
+        alone = IFlow(**flow.get_params() | {"seed": seed}).fit(x, u)
+        assert alone.history_.step == member.history_.step
+        np.testing.assert_allclose(
+            alone.history_.held_out_loss, member.history_.held_out_loss, rtol=1e-3
+        )
+
+
+@pytest.mark.parametrize("stop", [1, 20, 55])
+def test_a_resumed_ensemble_is_the_uninterrupted_one(
+    stop: int,
+    ensemble: Ensemble,
+    make: Make,
+    x: Array,
+    u: Array,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    update, steps = Run.update, []
+
+    def interrupted(run: Run, *args: Any) -> None:
+        if len(steps) == stop:
+            raise KeyboardInterrupt
+        steps.append(None)
+        update(run, *args)
+
+    monkeypatch.setattr(Run, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit_ensemble(make(), x, u, seeds=SEEDS, checkpoint=tmp_path / "run")
+    monkeypatch.setattr(Run, "update", update)
+    resumed = fit_ensemble(make(), x, u, seeds=SEEDS, checkpoint=tmp_path / "run")
+    for got, expected in zip(resumed.members_, ensemble.members_, strict=True):
+        weights, others = got.model_.state_dict(), expected.model_.state_dict()
+        assert [name for name in weights if not torch.equal(weights[name], others[name])] == []
+
+
+def test_the_estimator_and_the_random_state_stay_as_they_were(
+    x: Array, u: Array, assert_rng_untouched: Callable
+) -> None:
+    flow = IFlow(n_layers=1, hidden=(4,), max_steps=3)
+    before = repr(flow.get_params())
+    with assert_rng_untouched():
+        fit_ensemble(flow, x, u, seeds=[1, 2])
+    assert repr(flow.get_params()) == before and not hasattr(flow, "model_")
+
+
+class Masks(nn.Sequential):
+    """A conditioner in nflows' form."""
+
+    def forward(self, inputs: torch.Tensor, context: None = None) -> torch.Tensor:
+        return super().forward(inputs)
+
+
+def test_a_model_that_cannot_be_stacked_is_fitted_seed_by_seed(x: Array, u: Array) -> None:
+    def coupling(features: int) -> nn.Module:
+        return PiecewiseRationalQuadraticCouplingTransform(
+            torch.arange(features) % 2, lambda n, m: Masks(nn.Linear(n, m)), tails="linear"
+        )
+
+    flow = IFlow(architecture=coupling, max_steps=4)
+    # nflows doubts the initial values of networks that do not name their hidden_features.
+    warnings.filterwarnings("ignore", message="Inputs to the softmax")
+    with pytest.warns(UserWarning, match="Seeds are fitted one after another.*vmap cannot run"):
+        ensemble = fit_ensemble(flow, x, u, seeds=[0, 1])
+    assert ensemble.consistency_.shape == (2, 2)
+    assert_same_to_rounding(ensemble.members_[1], flow.set_params(seed=1).fit(x, u))
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 2, 1]])
+def test_seeds_must_differ(seeds: list[int], x: Array, u: Array) -> None:
+    with pytest.raises(ValueError, match="Expected seeds that are all different, one at least"):
+        fit_ensemble(IFlow(), x, u, seeds=seeds)
+
+
+def test_one_seed_is_an_ensemble_of_one(x: Array, u: Array) -> None:
+    ensemble = fit_ensemble(IFlow(n_layers=1, hidden=(4,), max_steps=3), x, u, seeds=[5])
+    assert ensemble.consistency_.tolist() == [[1.0]] and ensemble.best_seed_ == 5

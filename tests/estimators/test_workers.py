@@ -1,0 +1,93 @@
+"""Two processes share a fit: the weights of both are those of one process alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from shared.random import standard_normal
+from shared.training.noise import ShareOfRows
+from shared.training.workers import Workers
+
+STEPS = 50
+# What a user would run: the script does not know in how many processes it is run.
+SCRIPT = f"""
+import os, sys
+import torch
+from iflow import IFlow
+from ivae import IVAE
+from shared.datasets import nonstationary_sources
+from shared.training import fit_ensemble
+
+torch.set_num_threads(1)
+folder = sys.argv[1]
+data = nonstationary_sources(2, 10, 50, observed_dim=3, noise_std=0.1, seed=1)
+small = {{"hidden": (8,), "max_steps": {STEPS}, "batch_size": 65}}
+flow = IFlow(n_layers=2, **small).fit(data.x, data.u, checkpoint=f"{{folder}}/run.ckpt")
+vae = IVAE(2, n_samples=4, **small).fit(data.x, data.u)
+flows = fit_ensemble(IFlow(n_layers=1, **small), data.x, data.u, seeds=[0, 1])
+models = {{"flow": flow, "vae": vae, "member": flows.members_[1]}}
+states = {{name: model.model_.state_dict() for name, model in models.items()}}
+torch.save(states, f"{{folder}}/{{os.environ.get('RANK', 'alone')}}.pt")
+"""
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+
+def run(folder: Path, *launcher: str) -> None:
+    folder.mkdir(exist_ok=True)
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, *launcher, str(script), str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def states(file: Path) -> dict[str, dict[str, torch.Tensor]]:
+    return torch.load(file)
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
+def test_two_processes_find_the_weights_of_one(tmp_path: Path) -> None:
+    run(tmp_path / "one")
+    run(tmp_path / "two", *TORCHRUN)
+    alone = states(tmp_path / "one" / "alone.pt")
+    for rank in range(2):
+        for name, weights in states(tmp_path / "two" / f"{rank}.pt").items():
+            for key, value in weights.items():
+                torch.testing.assert_close(
+                    value, alone[name][key], rtol=0, atol=1e-5, msg=f"{rank} {name} {key}"
+                )
+    # The first process alone wrote the checkpoint, from which two go on as one would.
+    run(tmp_path / "two", *TORCHRUN)
+    again = states(tmp_path / "two" / "1.pt")["flow"]
+    assert all(torch.equal(value, again[key]) for key, value in weights_of(tmp_path).items())
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    return states(folder / "two" / "0.pt")["flow"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_shares_are_all_rows_and_draws_are_those_of_the_whole_batch(count: int) -> None:
+    workers, like = Workers(), torch.zeros(())
+    workers.count = count
+    whole = standard_normal((4, 10, 2), like, torch.Generator().manual_seed(3))
+    parts = []
+    for workers.rank in range(count):
+        rows = workers.share(10)
+        source = ShareOfRows(torch.Generator().manual_seed(3), 10, rows)
+        parts.append(source.normal((4, rows.stop - rows.start, 2), like))
+    assert torch.equal(torch.cat(parts, dim=1), whole)
+
+
+def test_more_processes_than_rows_are_refused() -> None:
+    workers = Workers()
+    workers.count = 5
+    with pytest.raises(ValueError, match=r"a row for each of 5 processes; got 4.*Raise batch_size"):
+        workers.share(4)
