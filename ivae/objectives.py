@@ -124,7 +124,9 @@ def iw_bound(
     # The value of the bound, with Σ_k w̃_k ∂ log w_k as its gradient, and w̃_k² on the way through z.
     on_the_way_to_z = LateScale()
     z = on_the_way_to_z.mark(z)
-    log_w = _log_weights(model, x, u, z, posterior.detach().log_prob(z))
+    # Solving for ε again loses digits where L is badly conditioned: the value is the draw's own.
+    again = posterior.detach().log_prob(z)
+    log_w = _log_weights(model, x, u, z, log_q.detach() + again - again.detach())
     weights = log_w.detach().softmax(0)
     on_the_way_to_z.set(weights)
     bound = log_w.detach().logsumexp(0) - log(n_samples)
