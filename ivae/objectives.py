@@ -126,7 +126,7 @@ def iw_bound(
     z = on_the_way_to_z.mark(z)
     # Solving for ε again loses digits where L is badly conditioned: the value is the draw's own.
     again = posterior.detach().log_prob(z)
-    log_w = _log_weights(model, x, u, z, log_q.detach() + again - again.detach())
+    log_w = _log_weights(model, x, u, z, log_q.detach() + (again - again.detach()))
     weights = log_w.detach().softmax(0)
     on_the_way_to_z.set(weights)
     bound = log_w.detach().logsumexp(0) - log(n_samples)
