@@ -97,7 +97,9 @@ def iw_bound(
     Σ_k w̃_k² (∂ log w_k / ∂z_k) ∂z_k/∂φ, with w̃_k the normalised weights, whose signal does not
     drown in noise as K grows; it works with `backward` and `torch.autograd.grad`, to first order.
     The value, and the gradient of the decoder and the prior, are those of "standard", which
-    differentiates the bound as it is.
+    differentiates the bound as it is. Where a row's posterior is nearly singular, ∂ log q / ∂z has
+    no useful size; such a row (`GaussianPosterior.condition` above 1000, whatever the draw) takes
+    the standard gradient, whose mean is the same.
 
     Reference: Burda, Grosse & Salakhutdinov 2016, equation (8); Tucker, Lawson, Gu & Maddison 2019.
 
@@ -118,17 +120,17 @@ def iw_bound(
     if gradient not in ("standard", "dreg"):
         raise ValueError(f"Expected gradient to be 'standard' or 'dreg'; got {gradient!r}.")
     posterior = model.posterior(x, u)
-    z, log_q = posterior.rsample_with_log_prob(n_samples, generator)
     if gradient == "standard":
+        z, log_q = posterior.rsample_with_log_prob(n_samples, generator)
         return _log_weights(model, x, u, z, log_q).logsumexp(0) - log(n_samples)
     # The value of the bound, with Σ_k w̃_k ∂ log w_k as its gradient, and w̃_k² on the way through z.
+    z, log_q, score, scored = posterior.rsample_with_score(n_samples, generator)
     on_the_way_to_z = LateScale()
     z = on_the_way_to_z.mark(z)
-    # Solving for ε again loses digits where L is badly conditioned: the value is the draw's own.
-    again = posterior.detach().log_prob(z)
-    log_w = _log_weights(model, x, u, z, log_q.detach() + (again - again.detach()))
+    of_z = (score * (z - z.detach())).sum(-1)  # 0, with the gradient that log q has in z
+    log_w = _log_weights(model, x, u, z, torch.where(scored, log_q.detach() + of_z, log_q))
     weights = log_w.detach().softmax(0)
-    on_the_way_to_z.set(weights)
+    on_the_way_to_z.set(torch.where(scored, weights, 1.0))
     bound = log_w.detach().logsumexp(0) - log(n_samples)
     return bound + (weights * (log_w - log_w.detach())).sum(0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +11,22 @@ from torch.distributions import Distribution, Independent, Normal, constraints, 
 
 from shared.networks import LOG_2PI
 from shared.random import Randomness, standard_normal
+
+# Up to this condition single precision solves L well, and the score stays near the size of ε.
+MAX_CONDITION = 1000.0
+
+
+class ScoredDraws(NamedTuple):
+    """Draws z (S, B, n), log q (S, B) in nats, and what is known of ∂ log q / ∂z there.
+
+    `score` (S, B, n) has no gradient, and is 0 in the rows where `scored` (B,) is False: those
+    whose L is too badly conditioned to solve with.
+    """
+
+    z: Tensor
+    log_q: Tensor
+    score: Tensor
+    scored: Tensor
 
 
 class GaussianPosterior(Distribution, ABC):
@@ -20,7 +36,8 @@ class GaussianPosterior(Distribution, ABC):
     generator you pass. A draw knows its own density, log q = −½|ε|² − log det L − ½ n log 2π, so
     training solves no triangular system.
 
-    A subclass says what L is: `_multiply` (L ε), `_solve` (L⁻¹ δ), `log_det`, `stddev`, `detach`.
+    A subclass says what L is: `_multiply` (L ε), `_solve` (L⁻¹ δ), `_solve_transposed` (L⁻ᵀ ε),
+    `log_det`, `condition`, `stddev`.
 
     Args:
         loc: m, shape (B, n).
@@ -42,6 +59,10 @@ class GaussianPosterior(Distribution, ABC):
     def _solve(self, deviation: Tensor) -> Tensor:
         """L⁻¹ δ for δ of shape (..., B, n)."""
 
+    @abstractmethod
+    def _solve_transposed(self, noise: Tensor) -> Tensor:
+        """L⁻ᵀ ε for ε of shape (..., B, n)."""
+
     @property
     @abstractmethod
     def log_det(self) -> Tensor:
@@ -49,12 +70,16 @@ class GaussianPosterior(Distribution, ABC):
 
     @property
     @abstractmethod
+    def condition(self) -> Tensor:
+        """‖ |L⁻¹| |L| ‖∞, shape (B,): what solving with L magnifies, in any units of z.
+
+        Reference: Skeel 1979.
+        """
+
+    @property
+    @abstractmethod
     def stddev(self) -> Tensor:
         """The standard deviation of each z_i on its own, shape (B, n)."""
-
-    @abstractmethod
-    def detach(self) -> GaussianPosterior:
-        """The same posterior, with no gradient to its parameters."""
 
     @property
     def mean(self) -> Tensor:
@@ -89,9 +114,21 @@ class GaussianPosterior(Distribution, ABC):
         Raises:
             ValueError: if antithetic and n_samples is odd.
         """
-        noise = standard_noise(n_samples, self.loc, generator, antithetic)
+        return self._draw(standard_noise(n_samples, self.loc, generator, antithetic))
+
+    def _draw(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         log_q = -0.5 * noise.square().sum(-1) - self.log_det - self._log_normaliser
         return self.loc + self._multiply(noise), log_q
+
+    def rsample_with_score(self, n_samples: int, generator: Randomness = None) -> ScoredDraws:
+        """Draws as of `rsample_with_log_prob`, and ∂ log q / ∂z = −L⁻ᵀ ε at each."""
+        noise = standard_noise(n_samples, self.loc, generator, antithetic=False)
+        z, log_q = self._draw(noise)
+        with torch.no_grad():
+            scored = self.condition < MAX_CONDITION
+            # 0 and not a product with 0: what is dropped may be infinite.
+            score = -self._solve_transposed(noise).masked_fill(~scored[:, None], 0.0)
+        return ScoredDraws(z, log_q, score, scored)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log q(z | x, u) in nats for z (..., B, n) or anything that broadcasts to it."""
@@ -150,8 +187,13 @@ class FullGaussian(GaussianPosterior):
         """L Lᵀ, shape (B, n, n)."""
         return self.scale_tril @ self.scale_tril.mT
 
-    def detach(self) -> FullGaussian:
-        return FullGaussian(self.loc.detach(), self.scale_tril.detach())
+    @property
+    def condition(self) -> Tensor:
+        eye = torch.eye(self.loc.shape[-1], dtype=self.loc.dtype, device=self.loc.device)
+        inverse = torch.linalg.solve_triangular(
+            self.scale_tril, eye.expand_as(self.scale_tril), upper=False
+        )
+        return (inverse.abs() @ self.scale_tril.abs()).sum(-1).amax(-1)
 
     def _multiply(self, noise: Tensor) -> Tensor:
         return _from_columns(self.scale_tril @ _to_columns(noise), noise.shape)
@@ -160,6 +202,11 @@ class FullGaussian(GaussianPosterior):
         columns = _to_columns(deviation)
         unit = torch.linalg.solve_triangular(self.scale_tril, columns, upper=False)
         return _from_columns(unit, deviation.shape)
+
+    def _solve_transposed(self, noise: Tensor) -> Tensor:
+        columns = _to_columns(noise)
+        solved = torch.linalg.solve_triangular(self.scale_tril.mT, columns, upper=True)
+        return _from_columns(solved, noise.shape)
 
 
 class DiagonalGaussian(GaussianPosterior):
@@ -190,14 +237,18 @@ class DiagonalGaussian(GaussianPosterior):
         """diag(s²), shape (B, n, n)."""
         return torch.diag_embed(self.variance)
 
-    def detach(self) -> DiagonalGaussian:
-        return DiagonalGaussian(self.loc.detach(), self.scale.detach())
+    @property
+    def condition(self) -> Tensor:
+        return torch.ones_like(self.scale[..., 0])
 
     def _multiply(self, noise: Tensor) -> Tensor:
         return self.scale * noise
 
     def _solve(self, deviation: Tensor) -> Tensor:
         return deviation / self.scale
+
+    def _solve_transposed(self, noise: Tensor) -> Tensor:
+        return noise / self.scale
 
 
 def standard_noise(n_samples: int, like: Tensor, generator: Randomness, antithetic: bool) -> Tensor:

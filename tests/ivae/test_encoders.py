@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -74,6 +75,32 @@ def test_a_draw_knows_its_density(posterior: GaussianPosterior, generator: torch
     z, log_q = posterior.rsample_with_log_prob(7, generator)
     assert z.shape == (7, *posterior.mean.shape)
     torch.testing.assert_close(log_q, posterior.log_prob(z))
+
+
+def test_a_draw_knows_its_score(posterior: GaussianPosterior, generator: torch.Generator) -> None:
+    z, log_q, score, scored = posterior.rsample_with_score(3, generator)
+    here = z.detach().requires_grad_()
+    (expected,) = torch.autograd.grad(posterior.log_prob(here).sum(), here)
+    assert scored.all() and not score.requires_grad
+    torch.testing.assert_close(score, expected)
+    torch.testing.assert_close(log_q, posterior.log_prob(z))
+
+
+def test_condition_is_skeels_in_any_units_of_z() -> None:
+    scale_tril = np.array([[2.0, 0.0, 0.0], [-3.0, 0.5, 0.0], [1.0, 4.0, 0.1]])
+    expected = (np.abs(np.linalg.inv(scale_tril)) @ np.abs(scale_tril)).sum(1).max()
+    for units in ([1, 1, 1], [1e-4, 1e4, 1]):
+        rescaled = torch.tensor(np.diag(units) @ scale_tril)[None]
+        got = FullGaussian(torch.zeros(1, 3, dtype=rescaled.dtype), rescaled).condition
+        np.testing.assert_allclose(got, [expected])
+
+
+def test_rows_that_can_not_be_solved_have_no_score(generator: torch.Generator) -> None:
+    near = torch.eye(6) * 1e-30 + 1e30 * torch.ones(6, 6).tril(-1)
+    posterior = FullGaussian(torch.zeros(2, 6), torch.stack([torch.eye(6), near]))
+    score, scored = posterior.rsample_with_score(4, generator)[2:]
+    assert scored.tolist() == [True, False]
+    assert (score[:, 0] != 0).all() and (score[:, 1] == 0).all()
 
 
 def test_draws_have_the_mean_and_covariance(
