@@ -77,6 +77,8 @@ class IVAE(Estimator):
         patience: held-out evaluations (60 in all) without improvement after which to stop.
         n_restarts: fits with seeds seed, seed + 1, ..., all at once, of which the one with the best
             held-out score is kept.
+        compile: whether steps are compiled: True, False, or "auto", where a fit is long enough to
+            pay for it. That changes no result beyond rounding.
         device: "cpu", "cuda" or "auto"; results are always on the CPU.
         progress: show a bar; by default only on a terminal.
         seed: makes a fit reproducible bit for bit on one machine and number of threads.
@@ -120,6 +122,7 @@ class IVAE(Estimator):
         validation_fraction: float = 0.1,
         patience: int = 20,
         n_restarts: int = 1,
+        compile: bool | str = "auto",
         device: str = "cpu",
         progress: bool | None = None,
         seed: int = 0,
@@ -143,6 +146,7 @@ class IVAE(Estimator):
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.n_restarts = n_restarts
+        self.compile = compile
         self.device = device
         self.progress = progress
         self.seed = seed

@@ -55,6 +55,7 @@ class Estimator(Parameterized, ABC):
     validation_fraction: float
     patience: int
     n_restarts: int
+    compile: bool | str
     device: str
     progress: bool | None
     seed: int
@@ -255,7 +256,7 @@ class Estimator(Parameterized, ABC):
 
     def _stage_options(self) -> dict[str, Any]:
         """What all trainings of this estimator have in common."""
-        return {"seed": int(self.seed), "progress": self.progress}
+        return {"seed": int(self.seed), "progress": self.progress, "compile": self.compile}
 
     def _after_training(self, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook
         """Measure what users should know of the fitted model, in float64."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,42 +12,39 @@ from torch import Tensor, nn
 from experiments.benchmarks.flows import FlowModel
 from experiments.benchmarks.plan import SEED
 from experiments.benchmarks.timing import Action
-from shared.training import History, Stage
+from shared.training import Stage
 from shared.training.course import Course
-from shared.training.run import Model, Run
-from shared.training.schedule import Batches, mix
+from shared.training.run import Model
+from shared.training.schedule import Batches
 from shared.training.stack import Stack
 
 LEARNING_RATE = 3e-3
 CLIP = 5.0
+# The default of the estimators, which decides whether a fit is compiled.
+STEPS_OF_A_FIT = 5000
 
 
-def our_step(model: Model, x: Tensor, u: Tensor, batch_size: int) -> Action:
-    """What `fit` does at each step."""
-    run = Run(model, History(model.loss_name), LEARNING_RATE)
-    batches = Batches(len(x), batch_size, SEED)
-    noise = torch.Generator()
-
-    def step() -> Tensor:
-        rows = batches.rows(run.step)
-        noise.manual_seed(mix(SEED, run.step))
-        loss, gradient = run.differentiate(x[rows], u[rows], noise)
-        run.update(loss, gradient, CLIP)
-        return loss
-
-    return step
+def our_step(model: Model, x: Tensor, u: Tensor, batch_size: int, **options: Any) -> Action:
+    """What `fit` does at each step, with options of its `Stage`."""
+    course = Course(_stage(model, x, u, batch_size, **options))
+    return lambda: course.update(*course.run.differentiate(*course.batch(), course.noise))
 
 
-def stacked_step(models: Sequence[Model], x: Tensor, u: Tensor, batch_size: int) -> Action:
+def stacked_step(
+    models: Sequence[Model], x: Tensor, u: Tensor, batch_size: int, **options: Any
+) -> Action:
     """What `fit_ensemble` does at each step: one of every model."""
-    rows = {"x": x, "u": u, "x_held_out": x[:1], "u_held_out": u[:1]}
-    stages = [
-        Stage(model=model, **rows, batch_size=batch_size, seed=seed)
+    courses = [
+        Course(_stage(model, x, u, batch_size, **options, seed=seed))
         for seed, model in enumerate(models)
     ]
-    courses = [Course(stage) for stage in stages]
     stack = Stack(courses)
     return lambda: stack.take_step(courses)
+
+
+def _stage(model: Model, x: Tensor, u: Tensor, batch_size: int, **options: Any) -> Stage:
+    rows = {"x": x, "u": u, "x_held_out": x[:1], "u_held_out": u[:1]}
+    return Stage(model=model, **rows, batch_size=batch_size, max_steps=STEPS_OF_A_FIT, **options)
 
 
 def plain_step(model: FlowModel, x: Tensor, u: Tensor, batch_size: int) -> Action:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from shared.compilation import Compilation
 from shared.random import Randomness
 from shared.training.checkpoint import load_tensors
 from shared.training.history import History
@@ -25,7 +26,9 @@ class Course:
 
     def __init__(self, stage: Stage) -> None:
         self.stage, self.schedule = stage, stage.schedule
-        self.run = Run(stage.model, History(stage.model.loss_name), stage.learning_rate)
+        compilation = Compilation(stage.compile, stage.model, stage.max_steps)
+        history = History(stage.model.loss_name)
+        self.run = Run(stage.model, history, stage.learning_rate, compilation)
         self.batches = Batches(len(stage.x), stage.batch_size, stage.seed)
         self.generator = torch.Generator(device=stage.x_held_out.device)
         self.workers = Workers()

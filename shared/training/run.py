@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from shared.compilation import Compilation
 from shared.random import Randomness
 from shared.training.checkpoint import FileFormatError, save_tensors
 from shared.training.flat import FlatParameters
@@ -28,6 +29,7 @@ class Model(Protocol):
     """What training needs of a model: a torch module whose loss is in nats for each row."""
 
     loss_name: str
+    training: bool
 
     def loss(self, x: Tensor, u: Tensor, generator: Any = None) -> Tensor:
         """The objective in nats, shape (B,); its noise comes from `generator`.
@@ -55,6 +57,7 @@ class Run:
     model: Model
     history: History
     learning_rate: float
+    compilation: Compilation
     step: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
 
@@ -78,9 +81,11 @@ class Run:
 
     def differentiate(self, x: Tensor, u: Tensor, noise: Randomness) -> tuple[Tensor, Tensor]:
         """The mean loss of these rows, detached, and its gradient (P,)."""
-        self.model.train()
+        if not self.model.training:  # it takes as long as a layer to go through all modules
+            self.model.train()
         self.flat.clear_gradient()
-        loss = self.model.loss(x, u, noise).mean()
+        with self.compilation.regions():
+            loss = self.model.loss(x, u, noise).mean()
         loss.backward()
         return loss.detach(), self.flat.gradient()
 

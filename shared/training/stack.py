@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -34,11 +35,13 @@ class Stack:
         names = {id(parameter): name for name, parameter in self.loss.named_parameters()}
         self.names = [names[id(parameter)] for parameter in self.flat.parameters]
         self.fixed = _what_differs([LossOf(c.stage.model) for c in courses], set(self.names))
-        self.noise_shapes = self._record_noise()
+        with _refusals():
+            self.noise_shapes = self._record_noise()
         self.matrix = torch.stack([course.run.flat.vector for course in courses])
         for course, row in zip(courses, self.matrix, strict=True):
             course.run.move_to(row)
-        self._try()
+        with _refusals():
+            self._of_batches(self.courses)
 
     def take_step(self, courses: Sequence[Course]) -> None:
         """One step of each of these courses, which are at the same step."""
@@ -71,16 +74,13 @@ class Stack:
             named = dict(zip(self.names, weights, strict=True)) | fixed
             return functional_call(self.loss, named, (x, u, DrawnBefore(draws))).mean()
 
-        losses = vmap(loss)(leaves, fixed, x, u, draws)
+        # Compiled for all of them: once some are done, the others go on as they are.
+        compilation = self.courses[0].run.compilation
+        everyone = len(x) == len(self.courses)
+        with compilation.regions(stacked=True) if everyone else nullcontext():
+            losses = vmap(loss)(leaves, fixed, x, u, draws)
         gradients = torch.autograd.grad(losses.sum(), leaves, materialize_grads=True)
         return losses.detach(), torch.cat([g.flatten(1) for g in gradients], dim=1)
-
-    def _try(self) -> None:
-        """Raise if the models cannot be differentiated as one."""
-        try:
-            self._of_batches(self.courses)
-        except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
-            raise NotStackableError(f"torch.func.vmap cannot run the model ({error})") from error
 
     @torch.no_grad()
     def _record_noise(self) -> list[tuple[int, ...]]:
@@ -102,6 +102,15 @@ class LossOf(nn.Module):
     def forward(self, x: Tensor, u: Tensor, generator: Any) -> Tensor:
         """The loss of each row, (B,)."""
         return self.model.loss(x, u, generator)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Raise what is wrong with models that cannot be differentiated as one, as one error."""
+    try:
+        yield
+    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+        raise NotStackableError(f"torch.func.vmap cannot run the model ({error})") from error
 
 
 def _what_differs(models: Sequence[nn.Module], trained: set[str]) -> Mapping[str, Tensor]:

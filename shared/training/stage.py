@@ -31,6 +31,8 @@ class Stage:
         seed: of the batches and of the model's own noise.
         progress: show a bar; by default only on a terminal.
         checkpoint: file written at every evaluation. If it exists, the fit goes on from there.
+        compile: whether to compile the model's regions; "auto": where it pays. See
+            `shared.compilation.Compilation`.
     """
 
     model: Model
@@ -49,6 +51,7 @@ class Stage:
     seed: int = 0
     progress: bool | None = None
     checkpoint: str | os.PathLike[str] | None = None
+    compile: bool | str = "auto"
 
     def __post_init__(self) -> None:
         check_counts(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from iflow import IFlow
 from ivae import IVAE
 from shared.datasets import nonstationary_sources
 from shared.estimator import Estimator
+from shared.training.run import Run
 
 Make = Callable[..., Estimator]
 
@@ -98,3 +100,24 @@ def assert_same_bits(
             np.testing.assert_array_equal(got, expected[name], err_msg=name)
 
     return compare
+
+
+@pytest.fixture
+def interrupted_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager]:
+    """A context for n steps, with the interruption of training expected after the last."""
+
+    @contextmanager
+    def interrupt(n_steps: int) -> Iterator[None]:
+        update, left = Run.update, iter(range(n_steps))
+
+        def or_stop(run: Run, *args: Any) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            update(run, *args)
+
+        monkeypatch.setattr(Run, "update", or_stop)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+        monkeypatch.setattr(Run, "update", update)
+
+    return interrupt

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from nflows.transforms import PiecewiseRationalQuadraticCouplingTransform
-from torch import nn
+from torch import Tensor, nn
 
 from iflow import IFlow
 from shared.estimator import Estimator
 from shared.metrics import mean_corr_coef
-from shared.training import Ensemble, fit_ensemble
-from shared.training.run import Run
+from shared.training import Ensemble, Stage, fit, fit_ensemble
+from shared.training.fit import fit_together
 
 Array = np.ndarray
 Make = Callable[..., Estimator]
@@ -95,20 +95,10 @@ def test_a_resumed_ensemble_is_the_uninterrupted_one(
     x: Array,
     u: Array,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    interrupted_after: Callable[[int], AbstractContextManager],
 ) -> None:
-    update, steps = Run.update, []
-
-    def interrupted(run: Run, *args: Any) -> None:
-        if len(steps) == stop:
-            raise KeyboardInterrupt
-        steps.append(None)
-        update(run, *args)
-
-    monkeypatch.setattr(Run, "update", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_after(stop):
         fit_ensemble(make(), x, u, seeds=SEEDS, checkpoint=tmp_path / "run")
-    monkeypatch.setattr(Run, "update", update)
     resumed = fit_ensemble(make(), x, u, seeds=SEEDS, checkpoint=tmp_path / "run")
     for got, expected in zip(resumed.members_, ensemble.members_, strict=True):
         weights, others = got.model_.state_dict(), expected.model_.state_dict()
@@ -145,6 +135,30 @@ def test_a_model_that_cannot_be_stacked_is_fitted_seed_by_seed(x: Array, u: Arra
         ensemble = fit_ensemble(flow, x, u, seeds=[0, 1])
     assert ensemble.consistency_.shape == (2, 2)
     assert_same_to_rounding(ensemble.members_[1], flow.set_params(seed=1).fit(x, u))
+
+
+class NoiseOfItsOwn(nn.Module):
+    """A loss that asks torch for noise, where those of an ensemble are drawn beforehand."""
+
+    loss_name = "loss"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+
+    def loss(self, x: Tensor, u: Tensor, generator: torch.Generator) -> Tensor:
+        noise = torch.randn(x.shape, generator=generator)
+        return ((self.weight * x + noise) ** 2).sum(1)
+
+
+def test_a_loss_that_draws_for_itself_is_fitted_seed_by_seed() -> None:
+    x, u = torch.randn(8, 2), torch.zeros(8)
+    rows = {"x": x, "u": u, "x_held_out": x, "u_held_out": u, "max_steps": 3}
+    models = [NoiseOfItsOwn() for _ in range(3)]
+    with pytest.warns(UserWarning, match="Seeds are fitted one after another"):
+        fit_together([Stage(model=m, **rows, seed=s) for s, m in enumerate(models[:2])])
+    fit(models[2], x, u, x_held_out=x, u_held_out=u, max_steps=3, seed=1)
+    assert torch.equal(models[1].weight, models[2].weight)
 
 
 @pytest.mark.parametrize("seeds", [[], [1, 2, 1]])

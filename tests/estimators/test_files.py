@@ -6,6 +6,7 @@ import copy
 import pickle
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from ivae import IVAE
 from shared.estimator import Estimator
 from shared.priors import GaussianPrior
 from shared.training import FileFormatError
-from shared.training.run import Run
 
 Array = np.ndarray
 Make = Callable[..., Estimator]
@@ -184,22 +184,12 @@ def test_a_resumed_fit_is_the_uninterrupted_one(
     x: Array,
     u: Array,
     path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    interrupted_after: Callable[[int], AbstractContextManager],
     assert_same_bits: Callable,
 ) -> None:
     """An exception in any step, of a warm start too; the same call takes up the work."""
-    update, steps = Run.update, []
-
-    def interrupted(run: Run, *args: Any) -> None:
-        if len(steps) == stop:
-            raise KeyboardInterrupt
-        steps.append(None)
-        update(run, *args)
-
-    monkeypatch.setattr(Run, "update", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_after(stop):
         make().fit(x, u, checkpoint=path)
-    monkeypatch.setattr(Run, "update", update)
     resumed = make().fit(x, u, checkpoint=path)
     weights, expected = resumed.model_.state_dict(), fitted.model_.state_dict()
     assert [key for key in expected if not torch.equal(weights[key], expected[key])] == []
