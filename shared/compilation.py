@@ -50,8 +50,8 @@ class Compilation:
         if ask == "auto":
             on_cpu = all(p.device.type == "cpu" for p in model.parameters())
             pays = max_steps * count_regions(model) >= CALLS_THAT_PAY
-            self.on = pays and on_cpu and _finds_compiler()
-        elif ask and not _finds_compiler():
+            self.on = pays and on_cpu and finds_compiler()
+        elif ask and not finds_compiler():
             raise ValueError(
                 f"Expected a C++ compiler ({', '.join(COMPILERS)}) for compile=True; found none. "
                 "Install one, or pass compile=False."
@@ -257,5 +257,6 @@ def _process_untouched() -> Iterator[None]:
         Distribution.set_default_validate_args(validation)
 
 
-def _finds_compiler() -> bool:
+def finds_compiler() -> bool:
+    """Whether there is a C++ compiler, which torch's compiler needs."""
     return any(map(shutil.which, COMPILERS))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.compilation import CALLS_THAT_PAY
+
 ROOT = Path(__file__).resolve().parents[2]  # where processes of their own find the packages
 SEED = 0
 
@@ -39,6 +41,8 @@ class Plan:
         passes: rounds of one pass over many rows, which benchmarks warm up on less.
         few: rounds of steps of many models.
         processes: rounds of fresh processes.
+        compilations: how often compiling is timed, which takes a minute each time.
+        fit_steps: steps of the shortest fit that is compiled.
         seeds: how many models are trained at once.
         flow: the flow, ours and the peers'.
         flow_batch: rows in a training step of a flow.
@@ -56,6 +60,8 @@ class Plan:
     passes: Rounds
     few: Rounds
     processes: Rounds
+    compilations: int
+    fit_steps: int
     seeds: tuple[int, ...]
     flow: FlowShape
     flow_batch: int
@@ -77,6 +83,8 @@ FULL = Plan(
     passes=Rounds(rounds=3, calls=1, warm_up=0),
     few=Rounds(rounds=5, calls=2, warm_up=1),
     processes=Rounds(rounds=7, calls=1, warm_up=1),
+    compilations=3,
+    fit_steps=CALLS_THAT_PAY // FlowShape.n_layers,
     seeds=(2, 8, 32),
     flow=FlowShape(),
     flow_batch=256,
@@ -98,6 +106,8 @@ SMOKE = Plan(
     passes=Rounds(rounds=2, calls=1, warm_up=0),
     few=Rounds(rounds=2, calls=1, warm_up=1),
     processes=Rounds(rounds=1, calls=1, warm_up=0),
+    compilations=1,
+    fit_steps=2,
     seeds=(2,),
     flow=FlowShape(n_layers=2, hidden=(16, 16)),
     flow_batch=32,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from experiments.benchmarks.compiling import compilation, shortest_compiled_fit
 from experiments.benchmarks.imports import import_time
 from experiments.benchmarks.ivae import ivae_step
 from experiments.benchmarks.passes import inversion, log_density
@@ -15,13 +16,16 @@ from experiments.benchmarks.plan import FULL, SEED, SMOKE, Plan
 from experiments.benchmarks.rows import Row, print_footer, print_header, print_row, write_json
 from experiments.benchmarks.scaling import labels, scaling
 from experiments.benchmarks.scores import mcc
-from experiments.benchmarks.training import ensemble, training_step
+from experiments.benchmarks.training import eager_step, ensemble, training_step
 from shared.random import seeded
 from shared.training import check_folder
 
 # To add a benchmark: a function from a Plan to rows, and its name here.
 BENCHMARKS: dict[str, Callable[[Plan], Iterable[Row]]] = {
     "training_step": training_step,
+    "eager_step": eager_step,
+    "compilation": compilation,
+    "compiled_fit": shortest_compiled_fit,
     "ensemble": ensemble,
     "log_density": log_density,
     "inversion": inversion,

@@ -1,6 +1,6 @@
 """One gradient step of the default flow: beside the same flow made of peers' parts, and of many.
 
-`training_step` is that of one flow, `ensemble` that of several at once.
+`training_step` and `eager_step` are those of one flow, `ensemble` that of several at once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,24 @@ from experiments.benchmarks.timing import Action, compare
 
 
 def training_step(plan: Plan) -> Iterator[Row]:
+    """As `fit` takes it by default, compiled in a fit of some length."""
+    return step_rows("training_step", plan, "auto")
+
+
+def eager_step(plan: Plan) -> Iterator[Row]:
+    """The same without compilation."""
+    return step_rows("eager_step", plan, False)
+
+
+def step_rows(name: str, plan: Plan, compile: bool | str) -> Iterator[Row]:
     """A row for each peer, with the number of parameters of both."""
     x, u = random_rows(plan.data_rows, plan.flow.features, plan.flow.n_labels)
     for peer, theirs in build_peers(plan.flow):
         ours = our_flow(plan.flow)
         yield compare(
-            "training_step",
+            name,
             peer,
-            our_step(ours, x, u, plan.flow_batch),
+            our_step(ours, x, u, plan.flow_batch, compile=compile),
             plain_step(theirs, x, u, plan.flow_batch),
             plan.steps,
             parameters=count(ours.parameters()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from shared.training.course import Course
 from shared.training.stack import Stack
 
 needs_a_compiler = pytest.mark.skipif(
-    not any(map(shutil.which, compilation.COMPILERS)), reason="no C++ compiler is installed"
+    not compilation.finds_compiler(), reason="no C++ compiler is installed"
 )
 ROWS, D = 16, 3
 
@@ -147,7 +146,7 @@ def test_regions_are_compiled_where_that_pays() -> None:
     flow = a_flow()
     assert count_regions(flow) == 4
     enough = CALLS_THAT_PAY // 4
-    assert Compilation("auto", flow, enough).on is bool(compilation._finds_compiler())
+    assert Compilation("auto", flow, enough).on is bool(compilation.finds_compiler())
     assert not Compilation("auto", flow, enough - 1).on
     assert not Compilation(False, flow, enough).on
     assert not Compilation("auto", nn.Linear(2, 2), 10**9).on
