@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
+import joblib
 import pytest
+from joblib.parallel import ThreadingBackend
 
 from experiments import demo, light_tunnel, recovery, special_case
 from experiments.__main__ import EXPERIMENTS
+from experiments.table import run_all
 
 SCRIPTS = {
     "demo": (demo, "| 5-D sources | IFlow "),
@@ -43,3 +47,27 @@ def test_demo_goes_on_without_real_data(tmp_path, monkeypatch, capfd):
     demo.main(smoke=True, jobs=1)
     assert "skipped, set IDENTIFLOW_DATA" in capfd.readouterr().out
     assert os.path.isdir("results/demo")
+
+
+class CountingBackend(ThreadingBackend):
+    """A backend from outside, such as Dask's or Ray's."""
+
+    tasks = 0
+
+    def submit(self, func, callback=None):
+        type(self).tasks += 1
+        return super().submit(func, callback)
+
+
+def square(number):
+    return number * number
+
+
+@pytest.mark.parametrize("backend", ["loky", "counting"])
+def test_sweeps_run_on_the_backend_that_joblib_is_given(backend, monkeypatch):
+    joblib.register_parallel_backend("counting", CountingBackend)
+    tasks = [partial(square, number) for number in range(3)]
+    with joblib.parallel_config(backend=backend):
+        assert run_all(tasks, jobs=2) == [0, 1, 4]
+    if backend == "counting":
+        assert CountingBackend.tasks == len(tasks)

@@ -15,7 +15,8 @@ import shared.priors
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-PAGES = {path.name: path for path in [README, *sorted((ROOT / "docs").glob("*.md"))]}
+FILES = [README, ROOT / "experiments/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = {path.relative_to(ROOT).as_posix(): path for path in FILES}
 PACKAGES = [iflow, ivae, shared.priors, shared.metrics, shared.datasets]
 
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

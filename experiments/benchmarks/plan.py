@@ -53,6 +53,8 @@ class Plan:
         imports: the package whose import is timed, and its peer.
         matmul_width: n of the (n, n) product that measures the machine.
         few_labels, many_labels: what `labels` compares.
+        data_sets, rows_of_a_segment: the data of `time_to_mcc`.
+        target_mcc, seconds_to_mcc: what it is timed to, and the longest that it waits.
         features, rows, segments: the settings of `scaling`; its peer is the first of each.
     """
 
@@ -73,6 +75,10 @@ class Plan:
     matmul_width: int
     few_labels: int
     many_labels: int
+    data_sets: int
+    rows_of_a_segment: int
+    target_mcc: float
+    seconds_to_mcc: float
     features: tuple[int, ...]
     rows: tuple[int, ...]
     segments: tuple[int, ...]
@@ -96,6 +102,10 @@ FULL = Plan(
     matmul_width=2048,
     few_labels=10,
     many_labels=10_000,
+    data_sets=3,
+    rows_of_a_segment=1000,
+    target_mcc=0.75,
+    seconds_to_mcc=180,
     features=(2, 4, 8, 16, 32, 64),
     rows=(1_000, 10_000, 100_000, 1_000_000),
     segments=(10, 100, 1_000, 10_000),
@@ -119,6 +129,10 @@ SMOKE = Plan(
     matmul_width=64,
     few_labels=10,
     many_labels=100,
+    data_sets=1,
+    rows_of_a_segment=5,
+    target_mcc=0.99,
+    seconds_to_mcc=0.2,
     features=(2, 4),
     rows=(64, 256),
     segments=(10, 40),

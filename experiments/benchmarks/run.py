@@ -16,6 +16,7 @@ from experiments.benchmarks.plan import FULL, SEED, SMOKE, Plan
 from experiments.benchmarks.rows import Row, print_footer, print_header, print_row, write_json
 from experiments.benchmarks.scaling import labels, scaling
 from experiments.benchmarks.scores import mcc
+from experiments.benchmarks.time_to_mcc import time_to_mcc
 from experiments.benchmarks.training import eager_step, ensemble, training_step
 from shared.random import seeded
 from shared.training import check_folder
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Plan], Iterable[Row]]] = {
     "log_density": log_density,
     "inversion": inversion,
     "ivae_step": ivae_step,
+    "time_to_mcc": time_to_mcc,
     "labels": labels,
     "mcc": mcc,
     "import": import_time,
