@@ -8,6 +8,9 @@ from torch import Tensor
 from shared.nflows_adapter import Flow, Transform, refuse_conditional
 from shared.priors.base import ConditionalPrior
 from shared.random import Randomness
+from shared.rows import Rows, head
+
+PRIOR_ROWS = 100_000
 
 
 class IdentifiableFlow(Flow):
@@ -56,9 +59,12 @@ class IdentifiableFlow(Flow):
         return -self.log_prob(x, u)
 
     @torch.no_grad()
-    def initialize_prior(self, x: Tensor, u: Tensor) -> None:
-        """Set p(z | u) to the maximum-likelihood fit of the latents that rows x have now."""
-        self.prior.initialize_from(self.encode(x), u)
+    def initialize_prior(self, x: Rows, u: Tensor) -> None:
+        """Set p(z | u) to the maximum-likelihood fit of the latents that rows x have now.
+
+        Of more than 100,000 rows the first ones are taken.
+        """
+        self.prior.initialize_from(self.encode(head(x, PRIOR_ROWS)), u[:PRIOR_ROWS])
 
     def encode(self, x: Tensor, u: Tensor | None = None) -> Tensor:
         """z = g(x), shape (B, n). u is not needed; it is taken so that both front ends agree."""

@@ -24,6 +24,7 @@ from ivae.model import IdentifiableVAE
 from shared.estimator import Array, Estimator, in_chunks, rows_of
 from shared.identifiability import IdentifiabilityReport
 from shared.priors import ConditionalPrior
+from shared.rows import Rows, chunks_of, head
 from shared.training import Plan, start_stage
 from shared.validation import as_matrix, check_counts, check_varying
 
@@ -180,8 +181,8 @@ class IVAE(Estimator):
         """One row x ~ p(x | u) for each row of u, (len(u), d); with its z if asked for."""
         self._require_fitted()
         codes = self._encode(u, rows_of(u))
-        x, z = self.model_.sample(codes, torch.Generator().manual_seed(seed))
-        x = x.numpy() * self.x_scale_ + self.x_mean_
+        standardized, z = self.model_.sample(codes, torch.Generator().manual_seed(seed))
+        x: Array = standardized.numpy() * self.x_scale_ + self.x_mean_
         return (x, z.numpy()) if return_latents else x
 
     def check_identifiability(self, u: Any, x: Any = None) -> IdentifiabilityReport:
@@ -242,21 +243,21 @@ class IVAE(Estimator):
             check_counts(warm_steps=self.warm_steps)
         self.n_categories_ = _count_categories(x) if self.likelihood == "categorical" else 0
         likelihood = self._make_likelihood(x.shape[1])
-        likelihood.check(torch.tensor(x))
+        _check_support(likelihood, x)
         self.continuous_ = likelihood.continuous
         if self.continuous_:
             check_varying(x)
 
-    def _fit_scale(self, data: Array) -> None:
+    def _fit_scale(self, data: Array, train: Tensor) -> None:
         if self.continuous_:
-            super()._fit_scale(data)
+            super()._fit_scale(data, train)
         else:
             self.x_mean_, self.x_scale_ = np.zeros(data.shape[1]), np.ones(data.shape[1])
 
     def _before_training(
         self,
         model: IdentifiableVAE,
-        x: Tensor,
+        x: Rows,
         u: Tensor,
         checkpoint: str | os.PathLike[str] | None,
     ) -> Plan[dict[str, Any]]:
@@ -291,16 +292,16 @@ class IVAE(Estimator):
         gaussian = isinstance(model.likelihood, GaussianLikelihood)
         return square and gaussian and not self.encoder_sees_u
 
-    def _after_training(self, x: Tensor, u: Tensor) -> None:
+    def _after_training(self, x: Rows, u: Tensor) -> None:
         with torch.no_grad():
-            posterior = self.model_.posterior(x[:COLLAPSE_ROWS], u[:COLLAPSE_ROWS])
+            posterior = self.model_.posterior(head(x, COLLAPSE_ROWS), u[:COLLAPSE_ROWS])
         signal, noise = posterior.mean.var(dim=0), posterior.variance.mean(dim=0)
         collapsed = signal < COLLAPSED_SHARE * (signal + noise)
         self.collapsed_latents_ = tuple(collapsed.nonzero().flatten().tolist())
 
     def _read(self, x: Any) -> Array:
         data = super()._read(x)
-        self.model_.likelihood.check(torch.tensor(data))
+        _check_support(self.model_.likelihood, data)
         return data
 
     def _codes(self, u: Any, data: Array) -> Tensor:
@@ -319,6 +320,13 @@ class IVAE(Estimator):
             self._encode(u, data),
         )
         return values - np.log(self.x_scale_).sum()
+
+
+def _check_support(likelihood: Likelihood, x: Array) -> None:
+    rows_before = 0
+    for part in chunks_of(x):
+        likelihood.check(torch.tensor(part, dtype=torch.float64), rows_before)
+        rows_before += len(part)
 
 
 def _count_categories(x: Array) -> int:

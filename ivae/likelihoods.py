@@ -70,8 +70,12 @@ class Likelihood(nn.Module, ABC):
         """x as an encoder should be given it, (B, d) → (B, feature_dim)."""
         return x
 
-    def check(self, x: Tensor) -> None:
+    def check(self, x: Tensor, first_row: int = 0) -> None:
         """Refuse values that the likelihood gives no probability.
+
+        Args:
+            x: (N, d).
+            first_row: the number of its first row, where x is a part of something.
 
         Raises:
             ValueError: if x is not (N, d), or has entries outside the support.
@@ -86,7 +90,7 @@ class Likelihood(nn.Module, ABC):
             row, column = outside.nonzero()[0].tolist()
             raise ValueError(
                 f"Expected x with {self.support} for {type(self).__name__}; got "
-                f"{x[row, column].item():g} in row {row}, column {column}, and "
+                f"{x[row, column].item():g} in row {first_row + row}, column {column}, and "
                 f"{int(outside.sum()) - 1} more such entries. {self.advice}"
             )
 

@@ -26,9 +26,11 @@ from ivae.posteriors import standard_noise
 from shared.networks import LOG_2PI
 from shared.nflows_adapter import Transform
 from shared.random import Randomness, seeded
+from shared.rows import Rows, head
 from shared.training import Plan, Stage, run_plans, start_stage
 
 START_LEARNING_RATE = 5e-3
+PAIR_ROWS = 200_000  # held in memory
 
 
 def from_flow(flow: IFlow, noise_std: float) -> IVAE:
@@ -101,7 +103,7 @@ def start_from_flow(model: IdentifiableVAE, x: Tensor, u: Tensor, **options: Any
 
 def plan_from_flow(
     model: IdentifiableVAE,
-    x: Tensor,
+    x: Rows,
     u: Tensor,
     *,
     max_steps: int,
@@ -114,7 +116,7 @@ def plan_from_flow(
 
     Args:
         model: see `start_from_flow`.
-        x: standardised training rows (N, d).
+        x: standardised training rows (N, d); pairs are made of the first 200,000.
         u: encoded, (N,) or (N, q).
         max_steps: gradient steps of the flow; the pairs, whose steps are far cheaper, get twice
             as many.
@@ -124,13 +126,15 @@ def plan_from_flow(
         **options: see `shared.training.Stage`.
     """
     with seeded(seed):
-        flow = IdentifiableFlow(spline_coupling_flow(x.shape[1]), model.prior).to(x)
+        flow = IdentifiableFlow(spline_coupling_flow(x.shape[1]), model.prior)
+        flow.to(x.device, x.dtype)
     flow.initialize_prior(x, u)
     stage: Callable[..., Stage] = partial(
         start_stage, learning_rate=START_LEARNING_RATE, seed=seed, **options
     )
     file = f"{checkpoint}.flow" if checkpoint else None
     yield stage(flow, x, u, max_steps=max_steps, checkpoint=file)
+    x = head(x, PAIR_ROWS)
     generator = torch.Generator(device=x.device).manual_seed(seed)
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
     with torch.no_grad():

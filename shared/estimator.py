@@ -22,6 +22,8 @@ from shared.persistence import load_estimator, save_estimator
 from shared.priors import ConditionalPrior
 from shared.priors.choice import build_prior
 from shared.random import seeded
+from shared.rows import Rows, StoredRows, mean_and_std, subset
+from shared.streams import on_disk
 from shared.training import History, Plan, Stage, check_folder, fit_ensemble, run_plans
 from shared.validation import as_matrix, check_counts, check_enough_rows
 
@@ -30,6 +32,7 @@ Array = NDArray[np.float64]
 CHUNK_ROWS = 4096
 KEPT_BYTES = 2**25 - 2**16  # just below the most that glibc ever keeps, 32 MiB
 HOLD_OUT_SEED = 0
+MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -78,7 +81,7 @@ class Estimator(Parameterized, ABC):
 
     @abstractmethod
     def _before_training(
-        self, model: Any, x: Tensor, u: Tensor, checkpoint: str | os.PathLike[str] | None
+        self, model: Any, x: Rows, u: Tensor, checkpoint: str | os.PathLike[str] | None
     ) -> Plan[dict[str, Any]]:
         """Train what comes before the fit; return the options of its stage that this changes."""
 
@@ -92,8 +95,11 @@ class Estimator(Parameterized, ABC):
         A share `validation_fraction` of the rows is held out for choosing weights and stopping.
 
         Args:
-            x: numpy array, torch tensor, data frame or memory-map.
-            u: labels, continuous values, or an `Auxiliary` such as TimeSegments(40).
+            x: numpy array, torch tensor or data frame; a memory-map, which may be larger than
+                memory and stays on disk; a torch Dataset, or an iterator over parts of the data,
+                of pairs (x, u), which are written to a temporary file first.
+            u: labels, continuous values, or an `Auxiliary` such as TimeSegments(40); None if x
+                brings it along.
             checkpoint: a file written as training goes; the same call resumes from it exactly.
 
         Raises:
@@ -101,18 +107,19 @@ class Estimator(Parameterized, ABC):
             DivergedError: if training finds no finite gradient any more.
         """
         check_counts(n_restarts=self.n_restarts)
-        if self.n_restarts > 1:
-            seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
-            best = fit_ensemble(self, x, u, seeds=seeds, checkpoint=checkpoint).best_
-            fitted = {name: value for name, value in vars(best).items() if name.endswith("_")}
-            vars(self).update(fitted)
-        else:
-            run_plans([self.plan(x, u, checkpoint)])
+        with on_disk(x, u) as (x, u):
+            if self.n_restarts > 1:
+                seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
+                best = fit_ensemble(self, x, u, seeds=seeds, checkpoint=checkpoint).best_
+                fitted = {name: value for name, value in vars(best).items() if name.endswith("_")}
+                vars(self).update(fitted)
+            else:
+                run_plans([self.plan(x, u, checkpoint)])
         return self
 
     def plan(
         self, x: Any, u: Any = None, checkpoint: str | os.PathLike[str] | None = None
-    ) -> Plan[tuple[Tensor, Tensor]]:
+    ) -> Plan[tuple[Rows, Tensor]]:
         """`fit`, as a plan of the trainings it consists of; it returns the held-out x and u.
 
         What runs the plan decides how each of them is trained: alone, or with those of other seeds.
@@ -126,7 +133,7 @@ class Estimator(Parameterized, ABC):
         codes = self._fit_auxiliary(u, data)
         self.n_features_in_ = data.shape[1]
         train, held_out = self._hold_out(len(data))
-        self._fit_scale(data[train])
+        self._fit_scale(data, train)
         model = self._new_model()
         _warn_if_unidentified(model.prior, codes)
         rows = self._rows(data)
@@ -134,9 +141,9 @@ class Estimator(Parameterized, ABC):
         # Everything after training is in float64: an inverse is only as exact as its arithmetic.
         self.model_ = model.to("cpu").double().eval().requires_grad_(False)
         self._after_training(rows, codes)
-        return rows[held_out], codes[held_out]
+        return subset(rows, held_out), codes[held_out]
 
-    def latents_of(self, rows: tuple[Tensor, Tensor]) -> Array:
+    def latents_of(self, rows: tuple[Rows, Tensor]) -> Array:
         """z (N, n) of rows as `plan` returns them."""
         return in_chunks(self.model_.encode, *rows)
 
@@ -215,19 +222,21 @@ class Estimator(Parameterized, ABC):
                 f"{self.validation_fraction}."
             )
         n_held_out = min(max(1, round(self.validation_fraction * n_rows)), n_rows - 1)
+        n_held_out = min(n_held_out, MAX_HELD_OUT)
         # The same rows for every seed: fits can then be compared on rows that none was trained on.
         order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
         return order[n_held_out:], order[:n_held_out]
 
-    def _fit_scale(self, data: Array) -> None:
-        """Set x_mean_ and x_scale_; a discrete front end leaves x as it is."""
-        spread = data.std(0)  # 0 if a column varies in held-out rows only
-        self.x_mean_, self.x_scale_ = data.mean(0), np.where(spread > 0, spread, 1.0)
+    def _fit_scale(self, data: Array, train: Tensor) -> None:
+        """Set x_mean_ and x_scale_ to those of the training rows; discrete x stays as it is."""
+        self.x_mean_, spread = mean_and_std(data, train)
+        # 0 if a column varies in held-out rows only.
+        self.x_scale_ = np.where(spread > 0, spread, 1.0)
 
     def _train(
         self,
         model: Any,
-        rows: Tensor,
+        rows: Rows,
         codes: Tensor,
         train: Tensor,
         held_out: Tensor,
@@ -237,7 +246,8 @@ class Estimator(Parameterized, ABC):
         rows = rows.float().to(device)
         codes = (codes.float() if codes.is_floating_point() else codes).to(device)
         model.to(device, torch.float32)
-        before = yield from self._before_training(model, rows[train], codes[train], checkpoint)
+        x, u = subset(rows, train), codes[train]
+        before = yield from self._before_training(model, x, u, checkpoint)
         options: dict[str, Any] = {
             "max_steps": self.max_steps,
             "batch_size": self.batch_size,
@@ -246,8 +256,8 @@ class Estimator(Parameterized, ABC):
         }
         history = yield Stage(
             model=model,
-            x=rows[train],
-            u=codes[train],
+            x=x,
+            u=u,
             x_held_out=rows[held_out],
             u_held_out=codes[held_out],
             checkpoint=checkpoint,
@@ -259,7 +269,7 @@ class Estimator(Parameterized, ABC):
         """What all trainings of this estimator have in common."""
         return {"seed": int(self.seed), "progress": self.progress, "compile": self.compile}
 
-    def _after_training(self, x: Tensor, u: Tensor) -> None:  # noqa: B027 - a hook
+    def _after_training(self, x: Rows, u: Tensor) -> None:  # noqa: B027 - a hook
         """Measure what users should know of the fitted model, in float64."""
 
     def _new_model(self) -> Any:
@@ -282,8 +292,10 @@ class Estimator(Parameterized, ABC):
         self._require_fitted()
         return as_matrix(x, columns=self.n_features_in_)
 
-    def _rows(self, data: Array) -> Tensor:
+    def _rows(self, data: Array) -> Rows:
         """Checked data as the model takes it: standardised, float64."""
+        if isinstance(data, np.memmap):
+            return StoredRows(data, self.x_mean_, self.x_scale_)
         return torch.from_numpy((data - self.x_mean_) / self.x_scale_)
 
     def _encode(self, u: Any, data: Array) -> Tensor:
@@ -317,7 +329,7 @@ def rows_of(u: Any) -> Array:
         ) from None
 
 
-def in_chunks(function: Callable[..., Tensor], *tensors: Tensor) -> Array:
+def in_chunks(function: Callable[..., Tensor], *tensors: Rows) -> Array:
     """`function` over rows in chunks of bounded memory, without gradients, as one array."""
     # The C library keeps freed blocks up to the largest that it has seen freed, here at once;
     # smaller ones it would give back after each operation, to map and clear them again.

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.rows import chunks_of
+
 MIN_ROWS = 10
 
 
-def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArray[np.float64]:
-    """`values` as a finite float64 matrix (N, d).
+def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArray[Any]:
+    """`values` as a finite float64 matrix (N, d); a memory-map as it is, checked part by part.
 
     Takes numpy arrays, torch tensors, pandas frames, memory-maps and nested lists.
 
@@ -37,20 +39,26 @@ def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArr
     return matrix
 
 
-def _as_real(values: Any) -> NDArray[np.float64]:
-    matrix = np.asarray(values)
+def _as_real(values: Any) -> NDArray[Any]:
+    on_disk = isinstance(values, np.memmap) and values.dtype.kind in "fiub"
+    matrix = values if on_disk else np.asarray(values)
     if matrix.dtype.kind == "c":
         raise TypeError("complex numbers")
-    return matrix.astype(np.float64, copy=False)
+    return matrix if on_disk else matrix.astype(np.float64, copy=False)
 
 
 def check_finite(values: NDArray[Any], name: str) -> None:
     """Raise for NaN or infinity, saying how many and where the first one is."""
-    finite = np.isfinite(values)
-    if not finite.all():
-        first = tuple(int(i) for i in np.argwhere(~finite)[0])
+    n_bad, first, rows_before = 0, None, 0
+    for part in chunks_of(values):
+        bad = ~np.isfinite(part)
+        if first is None and bad.any():
+            row, *rest = (int(i) for i in np.argwhere(bad)[0])
+            first = (rows_before + row, *rest)
+        n_bad, rows_before = n_bad + int(bad.sum()), rows_before + len(part)
+    if n_bad:
         raise ValueError(
-            f"Expected finite values in {name}; got {int((~finite).sum())} NaN or infinite, the "
+            f"Expected finite values in {name}; got {n_bad} NaN or infinite, the "
             f"first at {first}. Drop or impute those rows."
         )
 

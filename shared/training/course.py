@@ -12,6 +12,7 @@ from torch import Tensor
 
 from shared.compilation import Compilation
 from shared.random import Randomness
+from shared.rows import CHUNK
 from shared.training.checkpoint import load_tensors
 from shared.training.history import History
 from shared.training.noise import ShareOfRows
@@ -92,6 +93,6 @@ def _fingerprint(stage: Stage) -> str:
     """Identifies a fit by its starting weights, its data and its settings."""
     digest = hashlib.sha256(repr(stage.settings).encode())
     data = (stage.x, stage.u, stage.x_held_out, stage.u_held_out)
-    for tensor in (*stage.model.state_dict().values(), *data):
+    for tensor in (*stage.model.state_dict().values(), *(p for d in data for p in d.split(CHUNK))):
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

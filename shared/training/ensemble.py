@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shared.metrics import agreement
+from shared.rows import Rows
+from shared.streams import on_disk
 from shared.training.checkpoint import check_folder
 from shared.training.fit import Plan, run_plans
 from shared.training.history import History
@@ -34,7 +36,7 @@ class Trainable(Protocol):
 
 
 E = TypeVar("E", bound=Trainable)
-HeldOut = tuple[Tensor, Tensor]
+HeldOut = tuple[Rows, Tensor]
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def fit_ensemble(
 
     Args:
         estimator: an IFlow or IVAE; it stays as it is.
-        x: rows (N, d).
+        x: rows (N, d), in any form that `fit` takes.
         u: auxiliary variable of each row.
         seeds: one for each member, all different.
         checkpoint: prefix of files, one for each seed, from which the same call resumes.
@@ -106,9 +108,10 @@ def fit_ensemble(
     changes = {"n_restarts": 1}
     members = [type(estimator)(**estimator.get_params() | changes | {"seed": s}) for s in seeds]
     files = [None if checkpoint is None else f"{os.fspath(checkpoint)}.{s}" for s in seeds]
-    plans = [member.plan(x, u, file) for member, file in zip(members, files, strict=True)]
-    held_out = run_plans(plans)
-    latents = [m.latents_of(rows) for m, rows in zip(members, held_out, strict=True)]
+    with on_disk(x, u) as (rows, codes):
+        plans = [m.plan(rows, codes, file) for m, file in zip(members, files, strict=True)]
+        held_out = run_plans(plans)
+        latents = [m.latents_of(rows) for m, rows in zip(members, held_out, strict=True)]
     scores = np.array([-member.history_.best_loss for member in members])
     return Ensemble(members, seeds, scores, _consistency(latents))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from shared.rows import Rows
 from shared.training.run import Model
 from shared.training.schedule import OneCycle
 from shared.validation import check_counts
@@ -18,7 +19,7 @@ class Stage:
 
     Args:
         model: `loss(x, u, generator) -> (B,)` in nats, and `loss_name`.
-        x: training rows (N, d); u: their encoded auxiliary variable.
+        x: training rows (N, d), in memory or on disk; u: their encoded auxiliary variable.
         x_held_out, u_held_out: rows for choosing weights and stopping.
         max_steps: gradient steps at most.
         batch_size: rows a step; all of them if there are fewer.
@@ -36,7 +37,7 @@ class Stage:
     """
 
     model: Model
-    x: Tensor
+    x: Rows
     u: Tensor
     x_held_out: Tensor
     u_held_out: Tensor

@@ -6,11 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
+from shared.rows import Rows, head
 from shared.training.run import Model
 from shared.training.stage import Stage
 
+MAX_HELD_OUT = 100_000
 
-def start_stage(model: Model, x: Tensor, u: Tensor, *, max_steps: int, **options: Any) -> Stage:
+
+def start_stage(model: Model, x: Rows, u: Tensor, *, max_steps: int, **options: Any) -> Stage:
     """A stage to its last step, on nine tenths of rows that are in random order.
 
     The other tenth chooses the weights: the rows that the fit itself holds out stay unseen.
@@ -22,12 +25,12 @@ def start_stage(model: Model, x: Tensor, u: Tensor, *, max_steps: int, **options
         max_steps: gradient steps.
         **options: see `Stage`.
     """
-    part = max(1, len(x) // 10)
+    part = min(max(1, len(x) // 10), MAX_HELD_OUT)
     return Stage(
         model=model,
         x=x[part:],
         u=u[part:],
-        x_held_out=x[:part],
+        x_held_out=head(x, part),
         u_held_out=u[:part],
         max_steps=max_steps,
         patience=max_steps,

@@ -1,0 +1,131 @@
+"""Rows of x that stay on disk: read where they are needed, standardised on the way.
+
+A memory-map can be larger than memory. `StoredRows` stands in for the tensor that its rows would
+be, in all that training and evaluation do with one: a batch of it, a part of it, chunks of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+CHUNK = 2**16  # rows read at a time in a pass over all of them
+
+
+class StoredRows:
+    """The rows (array[index] − mean) / scale, (N, d), computed in float64.
+
+    Args:
+        array: on disk, (N_all, d).
+        mean, scale: (d,).
+        index: which rows of the array, in which order; None for all of them.
+        dtype, device: of the tensors that are read.
+    """
+
+    def __init__(
+        self,
+        array: NDArray[Any],
+        mean: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        index: NDArray[np.int64] | None = None,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.array, self.mean, self.scale, self.index = array, mean, scale, index
+        self.dtype, self.device = dtype, device
+
+    def __len__(self) -> int:
+        return len(self.array if self.index is None else self.index)
+
+    @property
+    def shape(self) -> torch.Size:
+        """(N, d)."""
+        return torch.Size((len(self), self.array.shape[1]))
+
+    def __getitem__(self, rows: Tensor | slice) -> Any:
+        """A tensor of the rows numbered; a slice of them stays on disk."""
+        if isinstance(rows, slice):
+            return self.subset(torch.arange(len(self))[rows])
+        number = rows.numpy(force=True)
+        if self.index is not None:
+            number = self.index[number]
+        # In the order they have on disk, so that each page is read once.
+        order = np.argsort(number, kind="stable")
+        values = np.empty((len(number), self.array.shape[1]))
+        values[order] = self.array[number[order]]
+        return torch.from_numpy((values - self.mean) / self.scale).to(self.device, self.dtype)
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Tensors of so many rows, one after another."""
+        for first in range(0, len(self), size):
+            yield self[torch.arange(first, min(first + size, len(self)))]
+
+    def subset(self, rows: Tensor) -> StoredRows:
+        """Some of the rows, still on disk."""
+        index = rows.numpy(force=True)
+        return self._changed(index=index if self.index is None else self.index[index])
+
+    def float(self) -> StoredRows:
+        """The same, read as float32."""
+        return self._changed(dtype=torch.float32)
+
+    def to(self, device: torch.device | str) -> StoredRows:
+        """The same, read onto this device."""
+        return self._changed(device=device)
+
+    def _changed(self, **changes: Any) -> StoredRows:
+        names = ("array", "mean", "scale", "index", "dtype", "device")
+        return StoredRows(**{name: getattr(self, name) for name in names} | changes)
+
+
+Rows: TypeAlias = Tensor | StoredRows
+
+
+def subset(rows: Rows, numbers: Tensor) -> Rows:
+    """Some of the rows: in memory if they are, on disk if they are."""
+    return rows[numbers] if isinstance(rows, Tensor) else rows.subset(numbers)
+
+
+def head(rows: Rows, n_rows: int) -> Tensor:
+    """The first rows, in memory."""
+    if isinstance(rows, Tensor):
+        return rows[:n_rows]
+    return rows[torch.arange(min(n_rows, len(rows)))]
+
+
+def chunks_of(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """An array in parts that fit in memory; one part, if it is there already."""
+    if not isinstance(array, np.memmap):
+        yield array
+        return
+    for first in range(0, len(array), CHUNK):
+        yield np.asarray(array[first : first + CHUNK])
+
+
+def mean_and_std(
+    array: NDArray[Any], numbers: Tensor
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation (d,) of the rows numbered.
+
+    Reference: Chan, Golub & LeVeque 1983, for the parts of an array on disk.
+    """
+    if not isinstance(array, np.memmap):
+        rows = array[numbers]
+        return rows.mean(0), rows.std(0)
+    # Several parts are read in the order of the file; one is added up as in memory, to the bit.
+    numbers = numbers.sort().values if len(numbers) > CHUNK else numbers
+    n_features = array.shape[1]
+    stored = StoredRows(array, np.zeros(n_features), np.ones(n_features), numbers.numpy())
+    count, mean, variance = 0, np.zeros(n_features), np.zeros(n_features)
+    for part in stored.split(CHUNK):
+        values = part.numpy()
+        total, shift = count + len(values), values.mean(0) - mean
+        old, new = count / total, len(values) / total
+        variance = old * variance + new * values.var(0) + old * new * shift**2
+        mean, count = mean + new * shift, total
+    return mean, np.sqrt(variance)
