@@ -41,7 +41,7 @@ COLLAPSE_ROWS = 10_000
 # After a start from a flow, at the full learning rate the bound would first unlearn it.
 WARM_LEARNING_RATE = 0.2
 # A start in noisy steps: in small batches, and at a rate that falls from NOISY_RATE to the fit's.
-NOISY_BATCH, NOISY_RATE = 1 / 4, 3.0
+NOISY_BATCH, NOISY_RATE = 1 / 8, 3.0
 
 
 class IVAE(Estimator):
