@@ -25,6 +25,7 @@ from shared.random import seeded
 from shared.rows import Rows, StoredRows, mean_and_std, subset
 from shared.streams import on_disk
 from shared.training import History, Plan, Stage, check_folder, fit_ensemble, run_plans
+from shared.training.stage import MAX_HELD_OUT
 from shared.validation import as_matrix, check_counts, check_enough_rows
 
 Array = NDArray[np.float64]
@@ -32,7 +33,6 @@ Array = NDArray[np.float64]
 CHUNK_ROWS = 4096
 KEPT_BYTES = 2**25 - 2**16  # just below the most that glibc ever keeps, 32 MiB
 HOLD_OUT_SEED = 0
-MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -107,14 +107,14 @@ class Estimator(Parameterized, ABC):
             DivergedError: if training finds no finite gradient any more.
         """
         check_counts(n_restarts=self.n_restarts)
-        with on_disk(x, u) as (x, u):
-            if self.n_restarts > 1:
-                seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
-                best = fit_ensemble(self, x, u, seeds=seeds, checkpoint=checkpoint).best_
-                fitted = {name: value for name, value in vars(best).items() if name.endswith("_")}
-                vars(self).update(fitted)
-            else:
-                run_plans([self.plan(x, u, checkpoint)])
+        if self.n_restarts > 1:
+            seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
+            best = fit_ensemble(self, x, u, seeds=seeds, checkpoint=checkpoint).best_
+            fitted = {name: value for name, value in vars(best).items() if name.endswith("_")}
+            vars(self).update(fitted)
+        else:
+            with on_disk(x, u) as (rows, codes):
+                run_plans([self.plan(rows, codes, checkpoint)])
         return self
 
     def plan(

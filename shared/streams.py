@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset
 
 from shared.validation import as_matrix
 
@@ -46,9 +46,7 @@ def on_disk(x: Any, u: Any) -> Iterator[tuple[Any, Any]]:
 def _parts(stream: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(stream, Iterator):
         return stream
-    if isinstance(stream, IterableDataset):
-        return DataLoader(stream, batch_size=ROWS_AT_A_TIME)
-    return DataLoader(stream, batch_size=ROWS_AT_A_TIME, shuffle=False)
+    return DataLoader(stream, batch_size=ROWS_AT_A_TIME)
 
 
 def _write(parts: Iterable[tuple[Any, Any]], path: Path) -> tuple[np.memmap, np.ndarray]:

@@ -26,8 +26,7 @@ STEPS_OF_A_FIT = 5000
 
 def our_step(model: Model, x: Tensor, u: Tensor, batch_size: int, **options: Any) -> Action:
     """What `fit` does at each step, with options of its `Stage`."""
-    course = Course(_stage(model, x, u, batch_size, **options))
-    return lambda: course.update(*course.run.differentiate(*course.batch(), course.noise))
+    return Course(_stage(model, x, u, batch_size, **options)).take_step
 
 
 def stacked_step(

@@ -33,7 +33,7 @@ class Stopwatch:
 
     def __init__(self, target: float, limit: float) -> None:
         self.target, self.limit = target, limit
-        self.seconds, self.best, self.steps = 0.0, 0.0, 0
+        self.seconds, self.best = 0.0, 0.0
 
     @property
     def done(self) -> bool:
@@ -44,7 +44,6 @@ class Stopwatch:
         started = time.perf_counter()
         step()
         self.seconds += time.perf_counter() - started
-        self.steps += 1
 
     def score(self, z_true: Tensor, z: Tensor) -> None:
         """Note the MCC that is reached now."""
@@ -86,7 +85,7 @@ def train_ours(watch: Stopwatch, train: SourceData, test: SourceData) -> None:
         course = Course(stage)
         while not (watch.done or course.done):
             for _ in range(min(STEPS_BETWEEN_SCORES, course.steps_to_evaluation)):
-                watch.call(lambda c=course: c.update(*c.run.differentiate(*c.batch(), c.noise)))
+                watch.call(course.take_step)
             every, last = stage.steps_between_evaluations, stage.max_steps
             if course.run.step % every == 0 or course.run.step == last:
                 watch.call(course.evaluate)

@@ -60,6 +60,10 @@ class Course:
         self.run.optimizer.param_groups[0]["lr"] = self.schedule.rate(step)
         return self.stage.x[rows], self.stage.u[rows]
 
+    def take_step(self) -> None:
+        """One step of this model alone."""
+        self.update(*self.run.differentiate(*self.batch(), self.noise))
+
     def evaluate(self) -> None:
         """Score the held-out rows, decide whether to go on, and write the checkpoint."""
         run, stage = self.run, self.stage

@@ -12,6 +12,8 @@ from shared.training.run import Model
 from shared.training.schedule import OneCycle
 from shared.validation import check_counts
 
+MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
+
 
 @dataclass(kw_only=True, eq=False)
 class Stage:

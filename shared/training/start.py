@@ -8,9 +8,7 @@ from torch import Tensor
 
 from shared.rows import Rows, head
 from shared.training.run import Model
-from shared.training.stage import Stage
-
-MAX_HELD_OUT = 100_000
+from shared.training.stage import MAX_HELD_OUT, Stage
 
 
 def start_stage(model: Model, x: Rows, u: Tensor, *, max_steps: int, **options: Any) -> Stage:
