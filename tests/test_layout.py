@@ -130,7 +130,7 @@ def test_import_is_light_and_silent():
         "before = state()\n"
         "import shared, iflow, ivae\n"
         "assert state() == before, 'importing changed global state'\n"
-        "print(*sorted({'matplotlib', 'pandas', 'pooch'} & set(sys.modules)))\n"
+        "print(*sorted({'matplotlib', 'pandas', 'pooch', 'scipy', 'sklearn'} & set(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True

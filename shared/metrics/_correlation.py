@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.stats import rankdata
+import torch
 
 from shared.metrics._arrays import Array, row_blocks
 
@@ -35,39 +35,34 @@ def cross_correlation(a: Array, b: Array, method: Method = "pearson") -> Array:
 
 
 def _ranks(z: Array) -> Array:
+    from scipy.stats import rankdata  # half as slow to import as torch
+
     return np.column_stack([rankdata(column) for column in z.T])
 
 
 def _centred_products(a: Array, b: Array) -> tuple[Array, Array, Array]:
     """Return Σ (a - ā)(b - b̄)ᵀ, Σ (a - ā)² and Σ (b - b̄)².
 
-    Blocks are centred by themselves and merged (Chan, Golub, LeVeque, 1983): one pass, and
-    no cancellation under a large mean.
+    One pass: each block is measured from the mean of the rows before it, and what that is off by
+    is taken out again. The sum it is taken from holds its square, so nothing cancels; and measured
+    from the first row, a constant column is exactly 0, whatever its value.
     """
     count = 0
-    mean_a, mean_b = np.zeros(a.shape[1]), np.zeros(b.shape[1])
+    mean_a, mean_b = a[0].astype(np.float64), b[0].astype(np.float64)
     square_a, square_b = np.zeros_like(mean_a), np.zeros_like(mean_b)
     cross = np.zeros((a.shape[1], b.shape[1]))
     for rows in row_blocks(a if a.shape[1] > b.shape[1] else b):
-        block_a, step_a = _centred_block(a, rows, mean_a)
-        block_b, step_b = _centred_block(b, rows, mean_b)
-        size = block_a.shape[1]
-        weight = count * size / (count + size)
-        cross += block_a @ block_b.T + weight * np.outer(step_a, step_b)
-        square_a += np.einsum("ij,ij->i", block_a, block_a) + weight * step_a**2
-        square_b += np.einsum("ij,ij->i", block_b, block_b) + weight * step_b**2
+        # Into torch, whose operations use all cores.
+        block_a, block_b = (
+            torch.from_numpy(np.subtract(z[rows], mean, dtype=np.float64))
+            for z, mean in ((a, mean_a), (b, mean_b))
+        )
+        size = len(block_a)
         count += size
-        mean_a += step_a * (size / count)
-        mean_b += step_b * (size / count)
+        step_a, step_b = (block.sum(0).numpy() / count for block in (block_a, block_b))
+        cross += (block_a.T @ block_b).numpy() - count * np.outer(step_a, step_b)
+        square_a += block_a.square().sum(0).numpy() - count * step_a**2
+        square_b += block_b.square().sum(0).numpy() - count * step_b**2
+        mean_a += step_a
+        mean_b += step_b
     return cross, square_a, square_b
-
-
-def _centred_block(z: Array, rows: slice, mean: Array) -> tuple[Array, Array]:
-    """Return z[rows]ᵀ minus its own mean, and how far that mean lies from the running `mean`."""
-    # Sums along contiguous columns are several times faster where d is small.
-    block = z[rows].T.astype(np.float64, order="C")
-    # Measured from the first row, a constant column is exactly 0, whatever its value.
-    block -= z[0].astype(np.float64)[:, None]
-    block_mean = block.mean(axis=1)
-    block -= block_mean[:, None]
-    return block, block_mean - mean
