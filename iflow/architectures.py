@@ -9,7 +9,6 @@ from iflow.elements import AffineElement, SplineElement
 from iflow.transforms import (
     AffineCoupling,
     Composition,
-    Layer,
     LULinear,
     MaskedAutoregressive,
     Permutation,
@@ -85,4 +84,4 @@ ARCHITECTURES: dict[str, Callable[..., Composition]] = {
 def _stack(n_layers: int, parts: Callable[[int], list[Transform]]) -> Composition:
     if n_layers < 1:
         raise ValueError(f"Expected n_layers of at least 1; got {n_layers}.")
-    return Composition([Layer(parts(i)) for i in range(n_layers)])
+    return Composition([part for i in range(n_layers) for part in parts(i)])

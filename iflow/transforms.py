@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from iflow.conditioners import AutoregressiveConditioner, CouplingConditioner
 from iflow.elements import AffineElement, Element, SplineElement, VolumePreservingElement
-from shared.compilation import Region
 from shared.nflows_adapter import CompositeTransform, Transform
 
 ElementMap = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -269,7 +268,3 @@ class Composition(CompositeTransform):
             inputs, logabsdet = function(inputs, context)
             total = total + logabsdet
         return inputs, total
-
-
-class Layer(Region, Composition):
-    """A composition that is compiled as one where a fit asks for it."""

@@ -21,8 +21,9 @@ from ivae.likelihoods import (
     PoissonLikelihood,
 )
 from ivae.model import IdentifiableVAE
-from shared.estimator import Array, Estimator, in_chunks, rows_of
+from shared.estimator import Array, Estimator, rows_of
 from shared.identifiability import IdentifiabilityReport
+from shared.passes import in_chunks
 from shared.priors import ConditionalPrior
 from shared.rows import Rows, chunks_of, head
 from shared.training import Plan, start_stage
@@ -78,8 +79,9 @@ class IVAE(Estimator):
         patience: held-out evaluations (60 in all) without improvement after which to stop.
         n_restarts: fits with seeds seed, seed + 1, ..., all at once, of which the one with the best
             held-out score is kept.
-        compile: whether steps are compiled: True, False, or "auto", where a fit is long enough to
-            pay for it. That changes no result beyond rounding.
+        compile: whether steps are compiled, and passes over more than 400,000 rows: True, False,
+            or "auto", where a fit or pass is long enough to pay for it, which takes up to a minute
+            the first time. That changes no result beyond rounding.
         device: "cpu", "cuda" or "auto"; results are always on the CPU.
         progress: show a bar; by default only on a terminal.
         seed: makes a fit reproducible bit for bit on one machine and number of threads.
@@ -155,13 +157,15 @@ class IVAE(Estimator):
     def transform(self, x: Any, u: Any = None) -> Array:
         """The posterior mean of z, (N, n). u is needed only if the encoder sees it."""
         data = self._read(x)
-        return in_chunks(self.model_.encode, self._rows(data), self._codes(u, data))
+        rows, codes = self._rows(data), self._codes(u, data)
+        return in_chunks(self.model_.encode, rows, codes, compile=self.compile)
 
     def inverse_transform(self, z: Any) -> Array:
         """The mean of x given z, (N, d)."""
         self._require_fitted()
         latents = torch.from_numpy(as_matrix(z, "z", columns=self.latent_dim))
-        return in_chunks(self.model_.decode, latents) * self.x_scale_ + self.x_mean_
+        x = in_chunks(self.model_.decode, latents, compile=self.compile)
+        return x * self.x_scale_ + self.x_mean_
 
     def elbo(self, x: Any, u: Any, *, n_samples: int = 16, seed: int = 0) -> Array:
         """The evidence lower bound of every row in nats, (N,), from antithetic draws."""

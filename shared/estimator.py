@@ -6,7 +6,7 @@ import copy
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from typing_extensions import Self
 from shared.auxiliary import AuxiliaryEncoder, read_auxiliary
 from shared.identifiability import IdentifiabilityReport, check_conditions
 from shared.parameters import Parameterized
+from shared.passes import in_chunks
 from shared.persistence import load_estimator, save_estimator
 from shared.priors import ConditionalPrior
 from shared.priors.choice import build_prior
@@ -30,8 +31,6 @@ from shared.validation import as_matrix, check_counts, check_enough_rows
 
 Array = NDArray[np.float64]
 
-CHUNK_ROWS = 4096
-KEPT_BYTES = 2**25 - 2**16  # just below the most that glibc ever keeps, 32 MiB
 HOLD_OUT_SEED = 0
 
 
@@ -327,16 +326,6 @@ def rows_of(u: Any) -> Array:
             f"Expected u of shape (N,) or (N, q), one row for each sample; got {u!r}. Pass a list, "
             "such as u=[0, 3, 3]."
         ) from None
-
-
-def in_chunks(function: Callable[..., Tensor], *tensors: Rows) -> Array:
-    """`function` over rows in chunks of bounded memory, without gradients, as one array."""
-    # The C library keeps freed blocks up to the largest that it has seen freed, here at once;
-    # smaller ones it would give back after each operation, to map and clear them again.
-    torch.empty(KEPT_BYTES, dtype=torch.uint8)
-    with torch.no_grad():
-        chunks = zip(*(t.split(CHUNK_ROWS) for t in tensors), strict=True)
-        return torch.cat([function(*chunk) for chunk in chunks]).numpy()
 
 
 def _device(name: str) -> torch.device:

@@ -22,6 +22,7 @@ from shared.priors import GaussianPrior
 
 OBSERVED_DIM, LATENT_DIM, N_LABELS = 10, 5, 40
 HIDDEN = 50
+STEPS_OF_A_FIT = 20_000  # of an IVAE() on noisy data, its start included
 
 
 def ivae_step(plan: Plan) -> Iterator[Row]:
@@ -32,7 +33,7 @@ def ivae_step(plan: Plan) -> Iterator[Row]:
     yield compare(
         "ivae_step",
         "plain torch loop",
-        our_step(ours, x, u, plan.vae_batch),
+        our_step(ours, x, u, plan.vae_batch, max_steps=STEPS_OF_A_FIT),
         plain_ivae_step(theirs, PlainRows(x, u, N_LABELS), plan.vae_batch),
         plan.steps,
         parameters=count(ours.parameters()),

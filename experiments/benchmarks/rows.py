@@ -18,7 +18,7 @@ from experiments.benchmarks.plan import SEED
 
 LIBRARIES = ("torch", "numpy", "scipy", "nflows", "zuko", "normflows")
 HEADER = ("name", "peer", "ratio", "min", "max", "seconds", "peer's", "details")
-WIDTHS = (13, 24, 7, 7, 7, 9, 9, 0)
+WIDTHS = (20, 24, 7, 7, 7, 9, 9, 0)
 
 
 @dataclass(frozen=True)

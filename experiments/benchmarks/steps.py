@@ -26,7 +26,7 @@ STEPS_OF_A_FIT = 5000
 
 def our_step(model: Model, x: Tensor, u: Tensor, batch_size: int, **options: Any) -> Action:
     """What `fit` does at each step, with options of its `Stage`."""
-    return Course(_stage(model, x, u, batch_size, **options)).take_step
+    return stacked_step([model], x, u, batch_size, **options)
 
 
 def stacked_step(
@@ -43,7 +43,8 @@ def stacked_step(
 
 def _stage(model: Model, x: Tensor, u: Tensor, batch_size: int, **options: Any) -> Stage:
     rows = {"x": x, "u": u, "x_held_out": x[:1], "u_held_out": u[:1]}
-    return Stage(model=model, **rows, batch_size=batch_size, max_steps=STEPS_OF_A_FIT, **options)
+    options = {"max_steps": STEPS_OF_A_FIT, **options}
+    return Stage(model=model, **rows, batch_size=batch_size, **options)
 
 
 def plain_step(model: FlowModel, x: Tensor, u: Tensor, batch_size: int) -> Action:

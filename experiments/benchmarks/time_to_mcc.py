@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from ivae import IVAE
 from shared.datasets import SourceData, nonstationary_sources
 from shared.metrics import mean_corr_coef
 from shared.training.course import Course
+from shared.training.stack import Stack
 
 LATENT_DIM, OBSERVED_DIM, N_SEGMENTS, HIDDEN = 5, 10, 40, 50
 STEPS_BETWEEN_SCORES = 100
@@ -83,9 +85,10 @@ def train_ours(watch: Stopwatch, train: SourceData, test: SourceData) -> None:
     x = torch.tensor((test.x - estimator.x_mean_) / estimator.x_scale_, dtype=torch.float32)
     while not watch.done:
         course = Course(stage)
+        stack = Stack([course])
         while not (watch.done or course.done):
             for _ in range(min(STEPS_BETWEEN_SCORES, course.steps_to_evaluation)):
-                watch.call(course.take_step)
+                watch.call(partial(stack.take_step, [course]))
             every, last = stage.steps_between_evaluations, stage.max_steps
             if course.run.step % every == 0 or course.run.step == last:
                 watch.call(course.evaluate)

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from shared.compilation import Compilation
 from shared.random import Randomness
 from shared.rows import CHUNK
 from shared.training.checkpoint import load_tensors
@@ -27,9 +26,7 @@ class Course:
 
     def __init__(self, stage: Stage) -> None:
         self.stage, self.schedule = stage, stage.schedule
-        compilation = Compilation(stage.compile, stage.model, stage.max_steps)
-        history = History(stage.model.loss_name)
-        self.run = Run(stage.model, history, stage.learning_rate, compilation)
+        self.run = Run(stage.model, History(stage.model.loss_name))
         self.batches = Batches(len(stage.x), stage.batch_size, stage.seed)
         self.generator = torch.Generator(device=stage.x_held_out.device)
         self.workers = Workers()
@@ -53,16 +50,11 @@ class Course:
         return min(every - step % every, self.stage.max_steps - step)
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """This process's x and u of the step to come; noise and learning rate are set as well."""
+        """This process's x and u of the step to come; its noise is set as well."""
         step = self.run.step
         rows = self.batches.rows(step)[self.rows]
         self.generator.manual_seed(mix(self.stage.seed, step))
-        self.run.optimizer.param_groups[0]["lr"] = self.schedule.rate(step)
         return self.stage.x[rows], self.stage.u[rows]
-
-    def take_step(self) -> None:
-        """One step of this model alone."""
-        self.update(*self.run.differentiate(*self.batch(), self.noise))
 
     def evaluate(self) -> None:
         """Score the held-out rows, decide whether to go on, and write the checkpoint."""
@@ -79,7 +71,7 @@ class Course:
         """Step along the gradient (P,) of this process's rows, once it is that of all of them."""
         share = (self.rows.stop - self.rows.start) / self.batches.size
         loss, gradient = self.workers.whole_batch(loss, gradient, share)
-        self.run.update(loss, gradient, self.stage.clip)
+        self.run.update(loss, gradient, self.stage.clip, self.schedule.rate(self.run.step))
 
     def _resume(self) -> None:
         path = self.stage.checkpoint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from torch import Tensor
@@ -57,11 +57,11 @@ def fit_together(stages: Sequence[Stage]) -> list[History]:
     join_process_group()
     courses = [Course(stage) for stage in stages]
     try:
-        take_step = _take_step if len(courses) == 1 else Stack(courses).take_step
+        stack = Stack(courses)
     except NotStackableError as error:
         warnings.warn(f"Seeds are fitted one after another: {error}", UserWarning, stacklevel=3)
         return [fit_together([stage])[0] for stage in stages]
-    _train(courses, take_step)
+    _train(stack)
     return [course.finish() for course in courses]
 
 
@@ -81,8 +81,9 @@ def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
     return values
 
 
-def _train(courses: Sequence[Course], take_step: Callable[[Sequence[Course]], None]) -> None:
+def _train(stack: Stack) -> None:
     """Step and evaluate until all are done, behind a progress bar."""
+    courses = stack.courses
     progress = courses[0].stage.progress
     total = sum(course.stage.max_steps for course in courses)
     done = sum(course.run.step for course in courses)
@@ -92,7 +93,7 @@ def _train(courses: Sequence[Course], take_step: Callable[[Sequence[Course]], No
     with tqdm(total=total, initial=done, disable=hidden, unit="step") as bar:
         while behind := _behind(courses):
             for _ in range(behind[0].steps_to_evaluation):
-                take_step(behind)
+                stack.take_step(behind)
                 bar.update(len(behind))
             for course in behind:
                 course.evaluate()
@@ -104,8 +105,3 @@ def _behind(courses: Sequence[Course]) -> list[Course]:
     left = [course for course in courses if not course.done]
     first = min((course.run.step for course in left), default=0)
     return [course for course in left if course.run.step == first]
-
-
-def _take_step(courses: Sequence[Course]) -> None:
-    (course,) = courses
-    course.take_step()

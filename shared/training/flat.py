@@ -41,15 +41,3 @@ class FlatParameters:
         self.vector = vector
         for parameter, part in zip(self.parameters, self.slices, strict=True):
             parameter.data = vector[part].view(parameter.shape)
-
-    def gradient(self) -> Tensor:
-        """The gradient (P,), 0 for parameters without one."""
-        parts = [(torch.zeros_like(p) if p.grad is None else p.grad) for p in self.parameters]
-        if not parts:
-            return torch.zeros_like(self.vector)
-        return torch.cat([part.reshape(-1) for part in parts])
-
-    def clear_gradient(self) -> None:
-        """Forget the gradient of every parameter."""
-        for parameter in self.parameters:
-            parameter.grad = None

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
-from shared.compilation import Compilation
-from shared.random import Randomness
 from shared.training.checkpoint import FileFormatError, save_tensors
 from shared.training.flat import FlatParameters
 from shared.training.history import History
@@ -52,61 +51,62 @@ class Model(Protocol):
 
 @dataclass
 class Run:
-    """A model in training, with its optimiser, history and best weights so far."""
+    """A model in training, with the state of Adam, its history and the best weights so far."""
 
     model: Model
     history: History
-    learning_rate: float
-    compilation: Compilation
     step: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.flat = FlatParameters([p for p in self.model.parameters() if p.requires_grad])
         vector = self.flat.vector
-        self.optimizer = self._adam(vector)
+        self.adam = {
+            "step": torch.zeros((), device=vector.device),
+            "exp_avg": torch.zeros_like(vector),
+            "exp_avg_sq": torch.zeros_like(vector),
+        }
         # Counted where the parameters are: to read a number off a GPU is to wait for it.
         self.bad_in_a_row, self.skipped = vector.new_zeros(2)
         self.sum_of_losses = torch.zeros((), dtype=torch.float64, device=vector.device)
 
-    def move_to(self, vector: Tensor) -> None:
-        """Go on in this vector (P,), which holds the values of the parameters already."""
-        state = self.optimizer.state[self.flat.vector]
-        self.flat.move_to(vector)
-        self.optimizer = self._adam(vector)
-        self.optimizer.state[vector] = state
-
-    def _adam(self, vector: Tensor) -> Any:
-        return torch.optim.Adam([vector], lr=self.learning_rate, fused=True)
-
-    def differentiate(self, x: Tensor, u: Tensor, noise: Randomness) -> tuple[Tensor, Tensor]:
-        """The mean loss of these rows, detached, and its gradient (P,)."""
-        if not self.model.training:  # it takes as long as a layer to go through all modules
-            self.model.train()
-        self.flat.clear_gradient()
-        with self.compilation.regions():
-            loss = self.model.loss(x, u, noise).mean()
-        loss.backward()
-        return loss.detach(), self.flat.gradient()
-
     @torch.no_grad()
-    def update(self, loss: Tensor, gradient: Tensor, clip: float) -> None:
+    def update(self, loss: Tensor, gradient: Tensor, clip: float, rate: float) -> None:
         """Step along the gradient (P,), its norm clipped; or skip the step if it is not finite."""
         norm = torch.linalg.vector_norm(gradient)
-        bad = ~(norm + loss).isfinite()
-        gradient.mul_((clip / (norm + 1e-6)).clamp(max=1.0))
-        self.flat.vector.grad = gradient
-        self.optimizer.found_inf = bad.float()  # the fused step then changes nothing
-        self.optimizer.step()
+        total = norm + loss
+        bad = total - total != 0  # NaN − NaN and ∞ − ∞ are NaN
+        self._step_of_adam(gradient, rate, (norm / clip).clamp(min=1.0), bad)
         self.step += 1
         self.skipped += bad
-        self.bad_in_a_row = (self.bad_in_a_row + 1) * bad
+        self.bad_in_a_row.add_(1).mul_(bad)
         self.sum_of_losses += torch.where(bad, 0.0, loss)
         if loss.device.type == "cpu" or self.step % MAX_BAD_STEPS_IN_A_ROW == 0:
             self._give_up_if_all_is_bad(loss, norm)
 
+    def _step_of_adam(self, gradient: Tensor, rate: float, divisor: Tensor, skip: Tensor) -> None:
+        """Adam by torch's function: its optimiser takes as long again to get there."""
+        adam(
+            [self.flat.vector],
+            [gradient],
+            [self.adam["exp_avg"]],
+            [self.adam["exp_avg_sq"]],
+            [],
+            [self.adam["step"]],
+            fused=True,
+            grad_scale=divisor,
+            found_inf=skip.float(),
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=rate,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
+
     def _give_up_if_all_is_bad(self, loss: Tensor, norm: Tensor) -> None:
-        if self.bad_in_a_row < MAX_BAD_STEPS_IN_A_ROW:
+        if float(self.bad_in_a_row) < MAX_BAD_STEPS_IN_A_ROW:
             return
         raise DivergedError(
             f"Expected a finite {self.history.loss_name} and gradient; got "
@@ -159,8 +159,7 @@ class Run:
         """Write a checkpoint from which `restore` continues bit for bit."""
         tensors = {f"model/{name}": t for name, t in self.model.state_dict().items()}
         tensors |= {f"best/{name}": t for name, t in self.best.items()}
-        state = self.optimizer.state[self.flat.vector]
-        tensors |= {f"adam/{name}": value for name, value in state.items()}
+        tensors |= {f"adam/{name}": value for name, value in self.adam.items()}
         info: dict[str, Any] = {
             "fingerprint": fingerprint,
             "step": self.step,
@@ -192,5 +191,4 @@ class Run:
         self.model.load_state_dict(by_group["model"])
         self.best = by_group["best"]
         device = self.flat.vector.device
-        adam = {name: tensor.to(device) for name, tensor in by_group["adam"].items()}
-        self.optimizer.state[self.flat.vector] = adam
+        self.adam = {name: tensor.to(device) for name, tensor in by_group["adam"].items()}

@@ -11,7 +11,7 @@ import pytest
 from shared.auxiliary import History, TimeSegments
 from shared.estimator import Estimator
 from shared.priors import GaussianPrior
-from shared.training.run import Run
+from shared.training.stack import Stack
 
 Array = np.ndarray
 Make = Callable[..., Estimator]
@@ -24,7 +24,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*args: object) -> None:
         pytest.fail("A step of training came before the error.")
 
-    monkeypatch.setattr(Run, "differentiate", train)
+    monkeypatch.setattr(Stack, "differentiate", train)
 
 
 def with_one(values: Any, where: tuple, value: Any) -> Array:

@@ -28,7 +28,7 @@ from iflow import (
 from shared.datasets import nonstationary_sources
 from shared.metrics import mean_corr_coef
 from shared.random import seeded
-from shared.training.run import Run
+from shared.training.stack import Stack
 
 DATA = nonstationary_sources(2, n_segments=10, samples_per_segment=30, seed=1)
 X, U = DATA.x, DATA.u
@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 def test_an_architecture_that_is_none_is_refused_before_training(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Run, "differentiate", lambda *_: pytest.fail("Training had begun."))
+    monkeypatch.setattr(Stack, "differentiate", lambda *_: pytest.fail("Training had begun."))
     architecture, message = REFUSED[case]
     with pytest.raises(ValueError, match=message):
         small(architecture=architecture).fit(X, U)

@@ -17,7 +17,7 @@ from shared.datasets import nonstationary_sources
 from shared.datasets.generated import SourceData
 from shared.metrics import mean_corr_coef
 from shared.training import History
-from shared.training.run import Run
+from shared.training.stack import Stack
 
 D, N_LABELS = 4, 10
 small = partial(IVAE, 2, hidden=(16,), n_samples=2, max_steps=30, warm_steps=0)
@@ -225,7 +225,7 @@ def test_latents_that_x_says_nothing_of_are_named(fits: dict[str, IVAE]) -> None
 
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "differentiate", lambda *_: pytest.fail("Training had begun."))
+    monkeypatch.setattr(Stack, "differentiate", lambda *_: pytest.fail("Training had begun."))
 
 
 OUTSIDE: dict[str, tuple[str, float, str]] = {

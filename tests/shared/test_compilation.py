@@ -1,22 +1,26 @@
-"""Compiled regions compute what they compute otherwise, and never cost a fit."""
+"""What is compiled computes what it computes otherwise, and never costs a fit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
+from torch.fx import GraphModule
 
 from iflow import IdentifiableFlow, spline_coupling_flow
+from ivae import IdentifiableVAE, MLPDecoder, MLPEncoder
+from ivae.likelihoods import GaussianLikelihood
 from shared import compilation
-from shared.compilation import CALLS_THAT_PAY, Compilation, Region, count_regions
+from shared.compilation import FEWEST_CALLS, Compilation, is_of_known_parts, pays
 from shared.priors import GaussianPrior
 from shared.random import seeded
 from shared.training import Stage, fit
 from shared.training.course import Course
+from shared.training.run import Model
 from shared.training.stack import Stack
 
 needs_a_compiler = pytest.mark.skipif(
@@ -25,7 +29,7 @@ needs_a_compiler = pytest.mark.skipif(
 ROWS, D = 16, 3
 
 
-def a_flow(seed: int = 0, bound: float = 5.0, n_layers: int = 4) -> IdentifiableFlow:
+def a_flow(seed: int = 0, bound: float = 5.0, n_layers: int = 1) -> IdentifiableFlow:
     """Layers of two kinds in turn, moved away from the identity."""
     with seeded(seed):
         bijection = spline_coupling_flow(D, n_layers=n_layers, hidden=(8,), bound=bound)
@@ -50,30 +54,48 @@ def compile_count(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
     yield count
 
 
-def stage(flow: IdentifiableFlow, xu: tuple[Tensor, Tensor], **options: object) -> Stage:
+def stage(model: Model, xu: tuple[Tensor, Tensor], **options: object) -> Stage:
     x, u = xu
-    return Stage(model=flow, x=x, u=u, x_held_out=x, u_held_out=u, **options)
+    return Stage(model=model, x=x, u=u, x_held_out=x, u_held_out=u, **options)
+
+
+def an_ivae(seed: int = 0) -> IdentifiableVAE:
+    """One whose gradient is doubly reparameterised."""
+    with seeded(seed):
+        return IdentifiableVAE(
+            MLPEncoder(D, 2, hidden=(8,)),
+            MLPDecoder(2, D, hidden=(8,)),
+            GaussianLikelihood(D),
+            GaussianPrior(2, n_labels=4),
+            n_samples=4,
+        )
+
+
+MODELS = {"flow": a_flow, "ivae": an_ivae}
 
 
 def differentiate(
-    flow: IdentifiableFlow, xu: tuple[Tensor, Tensor], **options: object
+    model: Model, xu: tuple[Tensor, Tensor], **options: object
 ) -> tuple[Tensor, Tensor]:
     """A batch's mean loss and its gradient as a vector."""
-    course = Course(stage(flow, xu, **options))
-    return course.run.differentiate(*course.batch(), course.noise)
+    courses = [Course(stage(model, xu, **options))]
+    return Stack(courses).differentiate(courses)
 
 
 @needs_a_compiler
-def test_a_compiled_step_is_the_step(xu: tuple[Tensor, Tensor], compile_count: list[None]) -> None:
+@pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
+def test_a_compiled_step_is_the_step(
+    build: Callable[[int], Model], xu: tuple[Tensor, Tensor], compile_count: list[None]
+) -> None:
     validation = Distribution._validate_args
     for seed in (0, 1):
-        flow = a_flow(seed)
-        expected = differentiate(flow, xu, compile=False)
-        got = differentiate(flow, xu, compile=True)
-        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+        model = build(seed)
+        expected = differentiate(model, xu, compile=False)
+        got = differentiate(model, xu, compile=True)
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3)
         assert not torch.equal(got[1], expected[1])  # it did take another way
-    # Layers of one kind, in one flow or another, share what is compiled.
-    assert len(compile_count) in (0, 2)
+    # Models of one form share what is compiled.
+    assert len(compile_count) in (0, 1)
     # Importing the compiler leaves torch's own checks as they were.
     assert Distribution._validate_args is validation
     with pytest.raises(ValueError, match="Expected parameter scale"):
@@ -88,17 +110,24 @@ def test_what_is_compiled_for_one_constant_is_not_used_for_another(
         flow = a_flow(bound=bound, n_layers=1)
         expected = differentiate(flow, xu, compile=False)
         got = differentiate(flow, xu, compile=True)
-        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3)
 
 
 @needs_a_compiler
-def test_a_compiled_stack_is_its_models_one_by_one(xu: tuple[Tensor, Tensor]) -> None:
-    courses = [Course(stage(a_flow(s), xu, seed=s, compile=True)) for s in (0, 1)]
-    losses, gradients = Stack(courses)._of_batches(courses)
-    for seed in (0, 1):
-        loss, gradient = differentiate(a_flow(seed), xu, seed=seed, compile=False)
-        torch.testing.assert_close(losses[seed], loss, rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(gradients[seed], gradient, rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
+def test_a_compiled_stack_is_its_models_one_by_one(
+    build: Callable[[int], Model], xu: tuple[Tensor, Tensor]
+) -> None:
+    courses = [Course(stage(build(s), xu, seed=s, compile=True)) for s in (0, 1, 2)]
+    stack = Stack(courses)
+    losses, gradients = stack.differentiate(courses)
+    rest = stack.differentiate(courses[1:])  # when the first is done, without compilation
+    for seed in (0, 1, 2):
+        loss, gradient = differentiate(build(seed), xu, seed=seed, compile=False)
+        torch.testing.assert_close(losses[seed], loss, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(gradients[seed], gradient, rtol=1e-3, atol=1e-3)
+        if seed:
+            torch.testing.assert_close(rest[1][seed - 1], gradient, rtol=1e-3, atol=1e-3)
 
 
 @needs_a_compiler
@@ -142,14 +171,54 @@ def test_frozen_weights_stay_as_they_are(xu: tuple[Tensor, Tensor]) -> None:
     assert torch.equal(frozen, before)
 
 
-def test_regions_are_compiled_where_that_pays() -> None:
-    flow = a_flow()
-    assert count_regions(flow) == 4
-    enough = CALLS_THAT_PAY // 4
-    assert Compilation("auto", flow, enough).on is bool(compilation.finds_compiler())
-    assert not Compilation("auto", flow, enough - 1).on
-    assert not Compilation(False, flow, enough).on
-    assert not Compilation("auto", nn.Linear(2, 2), 10**9).on
+def traced(n_layers: int) -> GraphModule:
+    """The operations of a flow's loss."""
+    flow, x, u = a_flow(n_layers=n_layers), torch.randn(ROWS, D), torch.arange(ROWS) % 4
+    return compilation._trace(lambda x: (flow.loss(x, u),), [x])
+
+
+def test_more_calls_and_more_operations_pay_sooner() -> None:
+    small, large = traced(1), traced(4)
+    assert not pays(small, 1000)
+    enough = next(calls for calls in range(1000, 10**6, 1000) if pays(small, calls))
+    assert pays(small, 2 * enough)
+    assert pays(large, enough)
+
+
+class Stateful(nn.Module):
+    """A part of a user's own: what it computes may depend on more than tensors."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+def test_by_default_known_models_are_compiled_in_long_fits() -> None:
+    often = FEWEST_CALLS
+    assert Compilation("auto", a_flow(), often).on is bool(compilation.finds_compiler())
+    assert not Compilation("auto", a_flow(), often - 1).on
+    assert not Compilation(False, a_flow(), often).on
+    assert all(is_of_known_parts(model) for model in (a_flow(), an_ivae()))
+    foreign = nn.Sequential(nn.Linear(2, 2), Stateful())
+    assert not is_of_known_parts(foreign)
+    assert not Compilation("auto", foreign, 10**9).on
+    ivae = an_ivae()
+    ivae.objective = differentiate  # any function that is not ours
+    assert not is_of_known_parts(ivae)
+
+
+IMPURE = {
+    "it draws random numbers": lambda x: (x + torch.rand(3),),
+    "the shape of its tensors depends": lambda x: (x[x > 0],),
+    "it changes tensors in place": lambda x: (x.mul_(2),),
+}
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("reason", IMPURE)
+def test_what_is_no_function_of_its_tensors_is_refused(reason: str) -> None:
+    asked = Compilation(True, nn.Linear(1, 1), 1)
+    with pytest.raises(RuntimeError, match=f"Expected to compile .* {reason}.* compile=False"):
+        asked.version(IMPURE[reason], [torch.ones(3)])
 
 
 def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +241,8 @@ class Broken:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compilation, "_compile_graph", self)
         monkeypatch.setattr(compilation, "COMPILERS", ("sh",))
-        monkeypatch.setattr(compilation, "CALLS_THAT_PAY", 1)
+        monkeypatch.setattr(compilation, "FEWEST_CALLS", 1)
+        monkeypatch.setattr(compilation, "pays", lambda graph, calls: True)
         monkeypatch.setattr(compilation, "_by_graph", {})
 
     def __call__(self, *args: object) -> None:
@@ -189,16 +259,6 @@ def test_a_fit_goes_on_where_compiling_fails(
     torch.testing.assert_close(got, expected, rtol=0, atol=0)
     courses = [Course(stage(a_flow(s), xu, compile="auto")) for s in (0, 1)]
     with pytest.warns(RuntimeWarning, match="runs without compilation"):
-        Stack(courses)
+        Stack(courses).differentiate(courses)
     with pytest.raises(RuntimeError, match="Expected to compile the model; got OSError"):
         differentiate(a_flow(), xu, compile=True)
-
-
-class Doubled(Region, nn.Linear):
-    """A region of a user's own."""
-
-
-def test_outside_of_a_fit_a_region_is_its_module() -> None:
-    layer = Doubled(2, 2)
-    x = torch.randn(3, 2)
-    torch.testing.assert_close(layer(x), torch.nn.functional.linear(x, layer.weight, layer.bias))

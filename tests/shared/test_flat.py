@@ -25,16 +25,6 @@ def test_the_vector_holds_the_parameters_and_changes_them(network: nn.Sequential
         assert torch.equal(parameter, 2 * old)
 
 
-def test_the_gradient_is_that_of_the_parameters(network: nn.Sequential) -> None:
-    flat = FlatParameters(list(network.parameters()))
-    network[2](torch.randn(5, 4)).square().mean().backward()
-    first, last = network[0], network[2]
-    assert not flat.gradient()[: first.weight.numel() + first.bias.numel()].any()
-    assert torch.equal(flat.gradient()[-last.weight.numel() :], last.weight.grad.flatten())
-    flat.clear_gradient()
-    assert not flat.gradient().any() and last.weight.grad is None
-
-
 def test_it_moves_with_its_values(network: nn.Sequential) -> None:
     flat = FlatParameters(list(network.parameters()))
     matrix = torch.stack([flat.vector, torch.zeros_like(flat.vector)])
@@ -44,7 +34,7 @@ def test_it_moves_with_its_values(network: nn.Sequential) -> None:
 
 
 def test_a_model_without_parameters_has_an_empty_vector() -> None:
-    assert FlatParameters([]).gradient().shape == (0,)
+    assert FlatParameters([]).vector.shape == (0,)
 
 
 def test_parameters_of_two_dtypes_are_refused(network: nn.Sequential) -> None:
