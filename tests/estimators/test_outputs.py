@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-import shared.estimator
+from shared import passes
 from shared.auxiliary import Labels
 from shared.estimator import Estimator
 
@@ -52,7 +52,7 @@ def test_rows_do_not_depend_on_their_neighbours(
     """Nor on how they are cut into chunks of bounded memory."""
     z = fitted.transform(x, u)
     np.testing.assert_allclose(fitted.transform(x[3:5], u[3:5]), z[3:5], rtol=1e-9, atol=1e-12)
-    monkeypatch.setattr(shared.estimator, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(passes, "CHUNK_ROWS", 7)
     np.testing.assert_allclose(fitted.transform(x, u), z, rtol=1e-9, atol=1e-12)
     assert fitted.log_prob(x, u).shape == (200,)
     assert fitted.transform(x[:0], u[:0]).shape == (0, z.shape[1])
