@@ -10,7 +10,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, Poisson
-from torch.nn.functional import one_hot
 
 from shared.networks import bounded_exp, inverse_bounded_exp
 
@@ -277,7 +276,8 @@ class CategoricalLikelihood(Likelihood):
 
     def features(self, x: Tensor) -> Tensor:
         """One indicator for each category of each dimension, (B, d * C)."""
-        return one_hot(x.long(), self.n_parameters).flatten(-2).to(x.dtype)
+        categories = torch.arange(self.n_parameters, device=x.device)
+        return (x.unsqueeze(-1) == categories).flatten(-2).to(x.dtype)
 
     def _in_support(self, x: Tensor) -> Tensor:
         return (x >= 0) & (x < self.n_parameters) & (x == x.round())

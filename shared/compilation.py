@@ -139,9 +139,16 @@ def _trace(function: Function, inputs: Sequence[Tensor]) -> GraphModule:
 
 
 def _refuse_impure(node: Node) -> None:
+    if node.target is torch.ops.aten.index.Tensor and not _index_is_mask(node):
+        return  # torch marks all indexing, since masks make shapes depend on values
     for tag, reason in REFUSED.items():
         if tag in getattr(node.target, "tags", ()):
             raise ValueError(f"{reason} ({node.target})")
+
+
+def _index_is_mask(node: Node) -> bool:
+    parts: Any = node.args[1]
+    return any(part.meta["val"].dtype in (torch.bool, torch.uint8) for part in parts if part)
 
 
 def _key(graph: GraphModule, inputs: Sequence[Tensor]) -> Hashable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,15 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 from torch.fx import GraphModule
 
-from iflow import IdentifiableFlow, spline_coupling_flow
+from iflow import ARCHITECTURES, IdentifiableFlow, spline_coupling_flow
 from ivae import IdentifiableVAE, MLPDecoder, MLPEncoder
-from ivae.likelihoods import GaussianLikelihood
+from ivae.estimator import LIKELIHOODS
+from ivae.likelihoods import GaussianLikelihood, Likelihood
 from shared import compilation
 from shared.compilation import FEWEST_CALLS, Compilation, is_of_known_parts, pays
-from shared.priors import GaussianPrior
+from shared.nflows_adapter import Transform
+from shared.priors import ConditionalPrior, GaussianPrior, UnconditionalPrior
+from shared.priors.choice import PRIORS
 from shared.random import seeded
 from shared.training import Stage, fit
 from shared.training.course import Course
@@ -183,6 +187,55 @@ def test_more_calls_and_more_operations_pay_sooner() -> None:
     enough = next(calls for calls in range(1000, 10**6, 1000) if pays(small, calls))
     assert pays(small, 2 * enough)
     assert pays(large, enough)
+
+
+def an_ivae_of(likelihood: Likelihood, **options: object) -> IdentifiableVAE:
+    encoder = MLPEncoder(likelihood.feature_dim, 2, hidden=(8,))
+    decoder = MLPDecoder(2, likelihood.parameter_dim, hidden=(8,))
+    return IdentifiableVAE(encoder, decoder, likelihood, GaussianPrior(2, n_labels=4), **options)
+
+
+def a_flow_of(build: Callable[..., Transform], prior: ConditionalPrior) -> IdentifiableFlow:
+    return IdentifiableFlow(build(D, n_layers=1, hidden=(8,)), prior)
+
+
+SIZES = {"categorical": {"n_categories": 2}}
+OURS: dict[str, Callable[[], Model]] = {
+    "flow, unconditional": lambda: a_flow_of(spline_coupling_flow, UnconditionalPrior(D)),
+    "ivae, elbo": lambda: an_ivae_of(GaussianLikelihood(D), objective="elbo"),
+}
+for name, bijection in ARCHITECTURES.items():
+    OURS[f"flow, {name}"] = partial(a_flow_of, bijection, GaussianPrior(D, n_labels=4))
+for name, prior in PRIORS.items():
+    OURS[f"flow, {name} prior"] = partial(a_flow_of, spline_coupling_flow, prior(D, n_labels=4))
+for name, likelihood in LIKELIHOODS.items():
+    OURS[f"ivae, {name}"] = partial(an_ivae_of, likelihood(D, **SIZES.get(name, {})))
+
+
+@pytest.mark.parametrize("build", OURS.values(), ids=OURS)
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_every_model_of_ours_can_be_compiled(
+    build: Callable[[], Model], n_seeds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, u = torch.randint(2, (ROWS, D)).float(), torch.arange(ROWS) % 4
+    graphs = []
+
+    def traced(self: Compilation, function: Callable, inputs: list[Tensor]) -> Callable:
+        graphs.append(compilation._trace(function, inputs))
+        return graphs[-1]
+
+    monkeypatch.setattr(Compilation, "version", traced)
+    monkeypatch.setattr(compilation, "COMPILERS", ("sh",))
+    models = [build() for _ in range(n_seeds)]
+    assert all(is_of_known_parts(model) for model in models)
+    courses = [Course(stage(model, (x, u), compile=True)) for model in models]
+    stack = Stack(courses)
+    losses, gradients = stack.differentiate(courses)
+    assert len(graphs) == 1
+    rows = zip(models, losses.view(-1), gradients.view(n_seeds, -1), strict=True)
+    for model, loss, gradient in rows:
+        expected = differentiate(model, (x, u), compile=False)
+        torch.testing.assert_close((loss, gradient), expected)
 
 
 class Stateful(nn.Module):
