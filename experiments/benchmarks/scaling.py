@@ -1,4 +1,8 @@
-"""`labels` and `scaling`: our training step against its own cost in other settings."""
+"""`labels` and `scaling`: our training step against its own cost in other settings.
+
+`labels` as a fit runs it by default, `scaling` without compilation, which would take a quarter of
+an hour for all its settings.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from experiments.benchmarks.timing import Action, compare
 
 def labels(plan: Plan) -> Iterator[Row]:
     """Many labels against few, on as many rows."""
-    yield against(plan, "labels", "n_labels", plan.many_labels, plan.few_labels)
+    yield against(plan, "labels", "n_labels", plan.many_labels, plan.few_labels, "auto")
 
 
 def scaling(plan: Plan) -> Iterator[Row]:
@@ -23,17 +27,19 @@ def scaling(plan: Plan) -> Iterator[Row]:
     settings = {"features": plan.features, "data_rows": plan.rows, "n_labels": plan.segments}
     for setting, (smallest, *values) in settings.items():
         for value in values:
-            yield against(plan, "scaling", setting, value, smallest)
+            yield against(plan, "scaling", setting, value, smallest, False)
 
 
-def against(plan: Plan, name: str, setting: str, value: int, peer_value: int) -> Row:
+def against(
+    plan: Plan, name: str, setting: str, value: int, peer_value: int, compile: bool | str
+) -> Row:
     """Our step with one setting changed, against our step with it at `peer_value`."""
-    ours, theirs = step_with(plan, setting, value), step_with(plan, setting, peer_value)
+    ours, theirs = (step_with(plan, setting, v, compile) for v in (value, peer_value))
     peer = f"ours, {setting} {peer_value}"
     return compare(name, peer, ours, theirs, plan.steps, **{setting: value})
 
 
-def step_with(plan: Plan, setting: str, value: int) -> Action:
+def step_with(plan: Plan, setting: str, value: int, compile: bool | str) -> Action:
     """Our training step with one setting of the data or of the flow changed."""
     if setting == "data_rows":
         plan = replace(plan, data_rows=value)
@@ -41,4 +47,4 @@ def step_with(plan: Plan, setting: str, value: int) -> Action:
         changed: dict[str, Any] = {setting: value}
         plan = replace(plan, flow=replace(plan.flow, **changed))
     x, u = random_rows(plan.data_rows, plan.flow.features, plan.flow.n_labels)
-    return our_step(our_flow(plan.flow), x, u, plan.flow_batch)
+    return our_step(our_flow(plan.flow), x, u, plan.flow_batch, compile=compile)
