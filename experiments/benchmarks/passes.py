@@ -46,23 +46,23 @@ def compiled_inversion(plan: Plan) -> Iterator[Row]:
 
 
 def pass_rows(name: str, plan: Plan, compile: bool) -> Iterator[Row]:
-    """A row for each peer, with the peak memory that our pass takes above the data."""
-    memory = our_peak(name, plan, compile) / MIB
+    """A row for each peer; eager ones with the peak memory that our pass takes above the data."""
+    details = {} if compile else {"peak_above_data_mib": our_peak(name, plan) / MIB}
     ours = warm_pass(name, plan, our_flow(plan.flow), compile)
     row = f"compiled_{name}" if compile else name
     for peer, model in build_peers(plan.flow):
         theirs = warm_pass(name, plan, model)
-        yield compare(row, peer, ours, theirs, plan.passes, peak_above_data_mib=memory)
+        yield compare(row, peer, ours, theirs, plan.passes, **details)
 
 
-def our_peak(name: str, plan: Plan, compile: bool) -> int:
+def our_peak(name: str, plan: Plan) -> int:
     """Bytes that our pass takes at its height: the result, and what a chunk needs."""
     setup = (
         "from experiments.benchmarks.flows import our_flow\n"
         "from experiments.benchmarks.passes import warm_pass\n"
         "from experiments.benchmarks.plan import FlowShape, Plan, Rounds\n"
         f"plan = {plan!r}\n"
-        f"run = warm_pass({name!r}, plan, our_flow(plan.flow), {compile})"
+        f"run = warm_pass({name!r}, plan, our_flow(plan.flow))"
     )
     return peak_memory(setup, "run()")
 

@@ -77,9 +77,9 @@ def fit_ensemble(
     """Fit an estimator once for each seed, all of them in the same steps.
 
     Every member equals `estimator.set_params(seed=seed).fit(x, u)` up to rounding; its parameters
-    are stacked with the others' and differentiated together, which is what makes it fast. All
-    seeds hold out the same rows, so that scores can be compared, and latents on rows that no
-    member was trained on.
+    are stacked with those of others, up to four in all, and differentiated together, which is what
+    makes it fast. All seeds hold out the same rows, so that scores can be compared, and latents on
+    rows that no member was trained on.
 
     Args:
         estimator: an IFlow or IVAE; it stays as it is.

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from shared.training.course import Course
 from shared.training.history import History
 from shared.training.run import Model
-from shared.training.stack import NotStackableError, Stack
+from shared.training.stack import NotStackableError, Stacks
 from shared.training.stage import Stage
 from shared.training.workers import join_process_group
 
@@ -49,7 +49,7 @@ def fit(
 
 
 def fit_together(stages: Sequence[Stage]) -> list[History]:
-    """`fit` of several stages that differ in weights, rows and seed, in steps of all at once.
+    """`fit` of several stages that differ in weights, rows and seed, taking their steps together.
 
     Each ends as it would alone, up to rounding. Models that `torch.func.vmap` cannot run, such as
     those with data-dependent shapes, are trained one after another, with a warning.
@@ -57,11 +57,11 @@ def fit_together(stages: Sequence[Stage]) -> list[History]:
     join_process_group()
     courses = [Course(stage) for stage in stages]
     try:
-        stack = Stack(courses)
+        stacks = Stacks(courses)
     except NotStackableError as error:
         warnings.warn(f"Seeds are fitted one after another: {error}", UserWarning, stacklevel=3)
         return [fit_together([stage])[0] for stage in stages]
-    _train(stack)
+    _train(stacks)
     return [course.finish() for course in courses]
 
 
@@ -81,9 +81,9 @@ def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
     return values
 
 
-def _train(stack: Stack) -> None:
+def _train(stacks: Stacks) -> None:
     """Step and evaluate until all are done, behind a progress bar."""
-    courses = stack.courses
+    courses = stacks.courses
     progress = courses[0].stage.progress
     total = sum(course.stage.max_steps for course in courses)
     done = sum(course.run.step for course in courses)
@@ -93,7 +93,7 @@ def _train(stack: Stack) -> None:
     with tqdm(total=total, initial=done, disable=hidden, unit="step") as bar:
         while behind := _behind(courses):
             for _ in range(behind[0].steps_to_evaluation):
-                stack.take_step(behind)
+                stacks.take_step(behind)
                 bar.update(len(behind))
             for course in behind:
                 course.evaluate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from shared.random import Randomness, standard_normal
 from shared.training.course import Course
 from shared.training.noise import DrawnBefore, RecordedShapes
 from shared.training.run import Model
+
+# The numbers of more models do not fit in a core's cache, and are then slower to work with.
+AT_ONCE = 4
 
 
 class NotStackableError(RuntimeError):
@@ -157,6 +161,23 @@ class Stack:
         self.loss.model.train()
         self.loss(x, u, recorder)
         return recorder.shapes
+
+
+class Stacks:
+    """Takes the steps of any number of courses, in stacks of a size that is fast."""
+
+    def __init__(self, courses: Sequence[Course]) -> None:
+        self.courses = list(courses)
+        n_stacks = -(-len(courses) // AT_ONCE)
+        ends = [stack * len(courses) // n_stacks for stack in range(n_stacks + 1)]
+        self.stacks = [Stack(courses[first:last]) for first, last in pairwise(ends)]
+
+    def take_step(self, courses: Sequence[Course]) -> None:
+        """One step of each of these courses, which are at the same step."""
+        for stack in self.stacks:
+            members = [course for course in stack.courses if course in courses]
+            if members:
+                stack.take_step(members)
 
 
 class LossOf(nn.Module):
