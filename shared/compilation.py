@@ -23,7 +23,7 @@ from torch.fx import GraphModule, Node
 # of its result, and what it takes to compile, in seconds on two cores. They are set on the careful
 # side; `python -m experiments benchmarks --only compilation compiled_fit` shows what comes of it.
 SAVED_BY_CALL, SAVED_BY_NUMBER = 6e-6, 0.3e-9
-TO_COMPILE, TO_COMPILE_CALL = 10.0, 0.02
+TO_COMPILE, TO_COMPILE_CALL = 10.0, 0.025
 FEWEST_CALLS = 2000  # of a function that is looked at for whether it would pay
 COMPILERS = ("c++", "g++", "clang++")
 # Whose modules are known to be functions of tensors, without a state or randomness of their own.

@@ -40,7 +40,7 @@ class Plan:
         few: rounds of steps of many models.
         processes: rounds of fresh processes.
         compilations: how often compiling is timed, which takes a minute each time.
-        fit_steps: steps of the shortest fit that is compiled.
+        fit_steps: steps of a fit that is just long enough to be compiled.
         seeds: how many models are trained at once.
         flow: the flow, ours and the peers'.
         flow_batch: rows in a training step of a flow.
@@ -88,7 +88,7 @@ FULL = Plan(
     few=Rounds(rounds=5, calls=2, warm_up=1),
     processes=Rounds(rounds=7, calls=1, warm_up=1),
     compilations=3,
-    fit_steps=4000,
+    fit_steps=5000,
     seeds=(2, 8, 32),
     flow=FlowShape(),
     flow_batch=256,
