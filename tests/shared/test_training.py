@@ -13,11 +13,9 @@ from torch import Tensor, nn
 
 from shared.priors import GaussianPrior
 from shared.random import seeded
-from shared.training import DivergedError, FileFormatError, History, Stage, fit, run
-from shared.training.course import Course
+from shared.training import DivergedError, FileFormatError, History, fit, run
 from shared.training.run import MAX_BAD_STEPS_IN_A_ROW
 from shared.training.schedule import Batches, OneCycle, mix
-from shared.training.stack import AT_ONCE, Stacks
 
 N_LABELS, D = 3, 2
 CENTRES = torch.tensor([[0.0, 3.0], [-2.0, 1.0], [4.0, -1.0]])
@@ -399,17 +397,3 @@ def test_batches_depend_on_seed_and_step_alone():
 def test_seeds_of_steps_are_all_different():
     seeds = {mix(seed, step) for seed in range(-3, 40) for step in range(-100, 400)}
     assert len(seeds) == 43 * 500 and all(0 <= seed < 2**63 for seed in seeds)
-
-
-@pytest.mark.parametrize("count", [1, 4, 5, 9])
-def test_many_models_are_stacked_in_parts(count: int) -> None:
-    held_out = {"x_held_out": X[:1], "u_held_out": U[:1]}
-    courses = [
-        Course(Stage(model=build("linear flow"), x=X, u=U, **held_out, seed=seed))
-        for seed in range(count)
-    ]
-    stacks = Stacks(courses)
-    assert [course for stack in stacks.stacks for course in stack.courses] == courses
-    assert max(len(stack.courses) for stack in stacks.stacks) <= AT_ONCE
-    stacks.take_step(courses[1:])
-    assert [course.run.step for course in courses] == [0] + (count - 1) * [1]
