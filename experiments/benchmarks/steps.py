@@ -16,7 +16,7 @@ from shared.training import Stage
 from shared.training.course import Course
 from shared.training.run import Model
 from shared.training.schedule import Batches
-from shared.training.stack import Stacks
+from shared.training.stack import Stack
 
 LEARNING_RATE = 3e-3
 CLIP = 5.0
@@ -37,8 +37,8 @@ def stacked_step(
         Course(_stage(model, x, u, batch_size, **options, seed=seed))
         for seed, model in enumerate(models)
     ]
-    stacks = Stacks(courses)
-    return lambda: stacks.take_step(courses)
+    stack = Stack(courses)
+    return lambda: stack.take_step(courses)
 
 
 def _stage(model: Model, x: Tensor, u: Tensor, batch_size: int, **options: Any) -> Stage:

@@ -23,7 +23,7 @@ from ivae import IVAE
 from shared.datasets import SourceData, nonstationary_sources
 from shared.metrics import mean_corr_coef
 from shared.training.course import Course
-from shared.training.stack import Stacks
+from shared.training.stack import Stack
 
 LATENT_DIM, OBSERVED_DIM, N_SEGMENTS, HIDDEN = 5, 10, 40, 50
 STEPS_BETWEEN_SCORES = 100
@@ -85,10 +85,10 @@ def train_ours(watch: Stopwatch, train: SourceData, test: SourceData) -> None:
     x = torch.tensor((test.x - estimator.x_mean_) / estimator.x_scale_, dtype=torch.float32)
     while not watch.done:
         course = Course(stage)
-        stacks = Stacks([course])
+        stack = Stack([course])
         while not (watch.done or course.done):
             for _ in range(min(STEPS_BETWEEN_SCORES, course.steps_to_evaluation)):
-                watch.call(partial(stacks.take_step, [course]))
+                watch.call(partial(stack.take_step, [course]))
             every, last = stage.steps_between_evaluations, stage.max_steps
             if course.run.step % every == 0 or course.run.step == last:
                 watch.call(course.evaluate)

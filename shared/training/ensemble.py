@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -17,14 +18,22 @@ from shared.streams import on_disk
 from shared.training.checkpoint import check_folder
 from shared.training.fit import Plan, run_plans
 from shared.training.history import History
+from shared.training.processes import in_processes, most_processes
+from shared.validation import check_counts
 
 Array = NDArray[np.float64]
+
+# Steps of all seeds together from which more processes are started, which takes some seconds.
+STEPS_FOR_PROCESSES = 10_000
 
 
 class Trainable(Protocol):
     """What is needed of an estimator."""
 
     history_: History
+    max_steps: int
+    device: str
+    progress: bool | None
 
     def get_params(self, deep: bool = True) -> dict[str, Any]: ...
 
@@ -73,13 +82,14 @@ def fit_ensemble(
     *,
     seeds: Sequence[int],
     checkpoint: str | os.PathLike[str] | None = None,
+    n_jobs: int | None = None,
 ) -> Ensemble[E]:
-    """Fit an estimator once for each seed, all of them in the same steps.
+    """Fit an estimator once for each seed, many of them at a time.
 
-    Every member equals `estimator.set_params(seed=seed).fit(x, u)` up to rounding; its parameters
-    are stacked with those of others, up to four in all, and differentiated together, which is what
-    makes it fast. All seeds hold out the same rows, so that scores can be compared, and latents on
-    rows that no member was trained on.
+    Every member equals `estimator.set_params(seed=seed).fit(x, u)` up to rounding. The seeds are
+    shared out to processes that share the threads of this one; those of a process take their steps
+    together, see `shared.training.stack.Stack`. All seeds hold out the same rows, so that scores
+    can be compared, and latents on rows that no member was trained on.
 
     Args:
         estimator: an IFlow or IVAE; it stays as it is.
@@ -87,9 +97,11 @@ def fit_ensemble(
         u: auxiliary variable of each row.
         seeds: one for each member, all different.
         checkpoint: prefix of files, one for each seed, from which the same call resumes.
+        n_jobs: processes; by default one for each of torch's threads, on a CPU, if the seeds take
+            10,000 steps or more in all.
 
     Raises:
-        ValueError: for no seeds or the same one twice, and whatever `fit` refuses.
+        ValueError: for no seeds or the same one twice, n_jobs below 1, and whatever `fit` refuses.
 
     Example:
         >>> from iflow import IFlow
@@ -105,15 +117,60 @@ def fit_ensemble(
         raise ValueError(f"Expected seeds that are all different, one at least; got {seeds}.")
     if checkpoint is not None:
         check_folder(checkpoint, "checkpoint")
-    changes = {"n_restarts": 1}
-    members = [type(estimator)(**estimator.get_params() | changes | {"seed": s}) for s in seeds]
-    files = [None if checkpoint is None else f"{os.fspath(checkpoint)}.{s}" for s in seeds]
+    if n_jobs is None:
+        n_jobs = jobs_that_pay(estimator, len(seeds))
+    check_counts(n_jobs=n_jobs)
     with on_disk(x, u) as (rows, codes):
-        plans = [m.plan(rows, codes, file) for m, file in zip(members, files, strict=True)]
-        held_out = run_plans(plans)
-        latents = [m.latents_of(rows) for m, rows in zip(members, held_out, strict=True)]
+        parts = [
+            (_members(estimator, part), rows, codes, _files(checkpoint, part), first == 0)
+            for first, part in enumerate(_shares(seeds, n_jobs))
+        ]
+        done = in_processes(_fit_members, parts)
+    members = [member for part, _ in done for member in part]
+    latents = [z for _, part in done for z in part]
     scores = np.array([-member.history_.best_loss for member in members])
     return Ensemble(members, seeds, scores, _consistency(latents))
+
+
+def jobs_that_pay(estimator: Trainable, n_seeds: int) -> int:
+    """How many processes to start for so many seeds."""
+    steps = n_seeds * estimator.max_steps
+    if estimator.device != "cpu" or steps < STEPS_FOR_PROCESSES:
+        return 1
+    return most_processes()
+
+
+def _shares(seeds: tuple[int, ...], n_jobs: int) -> list[tuple[int, ...]]:
+    """The seeds in so many parts of about one size; fewer, if there are fewer seeds."""
+    n_jobs = min(n_jobs, len(seeds))
+    ends = [job * len(seeds) // n_jobs for job in range(n_jobs + 1)]
+    return [seeds[first:last] for first, last in pairwise(ends)]
+
+
+def _members(estimator: E, seeds: tuple[int, ...]) -> list[E]:
+    parameters = estimator.get_params() | {"n_restarts": 1}
+    return [type(estimator)(**parameters | {"seed": seed}) for seed in seeds]
+
+
+def _files(checkpoint: str | os.PathLike[str] | None, seeds: tuple[int, ...]) -> list[str | None]:
+    if checkpoint is None:
+        return [None] * len(seeds)
+    # A process that was started before may be in another folder.
+    return [f"{os.path.abspath(checkpoint)}.{seed}" for seed in seeds]
+
+
+def _fit_members(
+    members: list[E], rows: Any, codes: Any, files: list[str | None], is_first: bool
+) -> tuple[list[E], list[Array]]:
+    """The members, fitted in this process, and their latents of the held-out rows."""
+    progress = members[0].progress
+    for member in members:  # one bar on the terminal is enough
+        member.progress = progress if is_first else False
+    plans = [m.plan(rows, codes, file) for m, file in zip(members, files, strict=True)]
+    held_out = run_plans(plans)
+    for member in members:
+        member.progress = progress
+    return members, [m.latents_of(rows) for m, rows in zip(members, held_out, strict=True)]
 
 
 def _consistency(latents: list[Array]) -> Array:

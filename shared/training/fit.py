@@ -12,7 +12,7 @@ from tqdm import tqdm
 from shared.training.course import Course
 from shared.training.history import History
 from shared.training.run import Model
-from shared.training.stack import NotStackableError, Stacks
+from shared.training.stack import NotStackableError, Stack
 from shared.training.stage import Stage
 from shared.training.workers import join_process_group
 
@@ -57,11 +57,11 @@ def fit_together(stages: Sequence[Stage]) -> list[History]:
     join_process_group()
     courses = [Course(stage) for stage in stages]
     try:
-        stacks = Stacks(courses)
+        stack = Stack(courses)
     except NotStackableError as error:
         warnings.warn(f"Seeds are fitted one after another: {error}", UserWarning, stacklevel=3)
         return [fit_together([stage])[0] for stage in stages]
-    _train(stacks)
+    _train(stack)
     return [course.finish() for course in courses]
 
 
@@ -81,9 +81,9 @@ def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
     return values
 
 
-def _train(stacks: Stacks) -> None:
+def _train(stack: Stack) -> None:
     """Step and evaluate until all are done, behind a progress bar."""
-    courses = stacks.courses
+    courses = stack.courses
     progress = courses[0].stage.progress
     total = sum(course.stage.max_steps for course in courses)
     done = sum(course.run.step for course in courses)
@@ -93,7 +93,7 @@ def _train(stacks: Stacks) -> None:
     with tqdm(total=total, initial=done, disable=hidden, unit="step") as bar:
         while behind := _behind(courses):
             for _ in range(behind[0].steps_to_evaluation):
-                stacks.take_step(behind)
+                stack.take_step(behind)
                 bar.update(len(behind))
             for course in behind:
                 course.evaluate()

@@ -14,9 +14,10 @@ from nflows.transforms import PiecewiseRationalQuadraticCouplingTransform
 from torch import Tensor, nn
 
 from iflow import IFlow
-from shared.estimator import Estimator
+from shared.estimator import Estimator, IdentifiabilityWarning
 from shared.metrics import mean_corr_coef
 from shared.training import Ensemble, Stage, fit, fit_ensemble
+from shared.training.ensemble import jobs_that_pay
 from shared.training.fit import fit_together
 
 Array = np.ndarray
@@ -72,6 +73,20 @@ def test_restarts_keep_the_best_of_their_seeds(make: Make, x: Array, u: Array) -
     alone = [make(seed=seed, max_steps=6).fit(x, u) for seed in (3, 4)]
     assert_same_to_rounding(several, min(alone, key=lambda fit: fit.history_.best_loss))
     assert several.seed == 3 and several.n_restarts == 2
+
+
+def test_seeds_shared_out_to_processes_are_the_same_fits(
+    ensemble: Ensemble, make: Make, x: Array, u: Array, tmp_path: Path
+) -> None:
+    threads = torch.get_num_threads()
+    files = tmp_path / "run"
+    got = fit_ensemble(make(), x, u, seeds=SEEDS, n_jobs=2, checkpoint=files)
+    for seed, member, expected in zip(SEEDS, got.members_, ensemble.members_, strict=True):
+        assert_same_to_rounding(member, expected)
+        assert member.get_params() == expected.get_params()
+        assert (tmp_path / f"run.{seed}").exists()
+    np.testing.assert_allclose(got.consistency_, ensemble.consistency_, atol=1e-3)
+    assert torch.get_num_threads() == threads
 
 
 def test_members_that_stop_early_leave_the_others_as_they_are(x: Array, u: Array) -> None:
@@ -170,3 +185,28 @@ def test_seeds_must_differ(seeds: list[int], x: Array, u: Array) -> None:
 def test_one_seed_is_an_ensemble_of_one(x: Array, u: Array) -> None:
     ensemble = fit_ensemble(IFlow(n_layers=1, hidden=(4,), max_steps=3), x, u, seeds=[5])
     assert ensemble.consistency_.tolist() == [[1.0]] and ensemble.best_seed_ == 5
+
+
+def test_errors_and_warnings_of_processes_arrive_here(x: Array, u: Array) -> None:
+    flow = IFlow(n_layers=1, hidden=(4,), max_steps=3)
+    with pytest.raises(ValueError, match=r"every column of x to vary; got constant column\(s\)"):
+        fit_ensemble(flow, 0 * x, u, seeds=[0, 1], n_jobs=2)
+    with pytest.warns(IdentifiabilityWarning, match="u has 2 different values") as said:
+        fit_ensemble(flow, x, np.arange(len(x)) % 2, seeds=[0, 1], n_jobs=2)
+    assert len(said) == 1
+    with pytest.raises(ValueError, match="Expected n_jobs of at least 1; got 0"):
+        fit_ensemble(flow, x, u, seeds=[0, 1], n_jobs=0)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "max_steps", "device", "expected"),
+    [(8, 5000, "cpu", 2), (8, 1000, "cpu", 1), (8, 5000, "auto", 1)],
+)
+def test_processes_are_started_where_there_is_work_for_them(
+    seeds: int, max_steps: int, device: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    flow = IFlow(max_steps=max_steps, device=device)
+    assert jobs_that_pay(flow, seeds) == expected
+    monkeypatch.setenv("WORLD_SIZE", "2")  # this process is one of several already
+    assert jobs_that_pay(flow, seeds) == 1

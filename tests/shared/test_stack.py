@@ -1,4 +1,4 @@
-"""Many models in steps together are stacked in parts of bounded size."""
+"""Several models take their steps as one, each along its own gradient."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from shared.training import Stage
 from shared.training.course import Course
-from shared.training.stack import AT_ONCE, Stacks
+from shared.training.stack import NotStackableError, Stack
 
 
 class Shifted(nn.Module):
@@ -24,13 +24,32 @@ class Shifted(nn.Module):
         return (x - self.w[u]).square().sum(-1)
 
 
-@pytest.mark.parametrize("count", [1, 4, 5, 9])
-def test_many_models_are_stacked_in_parts(count: int) -> None:
-    x, u = torch.randn(8, 2), torch.arange(8) % 2
+def courses_of(models: list[nn.Module]) -> list[Course]:
+    x, u = torch.arange(16.0).view(8, 2), torch.arange(8) % 2
     rows = {"x": x, "u": u, "x_held_out": x[:1], "u_held_out": u[:1]}
-    courses = [Course(Stage(model=Shifted(), **rows, seed=seed)) for seed in range(count)]
-    stacks = Stacks(courses)
-    assert [course for stack in stacks.stacks for course in stack.courses] == courses
-    assert max(len(stack.courses) for stack in stacks.stacks) <= AT_ONCE
-    stacks.take_step(courses[1:])
-    assert [course.run.step for course in courses] == [0] + (count - 1) * [1]
+    return [Course(Stage(model=model, **rows, seed=seed)) for seed, model in enumerate(models)]
+
+
+def test_a_stack_steps_as_its_models_would() -> None:
+    together, alone = (courses_of([Shifted() for _ in range(3)]) for _ in range(2))
+    stack = Stack(together)
+    stack.take_step(together)
+    stack.take_step(together[1:])  # those that are not done
+    for course, taken in zip(alone, (1, 2, 2), strict=True):
+        for _ in range(taken):
+            Stack([course]).take_step([course])
+    assert [course.run.step for course in together] == [1, 2, 2]
+    for got, expected in zip(together, alone, strict=True):
+        torch.testing.assert_close(got.stage.model.w, expected.stage.model.w)
+        assert got.stage.model.w.abs().min() > 0
+
+
+def test_models_of_different_forms_are_refused() -> None:
+    other = Shifted()
+    other.w = nn.Parameter(torch.zeros(3, 2))
+    with pytest.raises(NotStackableError, match="their tensors differ in number, name or shape"):
+        Stack(courses_of([Shifted(), other]))
+    other = Shifted()
+    other.register_buffer("scale", torch.ones(2))
+    with pytest.raises(NotStackableError, match="their tensors differ"):
+        Stack(courses_of([Shifted(), other]))
