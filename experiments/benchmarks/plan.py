@@ -41,7 +41,8 @@ class Plan:
         processes: rounds of fresh processes.
         compilations: how often compiling is timed, which takes a minute each time.
         fit_steps: steps of a fit that is just long enough to be compiled.
-        seeds: how many models are trained at once.
+        seeds: how many models are stacked.
+        ensembles: seeds and steps of whole ensembles; ensemble_rounds: of their fits.
         flow: the flow, ours and the peers'.
         flow_batch: rows in a training step of a flow.
         vae_batch: rows in a training step of an iVAE.
@@ -63,6 +64,8 @@ class Plan:
     compilations: int
     fit_steps: int
     seeds: tuple[int, ...]
+    ensembles: tuple[tuple[int, int], ...]
+    ensemble_rounds: Rounds
     flow: FlowShape
     flow_batch: int
     vae_batch: int
@@ -90,6 +93,8 @@ FULL = Plan(
     compilations=3,
     fit_steps=5000,
     seeds=(2, 8, 32),
+    ensembles=((8, 1000), (8, 5000)),
+    ensemble_rounds=Rounds(rounds=2, calls=1, warm_up=0),
     flow=FlowShape(),
     flow_batch=256,
     vae_batch=64,
@@ -117,6 +122,8 @@ SMOKE = Plan(
     compilations=1,
     fit_steps=2,
     seeds=(2,),
+    ensembles=((2, 3),),
+    ensemble_rounds=Rounds(rounds=1, calls=1, warm_up=0),
     flow=FlowShape(n_layers=2, hidden=(16, 16)),
     flow_batch=32,
     vae_batch=16,

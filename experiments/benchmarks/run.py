@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from experiments.benchmarks.compiling import compilation, shortest_compiled_fit
+from experiments.benchmarks.ensembles import ensemble
 from experiments.benchmarks.imports import import_time
 from experiments.benchmarks.ivae import ivae_step
 from experiments.benchmarks.passes import (
@@ -22,7 +23,7 @@ from experiments.benchmarks.rows import Row, print_footer, print_header, print_r
 from experiments.benchmarks.scaling import labels, scaling
 from experiments.benchmarks.scores import mcc
 from experiments.benchmarks.time_to_mcc import time_to_mcc
-from experiments.benchmarks.training import eager_step, ensemble, training_step
+from experiments.benchmarks.training import eager_step, training_step
 from shared.random import seeded
 from shared.training import check_folder
 

@@ -13,7 +13,7 @@ from typing import Any
 from experiments.benchmarks.flows import our_flow, random_rows
 from experiments.benchmarks.plan import Plan
 from experiments.benchmarks.rows import Row
-from experiments.benchmarks.steps import our_step
+from experiments.benchmarks.steps import our_step, stacked_step
 from experiments.benchmarks.timing import Action, compare
 
 
@@ -28,6 +28,22 @@ def scaling(plan: Plan) -> Iterator[Row]:
     for setting, (smallest, *values) in settings.items():
         for value in values:
             yield against(plan, "scaling", setting, value, smallest, False)
+    for seeds in plan.seeds:
+        yield seeds_against_one(plan, seeds)
+
+
+def seeds_against_one(plan: Plan, seeds: int) -> Row:
+    """A step of so many flows in one process, against as many steps of one flow."""
+    x, u = random_rows(plan.data_rows, plan.flow.features, plan.flow.n_labels)
+    flows = [our_flow(plan.flow) for _ in range(seeds + 1)]
+    together = stacked_step(flows[1:], x, u, plan.flow_batch, compile=False)
+    one = our_step(flows[0], x, u, plan.flow_batch, compile=False)
+
+    def one_by_one() -> None:
+        for _ in range(seeds):
+            one()
+
+    return compare("scaling", "ours, one by one", together, one_by_one, plan.few, seeds=seeds)
 
 
 def against(

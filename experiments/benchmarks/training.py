@@ -1,19 +1,15 @@
-"""One gradient step of the default flow: beside the same flow made of peers' parts, and of many.
-
-`training_step` and `eager_step` are those of one flow, `ensemble` that of several at once.
-"""
+"""One gradient step of the default flow, beside the same flow made of peers' parts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 
 from experiments.benchmarks.flows import count, our_flow, random_rows
 from experiments.benchmarks.peers import build_peers
 from experiments.benchmarks.plan import Plan
 from experiments.benchmarks.rows import Row
-from experiments.benchmarks.steps import our_step, plain_step, stacked_step
-from experiments.benchmarks.timing import Action, compare
+from experiments.benchmarks.steps import our_step, plain_step
+from experiments.benchmarks.timing import compare
 
 
 def training_step(plan: Plan) -> Iterator[Row]:
@@ -40,19 +36,3 @@ def step_rows(name: str, plan: Plan, compile: bool | str) -> Iterator[Row]:
             parameters=count(ours.parameters()),
             peer_parameters=count(theirs.parameters()),
         )
-
-
-def ensemble(plan: Plan) -> Iterator[Row]:
-    """A step of several flows at once, beside a step of one after another."""
-    for seeds in plan.seeds:
-        x, u = random_rows(plan.data_rows, plan.flow.features, plan.flow.n_labels)
-        together = stacked_step([our_flow(plan.flow) for _ in range(seeds)], x, u, plan.flow_batch)
-        alone = [our_step(our_flow(plan.flow), x, u, plan.flow_batch) for _ in range(seeds)]
-        peer = "one after another"
-        yield compare("ensemble", peer, together, partial(call_all, alone), plan.few, seeds=seeds)
-
-
-def call_all(actions: Sequence[Action]) -> None:
-    """One after another."""
-    for action in actions:
-        action()

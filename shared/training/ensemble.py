@@ -24,7 +24,7 @@ from shared.validation import check_counts
 Array = NDArray[np.float64]
 
 # Steps of all seeds together from which more processes are started, which takes some seconds.
-STEPS_FOR_PROCESSES = 10_000
+STEPS_FOR_PROCESSES = 5000
 
 
 class Trainable(Protocol):
@@ -98,7 +98,7 @@ def fit_ensemble(
         seeds: one for each member, all different.
         checkpoint: prefix of files, one for each seed, from which the same call resumes.
         n_jobs: processes; by default one for each of torch's threads, on a CPU, if the seeds take
-            10,000 steps or more in all.
+            5,000 steps or more in all.
 
     Raises:
         ValueError: for no seeds or the same one twice, n_jobs below 1, and whatever `fit` refuses.

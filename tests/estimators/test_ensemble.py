@@ -200,7 +200,7 @@ def test_errors_and_warnings_of_processes_arrive_here(x: Array, u: Array) -> Non
 
 @pytest.mark.parametrize(
     ("seeds", "max_steps", "device", "expected"),
-    [(8, 5000, "cpu", 2), (8, 1000, "cpu", 1), (8, 5000, "auto", 1)],
+    [(8, 5000, "cpu", 2), (4, 1000, "cpu", 1), (8, 5000, "auto", 1)],
 )
 def test_processes_are_started_where_there_is_work_for_them(
     seeds: int, max_steps: int, device: str, expected: int, monkeypatch: pytest.MonkeyPatch
