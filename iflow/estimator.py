@@ -45,9 +45,9 @@ class IFlow(Estimator):
         patience: held-out evaluations (60 in all) without improvement after which to stop.
         n_restarts: fits with seeds seed, seed + 1, ..., all at once, of which the one with the best
             held-out score is kept.
-        compile: whether steps are compiled, and passes over more than 400,000 rows: True, False,
-            or "auto", where a fit or pass is long enough to pay for it, which takes up to a minute
-            the first time. That changes no result beyond rounding.
+        compile: whether steps are compiled: True, False, or "auto", where a fit is long enough to
+            pay for it, which takes up to a minute the first time. It changes no result beyond
+            rounding.
         device: "cpu", "cuda" or "auto"; results are always on the CPU.
         progress: show a bar; by default only on a terminal.
         seed: makes a fit reproducible bit for bit on one machine and number of threads.
@@ -109,13 +109,13 @@ class IFlow(Estimator):
     def transform(self, x: Any, u: Any = None) -> Array:
         """z = g(x), (N, d). u is not needed: g does not see it."""
         rows = self._rows(self._read(x))
-        return in_chunks(self.model_.encode, rows, compile=self.compile)
+        return in_chunks(self.model_.encode, rows)
 
     def inverse_transform(self, z: Any) -> Array:
         """x = f(z), (N, d), exactly the inverse of `transform`."""
         self._require_fitted()
         latents = torch.from_numpy(as_matrix(z, "z", columns=self.n_features_in_))
-        x = in_chunks(self.model_.decode, latents, compile=self.compile)
+        x = in_chunks(self.model_.decode, latents)
         return x * self.x_scale_ + self.x_mean_
 
     def log_prob(self, x: Any, u: Any) -> Array:
@@ -123,7 +123,7 @@ class IFlow(Estimator):
         data = self._read(x)
         rows = self._rows(data)
         codes = self._encode(u, data)
-        standardized = in_chunks(self.model_.log_prob, rows, codes, compile=self.compile)
+        standardized = in_chunks(self.model_.log_prob, rows, codes)
         return standardized - np.log(self.x_scale_).sum()
 
     def sample(

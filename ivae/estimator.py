@@ -79,9 +79,9 @@ class IVAE(Estimator):
         patience: held-out evaluations (60 in all) without improvement after which to stop.
         n_restarts: fits with seeds seed, seed + 1, ..., all at once, of which the one with the best
             held-out score is kept.
-        compile: whether steps are compiled, and passes over more than 400,000 rows: True, False,
-            or "auto", where a fit or pass is long enough to pay for it, which takes up to a minute
-            the first time. That changes no result beyond rounding.
+        compile: whether steps are compiled: True, False, or "auto", where a fit is long enough to
+            pay for it, which takes up to a minute the first time. It changes no result beyond
+            rounding.
         device: "cpu", "cuda" or "auto"; results are always on the CPU.
         progress: show a bar; by default only on a terminal.
         seed: makes a fit reproducible bit for bit on one machine and number of threads.
@@ -158,13 +158,13 @@ class IVAE(Estimator):
         """The posterior mean of z, (N, n). u is needed only if the encoder sees it."""
         data = self._read(x)
         rows, codes = self._rows(data), self._codes(u, data)
-        return in_chunks(self.model_.encode, rows, codes, compile=self.compile)
+        return in_chunks(self.model_.encode, rows, codes)
 
     def inverse_transform(self, z: Any) -> Array:
         """The mean of x given z, (N, d)."""
         self._require_fitted()
         latents = torch.from_numpy(as_matrix(z, "z", columns=self.latent_dim))
-        x = in_chunks(self.model_.decode, latents, compile=self.compile)
+        x = in_chunks(self.model_.decode, latents)
         return x * self.x_scale_ + self.x_mean_
 
     def elbo(self, x: Any, u: Any, *, n_samples: int = 16, seed: int = 0) -> Array:

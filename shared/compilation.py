@@ -154,10 +154,10 @@ def _index_is_mask(node: Node) -> bool:
 def _key(graph: GraphModule, inputs: Sequence[Tensor]) -> Hashable:
     """Equal for graphs that compute the same: code, constants and what the inputs are like."""
     constants = [buffer.numpy(force=True).tobytes() for buffer in graph.buffers()]
-    return (graph.code, *constants, kinds_of(inputs))
+    return (graph.code, *constants, _kinds_of(inputs))
 
 
-def kinds_of(inputs: Sequence[Tensor]) -> Hashable:
+def _kinds_of(inputs: Sequence[Tensor]) -> Hashable:
     """Equal for tensors that one compiled function works on."""
     kinds = [(t.shape, t.stride(), t.dtype, t.device) for t in inputs]
     return (*kinds, torch.get_num_threads())

@@ -87,13 +87,13 @@ class Plan:
 
 FULL = Plan(
     steps=Rounds(rounds=7, calls=20, warm_up=10),
-    passes=Rounds(rounds=3, calls=1, warm_up=0),
+    passes=Rounds(rounds=5, calls=1, warm_up=0),
     few=Rounds(rounds=5, calls=2, warm_up=1),
     processes=Rounds(rounds=7, calls=1, warm_up=1),
     compilations=3,
     fit_steps=5000,
     seeds=(2, 8, 32),
-    ensembles=((8, 1000), (8, 5000)),
+    ensembles=((8, 5000),),
     ensemble_rounds=Rounds(rounds=2, calls=1, warm_up=0),
     flow=FlowShape(),
     flow_batch=256,

@@ -10,12 +10,7 @@ from experiments.benchmarks.compiling import compilation, shortest_compiled_fit
 from experiments.benchmarks.ensembles import ensemble
 from experiments.benchmarks.imports import import_time
 from experiments.benchmarks.ivae import ivae_step
-from experiments.benchmarks.passes import (
-    compiled_inversion,
-    compiled_log_density,
-    inversion,
-    log_density,
-)
+from experiments.benchmarks.passes import inversion, log_density
 from experiments.benchmarks.peak import peak
 from experiments.benchmarks.peers import missing_peers
 from experiments.benchmarks.plan import FULL, SEED, SMOKE, Plan
@@ -36,8 +31,6 @@ BENCHMARKS: dict[str, Callable[[Plan], Iterable[Row]]] = {
     "ensemble": ensemble,
     "log_density": log_density,
     "inversion": inversion,
-    "compiled_log_density": compiled_log_density,
-    "compiled_inversion": compiled_inversion,
     "ivae_step": ivae_step,
     "time_to_mcc": time_to_mcc,
     "labels": labels,

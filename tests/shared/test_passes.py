@@ -1,45 +1,36 @@
-"""One pass over many rows: the same in chunks, from disk or memory, compiled or not."""
+"""One pass over many rows: the same in chunks, from disk or memory, in one thread or several."""
 
 from __future__ import annotations
 
-import gc
-import weakref
+import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from shared import compilation, passes
+from iflow import IdentifiableFlow, spline_coupling_flow
+from shared import passes
 from shared.passes import in_chunks
+from shared.priors import GaussianPrior
 from shared.rows import StoredRows
+from shared.threads import side_by_side
 
 N, D = 23, 3
-needs_a_compiler = pytest.mark.skipif(
-    not compilation.finds_compiler(), reason="no C++ compiler is installed"
-)
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passes, "CHUNK_ROWS", 5)
-    monkeypatch.setattr(passes, "FEWEST_CHUNKS", 2)
 
 
-class Scaled(nn.Module):
-    """exp(−x² / width) W, with a parameter, a buffer and a setting."""
-
-    factor: Tensor
-
-    def __init__(self, width: float = 2.0) -> None:
-        super().__init__()
-        self.width = width
-        self.weight = nn.Parameter(torch.randn(D, 2, dtype=torch.float64))
-        self.register_buffer("factor", torch.ones(D, dtype=torch.float64))
-
-    def encode(self, x: Tensor) -> Tensor:
-        """(B, 2)."""
-        return torch.exp(-self.factor * x.square() / self.width) @ self.weight
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 def rows() -> Tensor:
@@ -55,50 +46,64 @@ def test_chunks_are_the_rows_in_their_order():
     np.testing.assert_array_equal(in_chunks(lambda chunk: 2 * chunk, stored), out)
 
 
-@needs_a_compiler
-def test_a_compiled_pass_is_the_pass(monkeypatch):
-    compile_graph, count = compilation._compile_graph, []
-    monkeypatch.setattr(
-        compilation, "_compile_graph", lambda *a: count.append(None) or compile_graph(*a)
-    )
-    model, x = Scaled(), rows()
-    for _ in range(2):
-        expected = in_chunks(model.encode, x)
-        got = in_chunks(model.encode, x, compile=True)
-        np.testing.assert_allclose(got, expected, rtol=1e-12)
-        # Other weights need no other compilation.
-        model.weight.data += 1
-        model.factor += 1
-    assert len(count) in (0, 1)
-    # Rows that lie otherwise in memory, and another setting, do.
-    across = x.T.contiguous().T
-    np.testing.assert_allclose(
-        in_chunks(model.encode, across, compile=True), in_chunks(model.encode, x), rtol=1e-12
-    )
-    model.width = 3.0
-    np.testing.assert_allclose(
-        in_chunks(model.encode, x, compile=True), in_chunks(model.encode, x), rtol=1e-12
-    )
+def test_chunks_of_a_model_of_ours_are_worked_on_side_by_side(two_threads, monkeypatch):
+    flow = IdentifiableFlow(spline_coupling_flow(D, n_layers=1), GaussianPrior(D, n_labels=4))
+    x, u, seen = rows().float(), torch.arange(N) % 4, []
+    threaded = passes.side_by_side
+    monkeypatch.setattr(passes, "side_by_side", lambda *a: seen.append(a[-1]) or threaded(*a))
+    got = in_chunks(flow.log_prob, x, u)
+    got_alone = in_chunks(lambda a, b: flow.log_prob(a, b), x, u)
+    assert seen == [2, 1]
+    with torch.no_grad():
+        expected = flow.log_prob(x, u).numpy()
+    for each in (got, got_alone):
+        np.testing.assert_allclose(each, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_few_rows_are_not_compiled_for(monkeypatch):
-    monkeypatch.setattr(
-        compilation, "_compile_graph", lambda *_: pytest.fail("It was compiled for few rows.")
-    )
-    model, x = Scaled(), rows()
-    expected = in_chunks(model.encode, x)
-    np.testing.assert_array_equal(in_chunks(model.encode, x, compile="auto"), expected)
-    monkeypatch.setattr(passes, "FEWEST_CHUNKS", 9)
-    np.testing.assert_array_equal(in_chunks(model.encode, x, compile=True), expected)
+def test_threads_work_on_one_core_each_and_leave_torch_as_it_was(two_threads):
+    inside = []
+
+    def call(x: Tensor) -> Tensor:
+        inside.append((torch.get_num_threads(), torch.is_grad_enabled(), threading.get_ident()))
+        return x + 1
+
+    arguments = [(torch.full((1,), i),) for i in range(9)]
+    with torch.no_grad():
+        results = list(side_by_side(call, arguments, 2))
+    assert [int(result) for result in results] == list(range(1, 10))
+    assert {(threads, grad) for threads, grad, _ in inside} == {(1, False)}
+    assert threading.get_ident() not in {thread for _, _, thread in inside}
+    assert torch.get_num_threads() == 2
+    later = []
+    thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert later == [2]
 
 
-@needs_a_compiler
-def test_what_is_compiled_does_not_keep_a_model(monkeypatch):
-    model, x = Scaled(), rows()
-    in_chunks(model.encode, x, compile=True)
-    monkeypatch.setattr(passes, "FEWEST_CHUNKS", 1)
-    in_chunks(model.encode, x, compile="auto")
-    alive = weakref.ref(model)
-    del model
-    gc.collect()
-    assert alive() is None
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_few_arguments_are_taken_ahead(n_threads, two_threads):
+    taken = []
+
+    def arguments() -> Iterator[tuple[Tensor]]:
+        for i in range(50):
+            taken.append(i)
+            yield (torch.zeros(1),)
+
+    results = side_by_side(torch.sin, arguments(), n_threads)
+    for fetched in range(1, 6):
+        next(results)
+        assert len(taken) <= fetched + 2 * n_threads
+    results.close()
+    assert len(taken) < 12
+
+
+def test_an_error_arrives_and_ends_the_pass(two_threads):
+    def fail(x: Tensor) -> Tensor:
+        if int(x) == 3:
+            raise ValueError("the fourth")
+        return x
+
+    with pytest.raises(ValueError, match="the fourth"):
+        list(side_by_side(fail, [(torch.tensor([i]),) for i in range(40)], 2))
+    assert torch.get_num_threads() == 2
