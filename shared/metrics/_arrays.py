@@ -83,7 +83,9 @@ def _as_numbers(name: str, values: Any) -> Array:
 
 
 def _expect_finite(name: str, matrix: Array) -> None:
-    for rows in row_blocks(matrix if matrix.dtype.kind == "f" else matrix[:0]):
+    if matrix.dtype.kind != "f":
+        return
+    for rows in row_blocks(matrix):
         block = matrix[rows]
         flat = block.ravel(order="K")
         with np.errstate(over="ignore", invalid="ignore"):

@@ -175,7 +175,7 @@ def _refusals() -> Iterator[None]:
     """Raise what is wrong with models that cannot be differentiated as one, as one error."""
     try:
         yield
-    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise NotStackableError(f"torch.func.vmap cannot run the model ({error})") from error
 
 

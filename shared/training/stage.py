@@ -34,7 +34,7 @@ class Stage:
         seed: of the batches and of the model's own noise.
         progress: show a bar; by default only on a terminal.
         checkpoint: file written at every evaluation. If it exists, the fit goes on from there.
-        compile: whether to compile the model's regions; "auto": where it pays. See
+        compile: whether steps are compiled; "auto": where it pays. See
             `shared.compilation.Compilation`.
     """
 
