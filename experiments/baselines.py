@@ -9,17 +9,28 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA, FastICA
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
+from typing_extensions import Self
 
 Array = NDArray[np.float64]
 
 
-def fast_ica(train: Array, test: Array, n_components: int, seed: int = 0) -> Array:
-    """Latents of the test rows by linear FastICA fitted on the training rows."""
-    ica = FastICA(n_components, whiten="unit-variance", max_iter=2000, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it is a baseline at its best effort
-        ica.fit(train)
-    return ica.transform(test)
+class LinearICA:
+    """Linear FastICA: what can be had without a nonlinear model, and without u."""
+
+    def __init__(self, n_components: int, *, seed: int = 0) -> None:
+        self.ica = FastICA(n_components, whiten="unit-variance", max_iter=2000, random_state=seed)
+
+    def fit(self, x: Array, u: object = None) -> Self:
+        """Fit on rows x (N, d)."""
+        with warnings.catch_warnings():
+            # It is a baseline at its best effort.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.ica.fit(x)
+        return self
+
+    def transform(self, x: Array, u: object = None) -> Array:
+        """The latents of rows x, (N, n)."""
+        return self.ica.transform(x)
 
 
 def pca(train: Array, test: Array, n_components: int) -> Array:

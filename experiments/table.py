@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
-import numpy as np
-import torch
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-HEADER = ("data", "method", "MCC", "nats", "oracle", "round trip", "seconds")
+HEADER = ("data", "method", "seed", "MCC", "nats", "oracle", "round trip", "seconds")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method on one data set; what does not apply is None."""
+    """One method on one data set; what does not apply is None.
+
+    Attributes:
+        data, method: what was done, in words.
+        mcc: on held-out rows.
+        nats: mean log p(x | u) of held-out rows, or a bound on it; oracle: the true model's.
+        round_trip: largest |x − f(g(x))| in standard deviations.
+        seconds: of the fit.
+        seed: of the data.
+        details: what else was measured, by name.
+    """
 
     data: str
     method: str
@@ -26,12 +34,15 @@ class Row:
     oracle: float | None = None
     round_trip: float | None = None
     seconds: float | None = None
+    seed: int | None = None
+    details: dict[str, float] = field(default_factory=dict)
 
     def cells(self) -> tuple[str, ...]:
         """The row as text."""
         return (
             self.data,
             self.method,
+            _format(self.seed, "d"),
             _format(self.mcc, ".3f"),
             _format(self.nats, ".2f"),
             _format(self.oracle, ".2f"),
@@ -49,15 +60,23 @@ def run_all(tasks: Sequence[Callable[[], Row]], jobs: int) -> list[Row]:
 
 def print_table(rows: Iterable[Row]) -> None:
     """Print a markdown table of the rows, and the versions behind them."""
+    print(markdown(rows))
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """The rows as a table, and the versions behind them."""
     lines = [HEADER, tuple("---" for _ in HEADER), *(row.cells() for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
-    for line in lines:
-        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("| " + " | ".join(padded) + " |")
-    print(
-        f"\nMCC and nats on held-out rows. Python {platform.python_version()}, torch "
-        f"{torch.__version__}, nflows {version('nflows')}, numpy {np.__version__}."
-    )
+    padded = [[c.ljust(width) for c, width in zip(line, widths, strict=True)] for line in lines]
+    made = ", ".join(f"{name} {number}" for name, number in environment().items())
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
+    return f"{table}\n\nMCC and nats on held-out rows. {made}."
+
+
+def environment() -> dict[str, str]:
+    """The versions of what is in use."""
+    versions = {name: version(name) for name in ("torch", "nflows", "numpy", "scipy")}
+    return {"python": platform.python_version(), **versions}
 
 
 def _format(value: float | None, spec: str) -> str:

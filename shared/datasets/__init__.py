@@ -12,12 +12,15 @@ from shared.datasets.importance import ImportanceEstimate, oracle_importance_log
 from shared.datasets.light_tunnel import load_light_tunnel
 from shared.datasets.real import RealData
 from shared.datasets.speech import load_japanese_vowels
+from shared.datasets.temporal import TemporalData, autocorrelated_sources
 
 __all__ = [
     "Dataset",
     "ImportanceEstimate",
     "RealData",
     "SourceData",
+    "TemporalData",
+    "autocorrelated_sources",
     "find_folder",
     "load_digits",
     "load_fmri_9var",

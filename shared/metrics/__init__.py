@@ -8,6 +8,7 @@
 | how much of each source can be predicted linearly on unseen rows? | `mean_r2`, `r2_per_source` |
 | what would that score be by chance? | `chance_level` |
 | do several fits agree, where no truth is known? | `agreement` |
+| have two variables anything to do with each other? | `hsic_test` |
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from shared.metrics.chance import ChanceLevel, chance_level
 from shared.metrics.consistency import Agreement, agreement
 from shared.metrics.grouped import within_group_mean_corr_coef
+from shared.metrics.independence import IndependenceTest, hsic_test
 from shared.metrics.linear import linear_mean_corr_coef
 from shared.metrics.matching import Matching
 from shared.metrics.mcc import mean_corr_coef
@@ -23,9 +25,11 @@ from shared.metrics.regression import mean_r2, r2_per_source
 __all__ = [
     "Agreement",
     "ChanceLevel",
+    "IndependenceTest",
     "Matching",
     "agreement",
     "chance_level",
+    "hsic_test",
     "linear_mean_corr_coef",
     "mean_corr_coef",
     "mean_r2",

@@ -1,0 +1,83 @@
+"""Laws of the independence test: its errors are as rare as it says, and it finds dependence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from shared.metrics import hsic_test
+
+RNG = np.random.default_rng(0)
+DEPENDENT = {
+    "linear": lambda a, e: a + e,
+    "square, uncorrelated": lambda a, e: a**2 + 0.3 * e,
+    "scale alone": lambda a, e: np.exp(a) * e,
+}
+
+
+def textbook_statistic(a: np.ndarray, b: np.ndarray) -> float:
+    n = len(a)
+    centre = np.eye(n) - 1 / n
+    kernels = []
+    for v in (a, b):
+        squares = (v[:, None] - v) ** 2
+        kernels.append(np.exp(-squares / (2 * np.median(squares[squares > 0]))))
+    return np.trace(kernels[0] @ centre @ kernels[1] @ centre) / n
+
+
+def test_the_statistic_is_the_textbook_one() -> None:
+    a, e = RNG.normal(size=(2, 50))
+    assert hsic_test(a, a + e).statistic == pytest.approx(textbook_statistic(a, a + e))
+
+
+@pytest.mark.parametrize("n_permutations", [None, 60])
+def test_p_values_of_independent_variables_are_uniform(n_permutations: int | None) -> None:
+    draws = [(RNG.normal(size=60), RNG.laplace(size=60)) for _ in range(200)]
+    p = [hsic_test(a, b, n_permutations=n_permutations).p_value for a, b in draws]
+    assert kstest(p, "uniform").pvalue > 0.01
+    assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.10
+
+
+@pytest.mark.parametrize("n_permutations", [None, 200])
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_dependence_is_found(kind: str, n_permutations: int | None) -> None:
+    a, e = RNG.normal(size=(2, 300))
+    test = hsic_test(a, DEPENDENT[kind](a, e), n_permutations=n_permutations)
+    assert test.p_value < 0.01
+
+
+def test_shift_scale_and_order_do_not_matter() -> None:
+    a, e = RNG.normal(size=(2, 80))
+    b, order = a + 3 * e, RNG.permutation(80)
+    expected = hsic_test(a, b)
+    got = hsic_test(100 - 7 * b[order], 1e-3 * a[order])
+    assert got.statistic == pytest.approx(expected.statistic, rel=1e-9)
+    assert got.p_value == pytest.approx(expected.p_value, rel=1e-6)
+
+
+def test_permutations_are_those_of_the_seed() -> None:
+    a, b = RNG.normal(size=(2, 30, 2))
+    first, again, other = (
+        hsic_test(a, b, n_permutations=50, seed=seed).p_value for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        (np.ones(10), np.arange(10.0), "Expected a to vary; got a constant"),
+        (np.arange(5.0), np.arange(5.0), "Expected a with at least 6 rows; got 5"),
+        (np.arange(10.0), np.arange(9.0), "Expected b with 10 rows, one for each row of a; got 9"),
+        (np.arange(10.0), np.full(10, np.nan), "Expected b to be finite"),
+    ],
+)
+def test_bad_input_is_refused(a: np.ndarray, b: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        hsic_test(a, b)
+
+
+def test_a_count_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="Expected n_permutations of at least 1; got 0"):
+        hsic_test(np.arange(10.0), np.arange(10.0), n_permutations=0)

@@ -1,0 +1,65 @@
+"""The contrastive baselines recover what their theorems say, on data that are easy."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from experiments.contrastive import PCL, TCL
+from experiments.methods import METHODS, ShuffledU, build
+from experiments.sources import FIRST_SEED, fit_sources
+from iflow import IFlow
+from shared.datasets import autocorrelated_sources, nonstationary_sources
+from shared.metrics import mean_corr_coef
+
+BUDGET = {"hidden": (32, 32), "max_steps": 600, "progress": False}
+
+
+def test_tcl_recovers_squares_of_sources_whose_scale_changes() -> None:
+    data = nonstationary_sources(2, 20, 300, n_layers=1, seed=1)
+    latents = TCL(2, **BUDGET).fit(data.x, data.u).transform(data.x)
+    assert mean_corr_coef(data.z**2, latents) > 0.8
+    assert mean_corr_coef(data.z, latents) < 0.3
+
+
+def test_pcl_recovers_autocorrelated_sources() -> None:
+    data = autocorrelated_sources(2, 6000, n_layers=1, seed=1)
+    latents = PCL(2, **BUDGET).fit(data.x).transform(data.x)
+    assert mean_corr_coef(data.z, latents) > 0.85
+    shuffled = data.x[np.random.default_rng(0).permutation(6000)]
+    without = PCL(2, **BUDGET).fit(shuffled)
+    assert without.history_.best_loss > 1.3  # 2 log 2 is chance: there is nothing to be seen
+
+
+def test_fits_are_those_of_their_seed(assert_rng_untouched) -> None:
+    data = nonstationary_sources(2, 5, 40, seed=1)
+    small = {"hidden": (8,), "max_steps": 5, "progress": False}
+    with assert_rng_untouched():
+        first, again, other = (
+            TCL(2, **small, seed=seed).fit(data.x, data.u).transform(data.x) for seed in (0, 0, 1)
+        )
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+def test_every_method_is_built_and_scored_in_one_protocol() -> None:
+    setting = (("latent_dim", 2), ("n_segments", 6), ("samples_per_segment", 40))
+    for method in [*METHODS, "chance", "TCL, against z²"]:
+        row = fit_sources("small", setting, method, FIRST_SEED, smoke=True)
+        assert (row.data, row.method, row.seed) == ("small", method, FIRST_SEED)
+        assert 0 < row.mcc <= 1, method
+
+
+def test_shuffled_u_says_nothing_of_x() -> None:
+    data = nonstationary_sources(2, 6, 40, centered=False, seed=1)
+    control = build("IFlow, shuffled u", 2, smoke=True)
+    assert isinstance(control, ShuffledU)
+    control.fit(data.x, data.u)
+    given = IFlow(hidden=(16,), max_steps=10, progress=False).fit(data.x, data.u)
+    changed = [
+        not torch.equal(a, b)
+        for a, b in zip(
+            control.estimator.model_.parameters(), given.model_.parameters(), strict=True
+        )
+    ]
+    assert any(changed)
