@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from experiments.fits import Split, fit_row
 from experiments.methods import build
@@ -19,25 +19,38 @@ from shared.metrics import chance_level, mean_corr_coef
 # Seeds 1 to 100 are for choosing what the defaults are; reported are those from here on.
 FIRST_SEED = 101
 CHANCE = "chance"
+Items: TypeAlias = tuple[tuple[str, Any], ...]
 SQUARED = "TCL, against z²"
 
 
 def tasks(
-    settings: Mapping[str, Mapping[str, Any]], methods: Iterable[str], seeds: int, smoke: bool
+    settings: Mapping[str, Mapping[str, Any]],
+    methods: Iterable[str],
+    seeds: int,
+    smoke: bool,
+    **options: Any,
 ) -> list[partial[Row]]:
-    """A task for each setting of `nonstationary_sources`, method and data seed."""
+    """A task for each setting of `nonstationary_sources`, method and data seed.
+
+    `options` are of the methods, and put into the name of what is fitted.
+    """
     seeds = 1 if smoke else seeds
     small = {"n_segments": 6, "samples_per_segment": 50} if smoke else {}
     return [
-        partial(fit_sources, name, tuple({**setting, **small}.items()), method, seed, smoke)
+        partial(fit_sources, name, items({**setting, **small}), method, seed, smoke, items(options))
         for name, setting in settings.items()
         for method in methods
         for seed in range(FIRST_SEED, FIRST_SEED + seeds)
     ]
 
 
+def items(values: Mapping[str, Any]) -> Items:
+    """A dict in the form that tasks take."""
+    return tuple(values.items())
+
+
 def fit_sources(
-    name: str, setting: tuple[tuple[str, Any], ...], method: str, seed: int, smoke: bool
+    name: str, setting: Items, method: str, seed: int, smoke: bool, options: Items = ()
 ) -> Row:
     """One method on one draw of the data."""
     data = nonstationary_sources(**dict(setting), seed=seed)
@@ -46,9 +59,11 @@ def fit_sources(
         level = chance_level(split.test.z, split.test.z, n_permutations=20, seed=seed)
         return Row(name, method, level.mean, seed=seed)
     score = squared_mcc if method == SQUARED else None
-    estimator = build("TCL" if method == SQUARED else method, data.z.shape[1], smoke)
+    built = "TCL" if method == SQUARED else method
+    estimator = build(built, data.z.shape[1], smoke, **dict(options))
     row = fit_row(method, estimator, split, *([score] if score else []))
-    return dataclasses.replace(row, seed=seed)
+    changed = ", ".join(f"{key} {value}" for key, value in options)
+    return dataclasses.replace(row, seed=seed, method=f"{method}, {changed}" if changed else method)
 
 
 def squared_mcc(data: Any, latents: Any) -> float:

@@ -1,0 +1,23 @@
+"""Binary, categorical and count observations: sources behind data that have no density.
+
+Three sources in thirty columns; the likelihood is that of the data.
+"""
+
+from __future__ import annotations
+
+from experiments.figures import strips
+from experiments.sources import CHANCE, tasks
+from experiments.study import run_study
+
+SIZE = {"latent_dim": 3, "observed_dim": 30}
+KINDS = ("bernoulli", "categorical", "poisson")
+
+
+def main(smoke: bool = False, jobs: int = 2, seeds: int = 5) -> None:
+    """Fit the iVAE, its unconditional form and linear FastICA to each kind."""
+    found = []
+    for kind in KINDS:
+        setting = {kind: {**SIZE, "observation": kind}}
+        found += tasks(setting, ["IVAE", "VAE"], seeds, smoke, likelihood=kind)
+        found += tasks(setting, ["linear FastICA", CHANCE], seeds, smoke)
+    strips("discrete", run_study("discrete", found, jobs), {})
