@@ -12,30 +12,44 @@ EXPERIMENTS = {
     "special_case": "the gap between an iVAE's ELBO and the flow's likelihood against σ",
     "light_tunnel": "real measurements with known sources, beside baselines and the ceiling",
 }
+# Over data seeds (--seeds), each kept as it is done, so that a run that was killed goes on.
+STUDIES = {
+    "recovery_2d": "the paper's figure: true and recovered sources of iVAE, VAE and flow",
+    "iflow_benchmark": "uncentered sources, every method, beside the published scores",
+    "tcl_benchmark": "centered sources, every method, over dimensions, segments and noise",
+    "model_selection": "whether held-out nats choose the model with the best MCC",
+    "noise_and_dimension": "where the flow stops being right and the iVAE takes over",
+    "discrete": "binary, categorical and count observations",
+    "causal_discovery": "which of two variables is the cause, on three real data sets",
+}
 # Of these single rows can be named (--only) and kept (--json).
 TIMINGS = {"benchmarks": "times beside peers', as ratios measured in one run"}
+# Options, and the scripts that take them.
+OPTIONS = {"only": TIMINGS, "json": TIMINGS, "seeds": STUDIES}
 
 
 def main() -> None:
     """Run the named experiment."""
-    scripts = EXPERIMENTS | TIMINGS
+    scripts = EXPERIMENTS | STUDIES | TIMINGS
     parser = argparse.ArgumentParser(
         prog="python -m experiments",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(f"  {name:13} {text}" for name, text in scripts.items()),
+        epilog="\n".join(f"  {name:20} {text}" for name, text in scripts.items()),
     )
     parser.add_argument("name", choices=scripts, metavar="NAME")
     parser.add_argument("--smoke", action="store_true", help="a tiny run, to see that it works")
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time (default: 2)")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="benchmarks: these and no others")
     parser.add_argument("--json", type=Path, metavar="FILE", help="benchmarks: write rows here too")
+    parser.add_argument("--seeds", type=int, metavar="N", help="studies: how many data seeds")
     arguments = parser.parse_args()
-    given = {key: getattr(arguments, key) for key in ("only", "json") if getattr(arguments, key)}
-    if given and arguments.name not in TIMINGS:
-        parser.error(
-            f"Expected --only and --json with {', '.join(TIMINGS)}; got them with "
-            f"{arguments.name}. Leave them out."
-        )
+    given = {key: getattr(arguments, key) for key in OPTIONS if getattr(arguments, key)}
+    for option in given:
+        if arguments.name not in OPTIONS[option]:
+            parser.error(
+                f"Expected --{option} with {', '.join(OPTIONS[option])}; got it with "
+                f"{arguments.name}. Leave it out."
+            )
     module = importlib.import_module(f"experiments.{arguments.name}")
     module.main(smoke=arguments.smoke, jobs=arguments.jobs, **given)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from joblib.parallel import ThreadingBackend
 
 from experiments import demo, light_tunnel, recovery, special_case
-from experiments.__main__ import EXPERIMENTS
+from experiments.__main__ import EXPERIMENTS, STUDIES
 from experiments.table import run_all
 
 SCRIPTS = {
@@ -24,6 +26,22 @@ SCRIPTS = {
 
 def test_every_experiment_has_a_smoke_run():
     assert set(SCRIPTS) == set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_leaves_its_results(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = importlib.import_module(f"experiments.{name}")
+    if name == "causal_discovery" and not all(map(script.available, script.STUDIES)):
+        pytest.skip("IDENTIFLOW_DATA names no folder with the recordings")
+    script.main(smoke=True, jobs=1)
+    folder = Path("results") / name
+    content = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert content["rows"] and (folder / "table.md").exists()
+    assert name == "causal_discovery" or list(folder.glob("*.png"))
+    written = {path: path.stat().st_mtime_ns for path in (folder / "rows").iterdir()}
+    script.main(smoke=True, jobs=1)  # nothing is done again
+    assert written == {path: path.stat().st_mtime_ns for path in (folder / "rows").iterdir()}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
