@@ -9,8 +9,6 @@ from pathlib import Path
 EXPERIMENTS = {
     "demo": "every kind of data in a few minutes: one table, figures of sources",
     "recovery": "the defaults on the benchmark, data seeds 1-3: MCC and nats beside the oracle's",
-    "special_case": "the gap between an iVAE's ELBO and the flow's likelihood against σ",
-    "light_tunnel": "real measurements with known sources, beside baselines and the ceiling",
 }
 # Over data seeds (--seeds), each kept as it is done, so that a run that was killed goes on.
 STUDIES = {
@@ -20,6 +18,9 @@ STUDIES = {
     "model_selection": "whether held-out nats choose the model with the best MCC",
     "noise_and_dimension": "where the flow stops being right and the iVAE takes over",
     "discrete": "binary, categorical and count observations",
+    "special_case": "the gap between an iVAE's ELBO and the flow's likelihood against σ",
+    "gin_spectrum": "which latents of images of digits the digit changes, and what they do",
+    "light_tunnel": "real measurements with known sources, beside baselines and the ceiling",
     "causal_discovery": "which of two variables is the cause, on three real data sets",
 }
 # Of these single rows can be named (--only) and kept (--json).

@@ -23,10 +23,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.fits import has_data
 from experiments.study import run_study
 from experiments.table import Row
 from iflow import IFlow
-from shared.datasets import RealData, find_folder, load_fmri_9var, load_mtlnet_fmri, load_sachs
+from shared.datasets import RealData, load_fmri_9var, load_mtlnet_fmri, load_sachs
 from shared.metrics import hsic_test
 
 LEVEL = 0.05
@@ -62,12 +63,14 @@ STUDIES: dict[str, Study] = {
     ),
 }
 
+NEEDS = tuple(STUDIES)
+
 
 def main(smoke: bool = False, jobs: int = 2, seeds: int = 1) -> None:
     """A row for each pair; how many come out in the direction that is known."""
     tasks = []
     for name, study in STUDIES.items():
-        if not available(name):
+        if not has_data(name):
             print(f"{name}: skipped, set IDENTIFLOW_DATA to the folder that holds its data")
             continue
         pairs = list(study.pairs(study.load()))
@@ -76,12 +79,6 @@ def main(smoke: bool = False, jobs: int = 2, seeds: int = 1) -> None:
     rows = run_study("causal_discovery", tasks, jobs)
     for name in dict.fromkeys(row.data for row in rows):
         print(verdict(name, [row for row in rows if row.data == name]))
-
-
-def available(name: str) -> bool:
-    """Whether the data are in a folder on this machine."""
-    folder = find_folder(name)
-    return folder is not None and folder.exists()
 
 
 def orient(name: str, pair: Pair, seed: int, smoke: bool) -> Row:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments import light_tunnel
-from experiments.fits import Split, evaluate, fast_ica_row, pooled_mcc
+from experiments.fits import Split, evaluate, fast_ica_row, has_data, pooled_mcc
 from experiments.table import Row, print_table, run_all
 from iflow import IFlow
 from ivae import IVAE
@@ -48,7 +48,7 @@ DIGIT_LATENTS = 9
 
 def main(smoke: bool = False, jobs: int = 2) -> None:
     """Fit everything, print the table, write the figures."""
-    names = [name for name in STEPS if name != "light tunnel" or light_tunnel.available()]
+    names = [name for name in STEPS if name != "light tunnel" or has_data("causal_chamber_lt")]
     if "light tunnel" not in names:
         print("light tunnel: skipped, set IDENTIFLOW_DATA to the folder that holds its data")
     FOLDER.mkdir(parents=True, exist_ok=True)

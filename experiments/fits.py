@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from experiments.baselines import LinearICA
 from experiments.table import Row
-from shared.datasets import Dataset
+from shared.datasets import Dataset, find_folder
+from shared.datasets.files import registry
 from shared.metrics import mean_corr_coef
 
 Score = Callable[[Dataset, NDArray[np.float64]], float]
@@ -69,3 +70,14 @@ def oracle_nats(data: Dataset) -> float | None:
     """The true model's mean log p(x | u), where it can be computed."""
     log_prob = getattr(data, "oracle_log_prob", None)
     return None if log_prob is None else float(np.mean(log_prob))
+
+
+def has_data(*names: str) -> bool:
+    """Whether the files of these real data sets are in a folder of this machine."""
+    return all(_has_files(name) for name in names)
+
+
+def _has_files(name: str) -> bool:
+    folder = find_folder(name)
+    files = (key.partition("/")[2] for key in registry() if key.startswith(f"{name}/"))
+    return folder is not None and all((folder / file).is_file() for file in files)

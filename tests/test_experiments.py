@@ -12,15 +12,14 @@ import joblib
 import pytest
 from joblib.parallel import ThreadingBackend
 
-from experiments import demo, light_tunnel, recovery, special_case
+from experiments import demo, recovery
 from experiments.__main__ import EXPERIMENTS, STUDIES
+from experiments.fits import has_data
 from experiments.table import run_all
 
 SCRIPTS = {
     "demo": (demo, "| 5-D sources | IFlow "),
     "recovery": (recovery, "5-D, IVAE: MCC"),
-    "special_case": (special_case, "slope in log–log"),
-    "light_tunnel": (light_tunnel, "supervised ceiling"),
 }
 
 
@@ -32,8 +31,8 @@ def test_every_experiment_has_a_smoke_run():
 def test_every_study_leaves_its_results(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     script = importlib.import_module(f"experiments.{name}")
-    if name == "causal_discovery" and not all(map(script.available, script.STUDIES)):
-        pytest.skip("IDENTIFLOW_DATA names no folder with the recordings")
+    if not has_data(*getattr(script, "NEEDS", ())):
+        pytest.skip(f"IDENTIFLOW_DATA names no folder with {', '.join(script.NEEDS)}")
     script.main(smoke=True, jobs=1)
     folder = Path("results") / name
     content = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -46,8 +45,6 @@ def test_every_study_leaves_its_results(name, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_smoke(name, tmp_path, monkeypatch, capfd):
-    if name == "light_tunnel" and not light_tunnel.available():
-        pytest.skip("IDENTIFLOW_DATA names no folder with the light tunnel's data")
     monkeypatch.chdir(tmp_path)
     script, promised = SCRIPTS[name]
     script.main(smoke=True, jobs=1)
