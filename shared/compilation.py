@@ -12,11 +12,14 @@ import shutil
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from functools import partial
+from threading import Thread
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
+from torch.func import functionalize
 from torch.fx import GraphModule, Node
 
 # What an operation costs more by itself than in a compiled loop, for the call and for each number
@@ -75,12 +78,13 @@ class Compilation:
             return function
         try:
             with _process_untouched(), torch.no_grad():
-                graph = _trace(function, inputs)
-                key = _key(graph, inputs)
+                _find_instructions_meanwhile()
+                trace = _trace(function, inputs)
+                key = _key(trace.graph, inputs)
                 if key not in _by_graph:
-                    if not (self.strict or pays(graph, self.calls)):
+                    if not (self.strict or pays(trace.graph, self.calls)):
                         return function
-                    _by_graph[key] = _compile_graph(graph, inputs)
+                    _by_graph[key] = _compile_graph(trace, inputs)
                 return _by_graph[key]
         except Exception as error:
             self._give_up(error)
@@ -125,17 +129,47 @@ def _package(thing: Any) -> str:
     return str(owner.__module__).partition(".")[0]
 
 
-def _trace(function: Function, inputs: Sequence[Tensor]) -> GraphModule:
-    """The operations of the function, all of them; it must be one of its inputs alone."""
-    from torch.fx.experimental.proxy_tensor import make_fx
+def _find_instructions_meanwhile() -> None:
+    """Have a C++ compiler try what this processor can do, which takes seconds, during the trace."""
+    from torch._inductor.cpu_vec_isa import valid_vec_isa_list  # keeps what it has found
 
-    versions = [tensor._version for tensor in inputs]
-    graph = make_fx(function)(*inputs)
-    if versions != [tensor._version for tensor in inputs]:
-        raise ValueError("it changes tensors in place that it is given")
+    Thread(target=valid_vec_isa_list, daemon=True).start()
+
+
+class Trace(NamedTuple):
+    """The operations of a function, all of them, and stand-ins for its inputs, without values."""
+
+    graph: GraphModule
+    inputs: list[Any]
+    mode: Any
+
+
+def _trace(function: Function, inputs: Sequence[Tensor]) -> Trace:
+    """What the function does, in the operations that the compiler knows; it must be pure."""
+    from torch._inductor.decomposition import select_decomp_table
+    from torch._subclasses import FakeTensorMode
+    from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    # With shapes of a known origin, even if fixed, the compiler keeps its results on disk.
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    fakes: list[Any] = [mode.from_tensor(tensor, static_shapes=True) for tensor in inputs]
+    versions = [tensor._version for tensor in fakes]
+    trace = partial(make_fx, decomposition_table=select_decomp_table())
+    with mode:
+        graph = trace(function)(*fakes)
+        if versions != [tensor._version for tensor in fakes]:
+            raise ValueError("it changes tensors in place that it is given")
+        if any(_changes_in_place(node) for node in graph.graph.nodes):
+            graph = trace(functionalize(graph))(*fakes)
     for node in graph.graph.nodes:
         _refuse_impure(node)
-    return graph
+    return Trace(graph, fakes, mode)
+
+
+def _changes_in_place(node: Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
 
 
 def _refuse_impure(node: Node) -> None:
@@ -163,26 +197,27 @@ def _kinds_of(inputs: Sequence[Tensor]) -> Hashable:
     return (*kinds, torch.get_num_threads())
 
 
-def _compile_graph(graph: GraphModule, inputs: Sequence[Tensor]) -> Function:
-    """The compiled graph, without the checks of `torch.compile` at each call."""
-    from torch._guards import TracingContext, tracing
-    from torch._inductor.compile_fx import compile_fx
-    from torch._subclasses import FakeTensorMode
-    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+def _compile_graph(trace: Trace, inputs: Sequence[Tensor]) -> Function:
+    """The compiled graph, without the checks of `torch.compile` at each call.
 
-    # With shapes of a known origin, even if fixed, the compiler keeps its results on disk.
-    mode = FakeTensorMode(shape_env=ShapeEnv())
-    fakes: list[Any] = [mode.from_tensor(tensor, static_shapes=True) for tensor in inputs]
-    with tracing(TracingContext(mode)), _without_collection():
-        compiled: Any = compile_fx(graph, fakes, config_patches=_settings())
-    compiled(*inputs)  # here, where a failure can be handled
+    The part of `torch.compile` that would trace the graph once more, through autograd, is left out.
+    """
+    from torch._guards import TracingContext, tracing
+    from torch._inductor import config
+    from torch._inductor.compile_fx import compile_fx_inner
+    from torch._inductor.fx_passes.joint_graph import joint_graph_passes
+
+    with tracing(TracingContext(trace.mode)), _without_collection(), config.patch(_settings()):
+        joint_graph_passes(trace.graph)
+        compiled: Any = compile_fx_inner(trace.graph, trace.inputs)
+    compiled(list(inputs))  # here, where a failure can be handled
     layouts = [(tensor.shape, tensor.stride()) for tensor in inputs]
 
     def call(*inputs: Tensor) -> tuple[Tensor, ...]:
         if [(tensor.shape, tensor.stride()) for tensor in inputs] != layouts:
             raise RuntimeError("Expected tensors of the shapes that were compiled for; got others.")
         with torch.no_grad():
-            return tuple(compiled(*inputs))
+            return tuple(compiled(list(inputs)))
 
     return call
 
