@@ -200,15 +200,14 @@ def _kinds_of(inputs: Sequence[Tensor]) -> Hashable:
 def _compile_graph(trace: Trace, inputs: Sequence[Tensor]) -> Function:
     """The compiled graph, without the checks of `torch.compile` at each call.
 
-    The part of `torch.compile` that would trace the graph once more, through autograd, is left out.
+    What `torch.compile` does before, which is to trace the graph once more through autograd and to
+    look for patterns that ours do not have, is left out: it takes seconds in every process.
     """
     from torch._guards import TracingContext, tracing
     from torch._inductor import config
     from torch._inductor.compile_fx import compile_fx_inner
-    from torch._inductor.fx_passes.joint_graph import joint_graph_passes
 
     with tracing(TracingContext(trace.mode)), _without_collection(), config.patch(_settings()):
-        joint_graph_passes(trace.graph)
         compiled: Any = compile_fx_inner(trace.graph, trace.inputs)
     compiled(list(inputs))  # here, where a failure can be handled
     layouts = [(tensor.shape, tensor.stride()) for tensor in inputs]
