@@ -33,7 +33,7 @@ def main(smoke: bool = False, jobs: int = 2, seeds: int = 2) -> None:
     ]
     found = [
         task
-        for choice in (choices[:2] if smoke else choices)
+        for choice in (choices[:4:2] if smoke else choices)
         for task in tasks(DATA, ["IFlow"], seeds, smoke, **choice)
     ]
     rows = run_study("model_selection", found, jobs)

@@ -35,13 +35,19 @@ def tasks(
     `options` are of the methods, and put into the name of what is fitted.
     """
     seeds = 1 if smoke else seeds
-    small = {"n_segments": 6, "samples_per_segment": 50} if smoke else {}
+    if smoke:
+        settings = {name: {**s, **small(s["latent_dim"])} for name, s in settings.items()}
     return [
-        partial(fit_sources, name, items({**setting, **small}), method, seed, smoke, items(options))
+        partial(fit_sources, name, items(setting), method, seed, smoke, items(options))
         for name, setting in settings.items()
         for method in methods
         for seed in range(FIRST_SEED, FIRST_SEED + seeds)
     ]
+
+
+def small(latent_dim: int) -> dict[str, int]:
+    """Few rows, of as many segments as theorem 1 asks for with two statistics a source."""
+    return {"n_segments": 2 * latent_dim + 1, "samples_per_segment": 20}
 
 
 def items(values: Mapping[str, Any]) -> Items:

@@ -24,8 +24,9 @@ def test_tcl_recovers_squares_of_sources_whose_scale_changes() -> None:
 
 def test_pcl_recovers_autocorrelated_sources() -> None:
     data = autocorrelated_sources(2, 6000, n_layers=1, seed=1)
-    latents = PCL(2, **BUDGET).fit(data.x).transform(data.x)
-    assert mean_corr_coef(data.z, latents) > 0.85
+    budget = BUDGET | {"hidden": (64, 64), "max_steps": 1000}  # smaller ones stay in local optima
+    latents = PCL(2, **budget).fit(data.x).transform(data.x)
+    assert mean_corr_coef(data.z, latents) > 0.95
     shuffled = data.x[np.random.default_rng(0).permutation(6000)]
     without = PCL(2, **BUDGET).fit(shuffled)
     assert without.history_.best_loss > 1.3  # 2 log 2 is chance: there is nothing to be seen
