@@ -34,7 +34,8 @@ class IFlow(Estimator):
         architecture: "spline", "affine", "volume_preserving" or "autoregressive" (see
             `iflow.architectures`), or an nflows Transform of your own, or a function d → Transform.
         prior: "mean_and_scale" (Gaussian), "scale", "mean", "laplace", "exponential_family",
-            "unconditional", or a ConditionalPrior.
+            "unconditional", a ConditionalPrior, or "auto": "scale", "mean_and_scale" and "laplace"
+            are fitted, and the one with the best held-out score is kept.
         informative: m, if only m latents are to depend on u; all d by default.
         n_layers: layers of the architecture.
         hidden: widths of each layer's network.
@@ -55,6 +56,7 @@ class IFlow(Estimator):
     Attributes:
         round_trip_error_: largest |x − f(g(x))| over the data of fit, in standard deviations.
         history_: losses in nats, on standardised x.
+        chosen_prior_: with prior="auto", the name of the family that was chosen.
 
     Reference: Khemakhem, Kingma, Monti & Hyvärinen 2020; Li, Hooi & Lee 2020 ("iFlow").
 
@@ -69,7 +71,10 @@ class IFlow(Estimator):
     """
 
     model_: IdentifiableFlow
-    measured: ClassVar[tuple[str, ...]] = ("round_trip_error_",)
+    measured: ClassVar[tuple[str, ...]] = (
+        *Estimator.measured,
+        "round_trip_error_",
+    )
 
     def __init__(
         self,
@@ -81,7 +86,7 @@ class IFlow(Estimator):
         hidden: Sequence[int] = (128, 128),
         max_steps: int = 5000,
         batch_size: int = 256,
-        learning_rate: float = 5e-3,
+        learning_rate: float = 2e-2,
         validation_fraction: float = 0.1,
         patience: int = 20,
         n_restarts: int = 1,

@@ -58,7 +58,8 @@ class IVAE(Estimator):
         noise: how the Gaussian σ is treated: "per_dimension" or "scalar" (learned), or "fixed".
         noise_std: σ at the start of training, in units of standardised x.
         prior: "mean_and_scale" (Gaussian), "scale", "mean", "laplace", "exponential_family",
-            "unconditional", or a ConditionalPrior.
+            "unconditional", a ConditionalPrior, or "auto": "scale", "mean_and_scale" and "laplace"
+            are fitted, and the one with the best held-out score is kept.
         informative: m, if only m latents are to depend on u; all n by default.
         covariance: of the posterior, "full" or "diagonal".
         encoder_sees_u: whether the posterior is q(z | x, u) rather than q(z | x).
@@ -89,6 +90,7 @@ class IVAE(Estimator):
     Attributes:
         collapsed_latents_: latents whose posterior mean does not move with x.
         history_: losses in nats, on standardised x.
+        chosen_prior_: with prior="auto", the name of the family that was chosen.
 
     Reference: Khemakhem, Kingma, Monti & Hyvärinen 2020; Burda, Grosse & Salakhutdinov 2016.
 
@@ -101,7 +103,11 @@ class IVAE(Estimator):
     """
 
     model_: IdentifiableVAE
-    measured: ClassVar[tuple[str, ...]] = ("collapsed_latents_", "n_categories_")
+    measured: ClassVar[tuple[str, ...]] = (
+        *Estimator.measured,
+        "collapsed_latents_",
+        "n_categories_",
+    )
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ from shared.random import Randomness, seeded
 from shared.rows import Rows, head
 from shared.training import Plan, Stage, run_plans, start_stage
 
-START_LEARNING_RATE = 5e-3
+START_LEARNING_RATE = 2e-2
 PAIR_ROWS = 200_000  # held in memory
 
 

@@ -21,11 +21,12 @@ from shared.parameters import Parameterized
 from shared.passes import in_chunks
 from shared.persistence import load_estimator, save_estimator
 from shared.priors import ConditionalPrior
-from shared.priors.choice import build_prior
+from shared.priors.choice import CANDIDATES, build_prior
 from shared.random import seeded
 from shared.rows import Rows, StoredRows, mean_and_std, subset
 from shared.streams import on_disk
-from shared.training import History, Plan, Stage, check_folder, fit_ensemble, run_plans
+from shared.training import History, Plan, Stage, check_folder, run_plans
+from shared.training.ensemble import fit_best, with_seeds
 from shared.training.stage import MAX_HELD_OUT
 from shared.validation import as_matrix, check_counts, check_enough_rows
 
@@ -65,8 +66,9 @@ class Estimator(Parameterized, ABC):
 
     history_: History
     model_: Any  # the front end says which module
+    chosen_prior_: str | None = None
     # Fitted plain values, by attribute name, that belong in a saved file.
-    measured: ClassVar[tuple[str, ...]] = ()
+    measured: ClassVar[tuple[str, ...]] = ("chosen_prior_",)
 
     # --- what a front end supplies
 
@@ -106,11 +108,12 @@ class Estimator(Parameterized, ABC):
             DivergedError: if training finds no finite gradient any more.
         """
         check_counts(n_restarts=self.n_restarts)
-        if self.n_restarts > 1:
-            seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
-            best = fit_ensemble(self, x, u, seeds=seeds, checkpoint=checkpoint).best_
+        if self.n_restarts > 1 or self.prior == "auto":
+            best = fit_best(self._candidates(), x, u, checkpoint)
             fitted = {name: value for name, value in vars(best).items() if name.endswith("_")}
             vars(self).update(fitted)
+            if self.prior == "auto":
+                self.chosen_prior_ = str(best.prior)
         else:
             with on_disk(x, u) as (rows, codes):
                 run_plans([self.plan(rows, codes, checkpoint)])
@@ -207,6 +210,13 @@ class Estimator(Parameterized, ABC):
 
     # --- steps of fit
 
+    def _candidates(self) -> dict[str, list[Self]]:
+        """What `fit` chooses from, by the name of the prior if that is to be chosen too."""
+        seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
+        if self.prior != "auto":
+            return {"": with_seeds(self, seeds)}
+        return {name: with_seeds(self, seeds, prior=name) for name in CANDIDATES}
+
     def _fit_auxiliary(self, u: Any, data: Array) -> Tensor:
         if self.prior == "unconditional":
             u = np.arange(len(data)) % 2  # any u will do: the prior does not look at it
@@ -277,7 +287,10 @@ class Estimator(Parameterized, ABC):
             return copy.deepcopy(self._build(self.n_features_in_))
 
     def _make_prior(self, latent_dim: int) -> ConditionalPrior:
-        return build_prior(self.prior, latent_dim, self.auxiliary_, self.informative)
+        prior = self.prior
+        if prior == "auto":
+            prior = self.chosen_prior_ or prior
+        return build_prior(prior, latent_dim, self.auxiliary_, self.informative)
 
     # --- steps of prediction
 

@@ -18,6 +18,8 @@ PRIORS: dict[str, Callable[..., ConditionalPrior]] = {
     "laplace": LaplacePrior,
     "exponential_family": ExponentialFamilyPrior,
 }
+# What prior="auto" chooses from, by held-out score: the first is the poorest, and easiest to learn.
+CANDIDATES = ("scale", "mean_and_scale", "laplace")
 
 
 def build_prior(
@@ -43,12 +45,17 @@ def build_prior(
                 f"{auxiliary.aux_dim}, as u has; got n_labels={sizes[0]} and aux_dim={sizes[1]}."
             )
         return prior
+    if prior == "auto":
+        raise ValueError(
+            "Expected one family of priors for all seeds of an ensemble; got 'auto', which is "
+            "for fit to choose. Call fit first and pass its chosen_prior_."
+        )
     if prior == "unconditional":
         return UnconditionalPrior(latent_dim)
     if prior not in PRIORS:
         raise ValueError(
             f"Expected prior to be a ConditionalPrior or one of "
-            f"{sorted([*PRIORS, 'unconditional'])}; got {prior!r}."
+            f"{sorted([*PRIORS, 'unconditional', 'auto'])}; got {prior!r}."
         )
     return PRIORS[prior](
         latent_dim,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
@@ -31,6 +31,7 @@ class Trainable(Protocol):
     """What is needed of an estimator."""
 
     history_: History
+    seed: int
     max_steps: int
     device: str
     progress: bool | None
@@ -45,6 +46,7 @@ class Trainable(Protocol):
 
 
 E = TypeVar("E", bound=Trainable)
+T = TypeVar("T")
 HeldOut = tuple[Rows, Tensor]
 
 
@@ -120,16 +122,65 @@ def fit_ensemble(
     if n_jobs is None:
         n_jobs = jobs_that_pay(estimator, len(seeds))
     check_counts(n_jobs=n_jobs)
-    with on_disk(x, u) as (rows, codes):
-        parts = [
-            (_members(estimator, part), rows, codes, _files(checkpoint, part), first == 0)
-            for first, part in enumerate(_shares(seeds, n_jobs))
-        ]
-        done = in_processes(_fit_members, parts)
-    members = [member for part, _ in done for member in part]
-    latents = [z for _, part in done for z in part]
+    named = [
+        (str(seed), member)
+        for seed, member in zip(seeds, with_seeds(estimator, seeds), strict=True)
+    ]
+    members, latents = _fit_parts(_shares(named, n_jobs), x, u, checkpoint, n_jobs)
     scores = np.array([-member.history_.best_loss for member in members])
     return Ensemble(members, seeds, scores, _consistency(latents))
+
+
+def fit_best(
+    groups: Mapping[str, Sequence[E]],
+    x: Any,
+    u: Any,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> E:
+    """The one with the best held-out score of many estimators, fitted on the same rows.
+
+    Args:
+        groups: estimators by the name of their group, in which they are alike but for their seeds.
+        x: rows (N, d), in any form that `fit` takes.
+        u: auxiliary variable of each row.
+        checkpoint: prefix of files, one for each estimator.
+    """
+    if checkpoint is not None:
+        check_folder(checkpoint, "checkpoint")
+    n_jobs = jobs_that_pay(next(iter(groups.values()))[0], sum(map(len, groups.values())))
+    parts = [
+        part
+        for name, members in groups.items()
+        for part in _shares(
+            [(f"{name}.{m.seed}".lstrip("."), m) for m in members], -(-n_jobs // len(groups))
+        )
+    ]
+    members, _ = _fit_parts(parts, x, u, checkpoint, n_jobs)
+    return min(members, key=lambda member: member.history_.best_loss)
+
+
+def with_seeds(estimator: E, seeds: Iterable[int], **changed: Any) -> list[E]:
+    """The estimator, not fitted, once for each seed and with other parameters changed if given."""
+    parameters = estimator.get_params() | {"n_restarts": 1} | changed
+    return [type(estimator)(**parameters | {"seed": seed}) for seed in seeds]
+
+
+def _fit_parts(
+    parts: Sequence[Sequence[tuple[str, E]]],
+    x: Any,
+    u: Any,
+    checkpoint: str | os.PathLike[str] | None,
+    n_jobs: int,
+) -> tuple[list[E], list[Array]]:
+    """All members, fitted, and their latents of the held-out rows; each part in one process."""
+    with on_disk(x, u) as (rows, codes):
+        tasks = []
+        for number, part in enumerate(parts):
+            files = [_file(checkpoint, name) for name, _ in part]
+            tasks.append(([member for _, member in part], rows, codes, files, number == 0))
+        done = in_processes(_fit_members, tasks, n_jobs)
+    members = [member for part, _ in done for member in part]
+    return members, [z for _, part in done for z in part]
 
 
 def jobs_that_pay(estimator: Trainable, n_seeds: int) -> int:
@@ -140,23 +191,16 @@ def jobs_that_pay(estimator: Trainable, n_seeds: int) -> int:
     return most_processes()
 
 
-def _shares(seeds: tuple[int, ...], n_jobs: int) -> list[tuple[int, ...]]:
-    """The seeds in so many parts of about one size; fewer, if there are fewer seeds."""
-    n_jobs = min(n_jobs, len(seeds))
-    ends = [job * len(seeds) // n_jobs for job in range(n_jobs + 1)]
-    return [seeds[first:last] for first, last in pairwise(ends)]
+def _shares(members: Sequence[T], n_jobs: int) -> list[Sequence[T]]:
+    """The members in so many parts of about one size; fewer, if there are fewer members."""
+    n_jobs = min(n_jobs, len(members))
+    ends = [job * len(members) // n_jobs for job in range(n_jobs + 1)]
+    return [members[first:last] for first, last in pairwise(ends)]
 
 
-def _members(estimator: E, seeds: tuple[int, ...]) -> list[E]:
-    parameters = estimator.get_params() | {"n_restarts": 1}
-    return [type(estimator)(**parameters | {"seed": seed}) for seed in seeds]
-
-
-def _files(checkpoint: str | os.PathLike[str] | None, seeds: tuple[int, ...]) -> list[str | None]:
-    if checkpoint is None:
-        return [None] * len(seeds)
+def _file(checkpoint: str | os.PathLike[str] | None, name: str) -> str | None:
     # A process that was started before may be in another folder.
-    return [f"{os.path.abspath(checkpoint)}.{seed}" for seed in seeds]
+    return None if checkpoint is None else f"{os.path.abspath(checkpoint)}.{name}"
 
 
 def _fit_members(

@@ -27,17 +27,20 @@ def most_processes() -> int:
     return torch.get_num_threads()
 
 
-def in_processes(function: Callable[..., T], arguments: Sequence[tuple[Any, ...]]) -> list[T]:
-    """function(*a) for each a of the arguments, side by side; in this process if there is one.
+def in_processes(
+    function: Callable[..., T], arguments: Sequence[tuple[Any, ...]], n_jobs: int
+) -> list[T]:
+    """function(*a) for each a of the arguments, n_jobs at a time; in this process if that is one.
 
     Warnings are given here, once each. All calls end before an exception of one is raised.
     """
-    if len(arguments) == 1:
-        return [function(*arguments[0])]
-    n_threads = max(1, torch.get_num_threads() // len(arguments))
+    n_jobs = min(n_jobs, len(arguments))
+    if n_jobs == 1:
+        return [function(*a) for a in arguments]
+    n_threads = max(1, torch.get_num_threads() // n_jobs)
     # Arrays are copied: as memory-maps, which joblib would make of them, they would be read as
     # data that do not fit in memory.
-    parallel = Parallel(n_jobs=len(arguments), backend="loky", max_nbytes=None)
+    parallel = Parallel(n_jobs=n_jobs, backend="loky", max_nbytes=None)
     done = parallel(delayed(_call)(n_threads, function, a) for a in arguments)
     for category, text in dict.fromkeys(what for outcome in done for what in outcome.warnings):
         warnings.warn(text, category, stacklevel=3)

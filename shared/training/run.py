@@ -10,11 +10,10 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
 
 from shared.training.checkpoint import FileFormatError, save_tensors
-from shared.training.flat import FlatParameters
 from shared.training.history import History
+from shared.training.optimizer import Optimizer
 
 MAX_BAD_STEPS_IN_A_ROW = 100
 EVALUATION_ROWS = 4096
@@ -51,7 +50,7 @@ class Model(Protocol):
 
 @dataclass
 class Run:
-    """A model in training, with the state of Adam, its history and the best weights so far."""
+    """A model in training, with its optimiser, its history and the best weights so far."""
 
     model: Model
     history: History
@@ -59,13 +58,9 @@ class Run:
     best: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.flat = FlatParameters([p for p in self.model.parameters() if p.requires_grad])
+        self.optimizer = Optimizer(self.model)
+        self.flat = self.optimizer.flat
         vector = self.flat.vector
-        self.adam = {
-            "step": torch.zeros((), device=vector.device),
-            "exp_avg": torch.zeros_like(vector),
-            "exp_avg_sq": torch.zeros_like(vector),
-        }
         # Counted where the parameters are: to read a number off a GPU is to wait for it.
         self.bad_in_a_row, self.skipped = vector.new_zeros(2)
         self.sum_of_losses = torch.zeros((), dtype=torch.float64, device=vector.device)
@@ -76,34 +71,13 @@ class Run:
         norm = torch.linalg.vector_norm(gradient)
         total = norm + loss
         bad = total - total != 0  # NaN − NaN and ∞ − ∞ are NaN
-        self._step_of_adam(gradient, rate, (norm / clip).clamp(min=1.0), bad)
+        self.optimizer.take(gradient, rate, (norm / clip).clamp(min=1.0), bad)
         self.step += 1
         self.skipped += bad
         self.bad_in_a_row.add_(1).mul_(bad)
         self.sum_of_losses += torch.where(bad, 0.0, loss)
         if loss.device.type == "cpu" or self.step % MAX_BAD_STEPS_IN_A_ROW == 0:
             self._give_up_if_all_is_bad(loss, norm)
-
-    def _step_of_adam(self, gradient: Tensor, rate: float, divisor: Tensor, skip: Tensor) -> None:
-        """Adam by torch's function: its optimiser takes as long again to get there."""
-        adam(
-            [self.flat.vector],
-            [gradient],
-            [self.adam["exp_avg"]],
-            [self.adam["exp_avg_sq"]],
-            [],
-            [self.adam["step"]],
-            fused=True,
-            grad_scale=divisor,
-            found_inf=skip.float(),
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=rate,
-            weight_decay=0.0,
-            eps=1e-8,
-            maximize=False,
-        )
 
     def _give_up_if_all_is_bad(self, loss: Tensor, norm: Tensor) -> None:
         if float(self.bad_in_a_row) < MAX_BAD_STEPS_IN_A_ROW:
@@ -159,7 +133,7 @@ class Run:
         """Write a checkpoint from which `restore` continues bit for bit."""
         tensors = {f"model/{name}": t for name, t in self.model.state_dict().items()}
         tensors |= {f"best/{name}": t for name, t in self.best.items()}
-        tensors |= {f"adam/{name}": value for name, value in self.adam.items()}
+        tensors |= {f"optimizer/{name}": value for name, value in self.optimizer.state.items()}
         info: dict[str, Any] = {
             "fingerprint": fingerprint,
             "step": self.step,
@@ -181,7 +155,7 @@ class Run:
                 f"Expected checkpoint {path} to belong to this fit; got one of other data or "
                 "settings. Delete it to start anew, or pass another file name."
             )
-        by_group: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "adam": {}}
+        by_group: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
         for key, tensor in tensors.items():
             group, name = key.split("/", 1)
             by_group[group][name] = tensor
@@ -191,4 +165,5 @@ class Run:
         self.model.load_state_dict(by_group["model"])
         self.best = by_group["best"]
         device = self.flat.vector.device
-        self.adam = {name: tensor.to(device) for name, tensor in by_group["adam"].items()}
+        state = by_group["optimizer"]
+        self.optimizer.state = {name: tensor.to(device) for name, tensor in state.items()}

@@ -1,0 +1,68 @@
+"""Laws of prior="auto": every family is fitted, the best on held-out rows is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.estimator import Estimator
+from shared.priors.choice import CANDIDATES
+from shared.training import fit_ensemble
+
+Array = np.ndarray
+Make = Callable[..., Estimator]
+
+
+@pytest.fixture
+def alone(make: Make, x: Array, u: Array) -> list[Estimator]:
+    """A fit of each family, at each of two seeds."""
+    return [
+        make(prior=prior, seed=seed, max_steps=6).fit(x, u)
+        for prior in CANDIDATES
+        for seed in (0, 1)
+    ]
+
+
+def test_the_family_with_the_best_held_out_score_is_kept(
+    make: Make, x: Array, u: Array, alone: list[Estimator], assert_same_bits: Callable
+) -> None:
+    got = make(prior="auto", max_steps=6).fit(x, u)
+    best = min(alone[::2], key=lambda fit: fit.history_.best_loss)
+    assert got.chosen_prior_ == best.prior and got.prior == "auto"
+    assert_same_bits(got, best)
+
+
+def test_restarts_of_every_family_are_compared(
+    make: Make, x: Array, u: Array, alone: list[Estimator]
+) -> None:
+    got = make(prior="auto", n_restarts=2, max_steps=6).fit(x, u)
+    losses = [fit.history_.best_loss for fit in alone]
+    assert got.history_.best_loss == pytest.approx(min(losses), rel=1e-3)
+    assert got.chosen_prior_ == alone[int(np.argmin(losses))].prior
+
+
+def test_a_file_keeps_the_family_that_was_chosen(
+    make: Make, x: Array, u: Array, tmp_path: Path, assert_same_bits: Callable
+) -> None:
+    fitted = make(prior="auto", max_steps=6).fit(x, u)
+    fitted.save(tmp_path / "model")
+    loaded = type(fitted).load(tmp_path / "model")
+    assert loaded.chosen_prior_ == fitted.chosen_prior_ and loaded.prior == "auto"
+    assert_same_bits(loaded, fitted)
+
+
+def test_each_family_and_seed_has_its_checkpoint(
+    make: Make, x: Array, u: Array, tmp_path: Path
+) -> None:
+    make(prior="auto", n_restarts=2, max_steps=6).fit(x, u, checkpoint=tmp_path / "run")
+    for prior in CANDIDATES:
+        for seed in (0, 1):
+            assert (tmp_path / f"run.{prior}.{seed}").exists()
+
+
+def test_an_ensemble_needs_one_family(make: Make, x: Array, u: Array) -> None:
+    with pytest.raises(ValueError, match="one family of priors .* chosen_prior_"):
+        fit_ensemble(make(prior="auto"), x, u, seeds=[0, 1])

@@ -1,0 +1,110 @@
+"""The optimiser: Adam as torch's, hidden layers in all directions, nothing in bad steps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from shared.training.optimizer import Optimizer, with_equal_singular_values
+
+SHAPES = [(1, 16, 16), (3, 24, 40), (2, 40, 9)]
+
+
+def matrices(shape: tuple[int, ...], smallest: float) -> Tensor:
+    """With singular values from 1 down to `smallest`."""
+    generator = torch.Generator().manual_seed(0)
+    u, s, v = torch.linalg.svd(torch.randn(shape, generator=generator), full_matrices=False)
+    return u * torch.logspace(0, torch.tensor(smallest).log10(), s.shape[1])[:, None].mT @ v
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e6])
+def test_singular_vectors_stay_and_singular_values_become_nearly_equal(
+    shape: tuple[int, ...], size: float
+) -> None:
+    before = matrices(shape, 0.01)
+    after = with_equal_singular_values(size * before)
+    u, _, v = torch.linalg.svd(before, full_matrices=False)
+    inner = u.mT @ after @ v.mT
+    values = inner.diagonal(dim1=1, dim2=2)
+    assert (values > 0.6).all() and (values < 1.3).all()
+    torch.testing.assert_close(inner, torch.diag_embed(values), atol=1e-3, rtol=0)
+
+
+def test_a_matrix_of_zeros_stays_zero() -> None:
+    assert not with_equal_singular_values(torch.zeros(2, 9, 9)).any()
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    """Weights of two hidden layers of one shape and one of another; the first is too narrow."""
+    torch.manual_seed(0)
+    widths = [3, 16, 16, 16, 9]
+    return nn.Sequential(*[nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False)])
+
+
+def gradient_of(optimizer: Optimizer, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(len(optimizer.flat.vector), generator=generator)
+
+
+ONE, NO = torch.ones(()), torch.zeros(()).bool()
+
+
+def test_hidden_weights_move_by_one_size_whatever_the_gradient(model: nn.Module) -> None:
+    optimizer = Optimizer(model)
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer.take(1e-3 * gradient_of(optimizer), 0.01, ONE, NO)
+    for parameter, old in zip(model.parameters(), before, strict=True):
+        moved = (parameter.detach() - old).square().mean().sqrt()
+        hidden = parameter.ndim == 2 and min(parameter.shape) >= 8
+        # 0.2 √(max side) in every singular direction, or a step of Adam
+        short = min(parameter.shape) if hidden else 1
+        expected = 0.01 * (0.2 * (short / min(old.shape)) ** 0.5 if hidden else 1.0)
+        assert moved == pytest.approx(expected, rel=0.25)
+
+
+def test_all_other_parameters_take_the_steps_of_adam(model: nn.Module) -> None:
+    optimizer = Optimizer(model)
+    others = optimizer.flat.vector[optimizer.size :]
+    reference = nn.Parameter(others.clone())
+    adam = torch.optim.Adam([reference], lr=0.01)
+    for step in range(3):
+        gradient = gradient_of(optimizer, step)
+        reference.grad = gradient[optimizer.size :] / 2
+        adam.step()
+        optimizer.take(gradient, 0.01, 2 * ONE, NO)
+    torch.testing.assert_close(others, reference.detach())
+
+
+def test_a_bad_step_changes_nothing(model: nn.Module) -> None:
+    optimizer = Optimizer(model)
+    optimizer.take(gradient_of(optimizer), 0.01, ONE, NO)
+    kept = optimizer.flat.vector.clone(), {k: v.clone() for k, v in optimizer.state.items()}
+    nan = torch.tensor(torch.nan)
+    optimizer.take(gradient_of(optimizer) * nan, 0.01, nan, ~NO)
+    assert torch.equal(optimizer.flat.vector, kept[0])
+    for name, value in optimizer.state.items():
+        assert torch.equal(value, kept[1][name]), name
+
+
+def test_a_layer_that_is_used_twice_or_fixed_is_no_trouble() -> None:
+    shared, fixed = nn.Linear(9, 9), nn.Linear(9, 9).requires_grad_(False)
+    optimizer = Optimizer(nn.Sequential(shared, shared, fixed))
+    assert optimizer.size == 81 and len(optimizer.flat.vector) == 90
+
+
+def test_directions_that_the_loss_asks_for_weakly_are_learned_as_well() -> None:
+    """A linear regression whose inputs differ in size by a factor of 1,000."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(256, 16, generator=generator) * torch.logspace(0, -3, 16)
+    truth = torch.randn(16, 16, generator=generator)
+    layer = nn.Linear(16, 16, bias=False)
+    nn.init.zeros_(layer.weight)
+    optimizer = Optimizer(layer)
+    for step in range(400):
+        error = x @ (optimizer.flat.vector.view(16, 16) - truth).T
+        gradient = 2 * error.T @ x / len(x)
+        optimizer.take(gradient.reshape(-1), 0.2 * (1 - step / 400), ONE, NO)
+    assert (layer.weight.detach() - truth).square().mean() < 0.05 * truth.square().mean()
