@@ -21,6 +21,7 @@ STUDIES = {
     "special_case": "the gap between an iVAE's ELBO and the flow's likelihood against σ",
     "gin_spectrum": "which latents of images of digits the digit changes, and what they do",
     "light_tunnel": "real measurements with known sources, beside baselines and the ceiling",
+    "what_works": "what each part of the defaults is worth, by fits that differ in it alone",
     "causal_discovery": "which of two variables is the cause, on three real data sets",
 }
 # Of these single rows can be named (--only) and kept (--json).

@@ -39,8 +39,9 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 # that is not is an "active unit" of Burda et al. 2016).
 COLLAPSED_SHARE = 0.01
 COLLAPSE_ROWS = 10_000
-# After a start from a flow, at the full learning rate the bound would first unlearn it.
-WARM_LEARNING_RATE = 0.2
+# After a start from a flow, at the full learning rate the bound would first unlearn it, and less is
+# left to learn.
+WARM_LEARNING_RATE, WARM_STEPS = 0.2, 0.5
 # A start in noisy steps: in small batches, and at a rate that falls from NOISY_RATE to the fit's.
 NOISY_BATCH, NOISY_RATE = 1 / 8, 3.0
 
@@ -67,12 +68,12 @@ class IVAE(Estimator):
         n_samples: draws of z for each row in a step.
         warm_steps: gradient steps of a start on top of max_steps, 0 for none. With n = d, Gaussian
             x and an encoder that does not see u they train the flow that the fit starts from (see
-            `ivae.special_case.start_from_flow`), by default half as many as max_steps. Otherwise
+            `ivae.special_case.start_from_flow`), by default max_steps of them. Otherwise
             they are cheap steps of small batches at a high rate, whose noise leaves poor optima,
             by default three times as many.
         hidden: widths of the encoder's and the decoder's layers.
         activation: see `shared.networks.ACTIVATIONS`.
-        max_steps: gradient steps at most.
+        max_steps: gradient steps at most; half of them after a start from a flow.
         batch_size: rows in a step.
         learning_rate: peak of the one-cycle schedule; a fifth of it after a start from a flow, and
             three times as much to begin with in a start of noisy steps.
@@ -274,7 +275,7 @@ class IVAE(Estimator):
         from_flow = self._has_special_case(model)
         steps = self.warm_steps
         if steps is None:
-            steps = self.max_steps // 2 if from_flow else 3 * self.max_steps
+            steps = self.max_steps if from_flow else 3 * self.max_steps
         if steps == 0:
             return {}
         options = {"max_steps": steps, **self._stage_options()}
@@ -283,7 +284,10 @@ class IVAE(Estimator):
             from ivae.special_case import plan_from_flow
 
             yield from plan_from_flow(model, x, u, checkpoint=checkpoint, **options)
-            return {"learning_rate": WARM_LEARNING_RATE * self.learning_rate}
+            return {
+                "learning_rate": WARM_LEARNING_RATE * self.learning_rate,
+                "max_steps": max(1, round(WARM_STEPS * self.max_steps)),
+            }
         yield start_stage(
             model,
             x,

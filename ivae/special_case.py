@@ -118,8 +118,7 @@ def plan_from_flow(
         model: see `start_from_flow`.
         x: standardised training rows (N, d); pairs are made of the first 200,000.
         u: encoded, (N,) or (N, q).
-        max_steps: gradient steps of the flow; the pairs, whose steps are far cheaper, get twice
-            as many.
+        max_steps: gradient steps of the flow, and as many of the pairs.
         noise_std: σ, in units of standardised x: small, as g magnifies it wherever f contracts.
         seed: of the flow, the noise and the batches.
         checkpoint: prefix of two files, so that a killed run does not start this anew.
@@ -140,7 +139,7 @@ def plan_from_flow(
     with torch.no_grad():
         z = torch.cat([flow.encode(rows) for rows in (x + noise_std * noise).split(4096)])
     file = f"{checkpoint}.pairs" if checkpoint else None
-    yield stage(FlowPairs(model), x, z, max_steps=2 * max_steps, checkpoint=file)
+    yield stage(FlowPairs(model), x, z, max_steps=max_steps, checkpoint=file)
 
 
 class FlowPairs(nn.Module):

@@ -195,7 +195,7 @@ def test_a_warm_start_begins_nearer_to_the_data(observed_dim: int) -> None:
 
 @pytest.mark.parametrize(
     ("latent_dim", "expected"),
-    [(D, [5, 10, 10]), (2, [30, 10])],
+    [(D, [10, 10, 5]), (2, [30, 10])],
     ids=["from a flow", "in noisy steps"],
 )
 def test_a_start_is_in_proportion_to_the_fit(latent_dim: int, expected: list[int]) -> None:

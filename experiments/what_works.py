@@ -1,0 +1,100 @@
+"""What each part of the defaults is worth: fits that differ from them in one thing.
+
+On data seeds that are for choosing (1, 2, ...); docs/what-works.md reads the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from experiments.figures import strips
+from experiments.sources import fit_sources, items, small
+from experiments.study import run_study
+from experiments.table import Row
+from shared.training import optimizer
+
+DATA: dict[str, dict[str, Any]] = {
+    "uncentered": {"latent_dim": 5, "centered": False},
+    "centered": {"latent_dim": 5},
+    "noisy, 5 in 10-D": {"latent_dim": 5, "observed_dim": 10, "noise_std": 0.1},
+}
+FLOW: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "Adam for all weights": {"adam": True, "learning_rate": 5e-3},
+    "the same, three times the steps": {
+        "adam": True,
+        "learning_rate": 5e-3,
+        "max_steps": 15_000,
+    },
+    "half the learning rate": {"learning_rate": 1e-2},
+    "twice the learning rate": {"learning_rate": 4e-2},
+    "half the steps": {"max_steps": 2500},
+    "half the layers": {"n_layers": 4},
+    "half the width": {"hidden": (64, 64)},
+    "batches of 1024": {"batch_size": 1024},
+    "prior: scale": {"prior": "scale"},
+    "prior: laplace": {"prior": "laplace"},
+    "autoregressive": {"architecture": "autoregressive", "n_layers": 4},
+}
+VAE: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "no start": {"warm_steps": 0},
+    "diagonal posterior": {"covariance": "diagonal"},
+    "ELBO": {"objective": "elbo", "n_samples": 1},
+    "ELBO, diagonal posterior, no start": {
+        "objective": "elbo",
+        "n_samples": 1,
+        "covariance": "diagonal",
+        "warm_steps": 0,
+    },
+    "an encoder that sees u": {"encoder_sees_u": True},
+    "32 draws": {"n_samples": 32},
+    "σ fixed at 0.1": {"noise": "fixed", "noise_std": 0.1},
+    "σ from 1": {"noise_std": 1.0},
+    "decoder of tanh": {"activation": "tanh"},
+    "twice the width": {"hidden": (256, 256, 256)},
+    "prior: scale": {"prior": "scale"},
+}
+
+
+def main(smoke: bool = False, jobs: int = 2, seeds: int = 1) -> None:
+    """Fit every variant to every kind of data that it is for."""
+    tasks = [
+        partial(fit_variant, data, method, name, seed, smoke)
+        for data in DATA
+        for method, variants in methods_for(data).items()
+        for name in (list(variants)[:2] if smoke else variants)
+        for seed in range(1, 2 if smoke else seeds + 1)
+    ]
+    strips("what_works", run_study("what_works", tasks, jobs), {})
+
+
+def methods_for(data: str) -> Mapping[str, Mapping[str, Any]]:
+    """The variants of the flow and of the iVAE; noisy data are for the iVAE alone."""
+    return {"IVAE": VAE} if data.startswith("noisy") else {"IFlow": FLOW, "IVAE": VAE}
+
+
+def fit_variant(data: str, method: str, name: str, seed: int, smoke: bool) -> Row:
+    """A fit that differs from the defaults by what the variant changes."""
+    options = dict({"IFlow": FLOW, "IVAE": VAE}[method][name])
+    setting = DATA[data] | (small(5) if smoke else {})
+    if smoke:
+        options = {key: options[key] for key in options.keys() & {"adam"}}
+    with adam_alone() if options.pop("adam", False) else nullcontext():
+        row = fit_sources(data, items(setting), method, seed, smoke, items(options))
+    return replace(row, method=f"{method}: {name}")
+
+
+@contextmanager
+def adam_alone() -> Iterator[None]:
+    """Leave no matrix to Muon."""
+    shortest = optimizer.SHORTEST_SIDE
+    optimizer.SHORTEST_SIDE = 10**9
+    try:
+        yield
+    finally:
+        optimizer.SHORTEST_SIDE = shortest
