@@ -1,4 +1,7 @@
-"""Presets that assemble transforms into the bijection g: x → z."""
+"""Presets that assemble transforms into the bijection g: x → z.
+
+All begin with a linear map W, which `iflow.unmixing.start_from_linear` sets before a fit.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from iflow.transforms import (
     SplineCoupling,
     VolumePreservingCoupling,
 )
+from iflow.unmixing import Unmixing
 from shared.nflows_adapter import Transform
 
 
@@ -26,32 +30,33 @@ def spline_coupling_flow(
     n_bins: int = 8,
     bound: float = 5.0,
 ) -> Composition:
-    """n_layers × [rational-quadratic coupling, LU]: the default, exact and fast both ways."""
+    """W, then n_layers × [rational-quadratic coupling, LU]: the default, fast both ways."""
     layer = partial(SplineCoupling, features, n_bins=n_bins, bound=bound, hidden=hidden)
-    return _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)])
+    layers = _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)])
+    return Composition([Unmixing(features), *layers])
 
 
 def affine_coupling_flow(
     features: int, *, n_layers: int = 8, hidden: Sequence[int] = (128, 128)
 ) -> Composition:
-    """n_layers × [affine coupling, LU]: RealNVP with learned linear layers."""
+    """W, then n_layers × [affine coupling, LU]: RealNVP with learned linear layers."""
     layer = partial(AffineCoupling, features, hidden=hidden)
-    return _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)])
+    layers = _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)])
+    return Composition([Unmixing(features), *layers])
 
 
 def volume_preserving_flow(
     features: int, *, n_layers: int = 8, hidden: Sequence[int] = (128, 128)
 ) -> Composition:
-    """n_layers × [GIN coupling, LU of determinant 1]: log |det J_g| = 0 everywhere.
+    """W, then n_layers × [GIN coupling, LU], all of determinant 1: log |det J_g| = 0 everywhere.
 
     The prior's variances are then comparable across latents, which gives GIN's spectrum
     (Sorrenson, Rother & Köthe 2020).
     """
     layer = partial(VolumePreservingCoupling, features, hidden=hidden)
-    return _stack(
-        n_layers,
-        lambda i: [layer(flip=bool(i % 2)), LULinear(features, volume_preserving=True)],
-    )
+    linear = partial(LULinear, features, volume_preserving=True)
+    layers = _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), linear()])
+    return Composition([Unmixing(features, volume_preserving=True), *layers])
 
 
 def autoregressive_flow(
@@ -63,14 +68,15 @@ def autoregressive_flow(
     bound: float = 5.0,
     affine: bool = False,
 ) -> Composition:
-    """n_layers × [masked autoregressive map, reversal of the columns].
+    """W, then n_layers × [masked autoregressive map, reversal of the columns].
 
     g is one pass a layer; f = g⁻¹ is d passes a layer. Choose it where x → z is all you need.
     """
     element = AffineElement() if affine else SplineElement(n_bins, bound)
     reversal = range(features - 1, -1, -1)
     layer = partial(MaskedAutoregressive, features, element=element, hidden=hidden)
-    return _stack(n_layers, lambda i: [layer(), Permutation(reversal)])
+    layers = _stack(n_layers, lambda i: [layer(), Permutation(reversal)])
+    return Composition([Unmixing(features), *layers])
 
 
 ARCHITECTURES: dict[str, Callable[..., Composition]] = {
@@ -81,7 +87,7 @@ ARCHITECTURES: dict[str, Callable[..., Composition]] = {
 }
 
 
-def _stack(n_layers: int, parts: Callable[[int], list[Transform]]) -> Composition:
+def _stack(n_layers: int, parts: Callable[[int], list[Transform]]) -> list[Transform]:
     if n_layers < 1:
         raise ValueError(f"Expected n_layers of at least 1; got {n_layers}.")
-    return Composition([part for i in range(n_layers) for part in parts(i)])
+    return [part for i in range(n_layers) for part in parts(i)]

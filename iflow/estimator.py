@@ -12,6 +12,7 @@ from torch import Tensor
 
 from iflow.architectures import ARCHITECTURES
 from iflow.model import IdentifiableFlow
+from iflow.unmixing import start_from_linear
 from shared.estimator import Array, Estimator, rows_of
 from shared.nflows_adapter import Transform
 from shared.passes import in_chunks
@@ -169,7 +170,7 @@ class IFlow(Estimator):
         u: Tensor,
         checkpoint: str | os.PathLike[str] | None,
     ) -> Plan[dict[str, Any]]:
-        model.initialize_prior(x, u)
+        start_from_linear(model, x, u, int(self.seed))
         yield from ()
         return {}
 

@@ -19,6 +19,7 @@ from torch.distributions import Distribution, constraints
 from typing_extensions import Self
 
 from iflow import IdentifiableFlow, IFlow, spline_coupling_flow
+from iflow.unmixing import start_from_linear
 from ivae.estimator import IVAE
 from ivae.likelihoods import GaussianLikelihood
 from ivae.model import IdentifiableVAE
@@ -127,7 +128,7 @@ def plan_from_flow(
     with seeded(seed):
         flow = IdentifiableFlow(spline_coupling_flow(x.shape[1]), model.prior)
         flow.to(x.device, x.dtype)
-    flow.initialize_prior(x, u)
+    start_from_linear(flow, x, u, seed)
     stage: Callable[..., Stage] = partial(
         start_stage, learning_rate=START_LEARNING_RATE, seed=seed, **options
     )

@@ -1,0 +1,127 @@
+"""A linear map before the flow, and the linear flow that it comes from."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from iflow.model import IdentifiableFlow
+from iflow.transforms import Bijection
+from shared.priors.base import ConditionalPrior
+from shared.rows import Rows, head
+
+# The smallest variance, as a share of the largest, that whitening makes 1.
+SMALLEST_SHARE = 1e-6
+MAX_FEATURES, MAX_ROWS, ITERATIONS = 100, 20_000, 200
+
+
+class Unmixing(Bijection):
+    """z = W x, with a matrix W that the flow itself leaves as it is.
+
+    It is the identity until `start_from_linear` sets it. With `volume_preserving` log |det W| = 0.
+    """
+
+    def __init__(self, features: int, *, volume_preserving: bool = False) -> None:
+        super().__init__(features)
+        self.volume_preserving = volume_preserving
+        self.matrix = nn.Parameter(torch.eye(features), requires_grad=False)
+
+    @torch.no_grad()
+    def set(self, matrix: Tensor) -> None:
+        """Make W this matrix (d, d)."""
+        self.matrix.copy_(matrix)
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        matrix, logabsdet = self._map()
+        return x @ matrix.T, logabsdet.expand(len(x))
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        matrix, logabsdet = self._map()
+        return torch.linalg.solve(matrix, z.T).T, -logabsdet.expand(len(z))
+
+    def _map(self) -> tuple[Tensor, Tensor]:
+        """W and log |det W|."""
+        logabsdet = torch.linalg.slogdet(self.matrix)[1]
+        if not self.volume_preserving:
+            return self.matrix, logabsdet
+        return self.matrix * (-logabsdet / self.features).exp(), torch.zeros_like(logabsdet)
+
+
+def start_from_linear(flow: IdentifiableFlow, x: Rows, u: Tensor, seed: int) -> None:
+    """Start a flow from its linear special case, z = W x with the same prior, and fit its prior.
+
+    W is found by maximum likelihood, which for Gaussian sources of modulated variance is to
+    diagonalise the covariances of all u at once. What is nearly linear in the mixing is then undone
+    before the first step, and the flow has the rest to learn. It is left out where some rows that
+    it is not fitted to become less likely by it, and for more than 100 columns, where it would take
+    longer than it saves. A flow without an `Unmixing` has its prior fitted only.
+
+    Args:
+        flow: to be trained.
+        x: standardised training rows (N, d), in random order; the first 20,000 are used.
+        u: encoded, (N,) or (N, q).
+        seed: of the rotation that the search starts from.
+
+    Reference: Pham & Cardoso 2001, "Blind separation of instantaneous mixtures of nonstationary
+        sources", whose likelihood this is.
+    """
+    unmixing = next((part for part in flow.modules() if isinstance(part, Unmixing)), None)
+    if unmixing is not None and unmixing.features <= MAX_FEATURES:
+        rows, codes = head(x, MAX_ROWS).double().cpu(), u[:MAX_ROWS].cpu()
+        codes = codes.double() if codes.is_floating_point() else codes
+        parts = (copy.deepcopy(part).double().cpu() for part in (unmixing, flow.prior))
+        unmixing.set(_fit_linear(IdentifiableFlow(*parts), rows, codes, seed))
+    flow.initialize_prior(x, u)
+
+
+def _fit_linear(linear: IdentifiableFlow, x: Tensor, u: Tensor, seed: int) -> Tensor:
+    """W of the most likely linear flow; as it is now, if other rows say that this is no better."""
+    unmixing, n_test = linear.bijection, max(1, len(x) // 10)
+    before = unmixing.matrix.clone()
+    test = x[:n_test], u[:n_test]
+    x, u = _of_frequent_labels(linear.prior, x[n_test:], u[n_test:])
+    if len(x) <= 2 * unmixing.features:
+        return before
+    linear.initialize_prior(x, u)
+    loss_before = linear.loss(*test).mean()
+    unmixing.set(whitening(x, torch.Generator().manual_seed(seed)))
+    if linear.prior.informative:
+        linear.initialize_prior(x, u)
+        unmixing.matrix.requires_grad_(True)
+        _maximize_likelihood(linear, x, u)
+    if linear.loss(*test).mean() >= loss_before:
+        return before
+    # The scale of a latent is the prior's to say; the layers that follow expect standardised rows.
+    matrix = unmixing.matrix.detach()
+    return matrix / (x @ matrix.T).std(0, correction=0)[:, None]
+
+
+def _of_frequent_labels(prior: ConditionalPrior, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of labels that have enough of them for a covariance."""
+    if prior.n_labels is None or u.ndim > 1:
+        return x, u
+    enough = torch.bincount(u)[u] > 2 * x.shape[1]
+    return x[enough], u[enough]
+
+
+def _maximize_likelihood(linear: IdentifiableFlow, x: Tensor, u: Tensor) -> None:
+    parameters = [p for p in linear.parameters() if p.requires_grad]
+    optimizer = torch.optim.LBFGS(parameters, max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = linear.loss(x, u).mean()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+
+
+def whitening(x: Tensor, generator: torch.Generator) -> Tensor:
+    """A random rotation of what makes the covariance of rows x (N, d) the identity, (d, d)."""
+    variances, axes = torch.linalg.eigh(torch.cov(x.T, correction=0).reshape(2 * x.shape[1:]))
+    variances = variances.clamp(min=SMALLEST_SHARE * float(variances.max()))
+    normal = torch.randn(len(axes), len(axes), generator=generator, dtype=x.dtype)
+    return torch.linalg.qr(normal)[0] @ (axes / variances.sqrt()).T
