@@ -19,6 +19,7 @@ from iflow.transforms import (
     SplineCoupling,
     VolumePreservingCoupling,
 )
+from iflow.unmixing import Unmixing, start_from_linear
 
 __all__ = [
     "ARCHITECTURES",
@@ -31,9 +32,11 @@ __all__ = [
     "MaskedAutoregressive",
     "Permutation",
     "SplineCoupling",
+    "Unmixing",
     "VolumePreservingCoupling",
     "affine_coupling_flow",
     "autoregressive_flow",
     "spline_coupling_flow",
+    "start_from_linear",
     "volume_preserving_flow",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from iflow.model import IdentifiableFlow
 from iflow.transforms import Bijection
@@ -18,15 +18,17 @@ MAX_FEATURES, MAX_ROWS, ITERATIONS = 100, 20_000, 200
 
 
 class Unmixing(Bijection):
-    """z = W x, with a matrix W that the flow itself leaves as it is.
+    """z = W x, with a matrix W that is data: training leaves it as it is.
 
     It is the identity until `start_from_linear` sets it. With `volume_preserving` log |det W| = 0.
     """
 
+    matrix: Tensor
+
     def __init__(self, features: int, *, volume_preserving: bool = False) -> None:
         super().__init__(features)
         self.volume_preserving = volume_preserving
-        self.matrix = nn.Parameter(torch.eye(features), requires_grad=False)
+        self.register_buffer("matrix", torch.eye(features))
 
     @torch.no_grad()
     def set(self, matrix: Tensor) -> None:
@@ -89,12 +91,11 @@ def _fit_linear(linear: IdentifiableFlow, x: Tensor, u: Tensor, seed: int) -> Te
     unmixing.set(whitening(x, torch.Generator().manual_seed(seed)))
     if linear.prior.informative:
         linear.initialize_prior(x, u)
-        unmixing.matrix.requires_grad_(True)
         _maximize_likelihood(linear, x, u)
     if linear.loss(*test).mean() >= loss_before:
         return before
     # The scale of a latent is the prior's to say; the layers that follow expect standardised rows.
-    matrix = unmixing.matrix.detach()
+    matrix = unmixing.matrix
     return matrix / (x @ matrix.T).std(0, correction=0)[:, None]
 
 
@@ -107,7 +108,8 @@ def _of_frequent_labels(prior: ConditionalPrior, x: Tensor, u: Tensor) -> tuple[
 
 
 def _maximize_likelihood(linear: IdentifiableFlow, x: Tensor, u: Tensor) -> None:
-    parameters = [p for p in linear.parameters() if p.requires_grad]
+    matrix = linear.bijection.matrix.requires_grad_()
+    parameters = [matrix, *(p for p in linear.parameters() if p.requires_grad)]
     optimizer = torch.optim.LBFGS(parameters, max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
@@ -117,6 +119,7 @@ def _maximize_likelihood(linear: IdentifiableFlow, x: Tensor, u: Tensor) -> None
         return loss
 
     optimizer.step(closure)
+    matrix.requires_grad_(False)
 
 
 def whitening(x: Tensor, generator: torch.Generator) -> Tensor:

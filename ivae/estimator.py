@@ -26,7 +26,7 @@ from shared.identifiability import IdentifiabilityReport
 from shared.passes import in_chunks
 from shared.priors import ConditionalPrior
 from shared.rows import Rows, chunks_of, head
-from shared.training import Plan, start_stage
+from shared.training import Plan
 from shared.validation import as_matrix, check_counts, check_varying
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
@@ -42,8 +42,6 @@ COLLAPSE_ROWS = 10_000
 # After a start from a flow, at the full learning rate the bound would first unlearn it, and less is
 # left to learn.
 WARM_LEARNING_RATE, WARM_STEPS = 0.2, 0.5
-# A start in noisy steps: in small batches, and at a rate that falls from NOISY_RATE to the fit's.
-NOISY_BATCH, NOISY_RATE = 1 / 8, 3.0
 
 
 class IVAE(Estimator):
@@ -66,17 +64,14 @@ class IVAE(Estimator):
         encoder_sees_u: whether the posterior is q(z | x, u) rather than q(z | x).
         objective: "iw" (importance-weighted bound) or "elbo".
         n_samples: draws of z for each row in a step.
-        warm_steps: gradient steps of a start on top of max_steps, 0 for none. With n = d, Gaussian
-            x and an encoder that does not see u they train the flow that the fit starts from (see
-            `ivae.special_case.start_from_flow`), by default max_steps of them. Otherwise
-            they are cheap steps of small batches at a high rate, whose noise leaves poor optima,
-            by default three times as many.
+        warm_steps: gradient steps of the flow that a fit starts from if n = d, x is Gaussian and
+            the encoder does not see u (see `ivae.special_case.start_from_flow`); by default
+            max_steps, 0 for none. Any other fit starts from random weights.
         hidden: widths of the encoder's and the decoder's layers.
         activation: see `shared.networks.ACTIVATIONS`.
         max_steps: gradient steps at most; half of them after a start from a flow.
         batch_size: rows in a step.
-        learning_rate: peak of the one-cycle schedule; a fifth of it after a start from a flow, and
-            three times as much to begin with in a start of noisy steps.
+        learning_rate: peak of the one-cycle schedule; a fifth of it after a start from a flow.
         validation_fraction: share of the rows held out for choosing weights and stopping.
         patience: held-out evaluations (60 in all) without improvement after which to stop.
         n_restarts: fits with seeds seed, seed + 1, ..., all at once, of which the one with the best
@@ -128,7 +123,7 @@ class IVAE(Estimator):
         activation: str = "silu",
         max_steps: int = 5000,
         batch_size: int = 256,
-        learning_rate: float = 5e-3,
+        learning_rate: float = 1e-2,
         validation_fraction: float = 0.1,
         patience: int = 20,
         n_restarts: int = 1,
@@ -272,33 +267,18 @@ class IVAE(Estimator):
         u: Tensor,
         checkpoint: str | os.PathLike[str] | None,
     ) -> Plan[dict[str, Any]]:
-        from_flow = self._has_special_case(model)
-        steps = self.warm_steps
-        if steps is None:
-            steps = self.max_steps if from_flow else 3 * self.max_steps
-        if steps == 0:
+        steps = self.max_steps if self.warm_steps is None else self.warm_steps
+        if steps == 0 or not self._has_special_case(model):
             return {}
-        options = {"max_steps": steps, **self._stage_options()}
-        if from_flow:
-            # Only here, as special_case itself makes IVAEs.
-            from ivae.special_case import plan_from_flow
+        # Only here, as special_case itself makes IVAEs.
+        from ivae.special_case import plan_from_flow
 
-            yield from plan_from_flow(model, x, u, checkpoint=checkpoint, **options)
-            return {
-                "learning_rate": WARM_LEARNING_RATE * self.learning_rate,
-                "max_steps": max(1, round(WARM_STEPS * self.max_steps)),
-            }
-        yield start_stage(
-            model,
-            x,
-            u,
-            batch_size=max(1, round(NOISY_BATCH * self.batch_size)),
-            learning_rate=NOISY_RATE * self.learning_rate,
-            last_rate=1 / NOISY_RATE,
-            checkpoint=f"{checkpoint}.start" if checkpoint else None,
-            **options,
-        )
-        return {"warmup": 0.0}
+        options = self._stage_options()
+        yield from plan_from_flow(model, x, u, max_steps=steps, checkpoint=checkpoint, **options)
+        return {
+            "learning_rate": WARM_LEARNING_RATE * self.learning_rate,
+            "max_steps": max(1, round(WARM_STEPS * self.max_steps)),
+        }
 
     def _has_special_case(self, model: IdentifiableVAE) -> bool:
         """Whether a flow is what this model would be without noise."""

@@ -15,12 +15,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class OneCycle:
-    """The learning rate: a linear rise to `peak`, then a cosine fall to the share `last` of it."""
+    """The learning rate: a linear rise to `peak`, then a cosine fall to 0."""
 
     max_steps: int
     peak: float
     warmup: float
-    last: float = 0.0
 
     def rate(self, step: int) -> float:
         """The learning rate of this step."""
@@ -28,8 +27,7 @@ class OneCycle:
         if step < rise:
             return self.peak * (step + 1) / rise
         progress = (step - rise) / max(1, self.max_steps - rise)
-        fall = 0.5 * (1 - math.cos(math.pi * progress))
-        return self.peak * (1 - (1 - self.last) * fall)
+        return self.peak * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 class Batches:

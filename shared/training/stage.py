@@ -27,7 +27,6 @@ class Stage:
         batch_size: rows a step; all of them if there are fewer.
         learning_rate: at its peak.
         warmup: share of the steps over which the learning rate rises.
-        last_rate: the learning rate at the end, as a share of its peak.
         clip: largest norm of the gradient.
         n_evaluations: how often the held-out loss is computed.
         patience: evaluations without a better held-out loss after which to stop.
@@ -47,7 +46,6 @@ class Stage:
     batch_size: int = 256
     learning_rate: float = 3e-3
     warmup: float = 0.1
-    last_rate: float = 0.0
     clip: float = 5.0
     n_evaluations: int = 60
     patience: int = 20
@@ -67,7 +65,7 @@ class Stage:
     @property
     def schedule(self) -> OneCycle:
         """The learning rate of each step."""
-        return OneCycle(self.max_steps, self.learning_rate, self.warmup, self.last_rate)
+        return OneCycle(self.max_steps, self.learning_rate, self.warmup)
 
     @property
     def steps_between_evaluations(self) -> int:

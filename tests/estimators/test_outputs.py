@@ -34,10 +34,11 @@ def test_outputs_have_one_finite_row_for_each_row(
     assert fitted.score(x, u) == pytest.approx(fitted.log_prob(x, u).mean())
 
 
-def test_fitting_improved_the_held_out_bound(fitted: Estimator) -> None:
+def test_fitting_improved_the_held_out_bound(fitted: Estimator, name: str) -> None:
     history = fitted.history_
+    steps = 12 if name == "IVAE, n = d" else 24  # half are left to do after a start from a flow
     assert history.best_loss < history.held_out_loss[0] and history.skipped_steps == 0
-    assert all(np.isfinite(history.train_loss)) and history.step[-1] == 24
+    assert all(np.isfinite(history.train_loss)) and history.step[-1] == steps
 
 
 def test_fit_transform_is_fit_then_transform(

@@ -20,6 +20,7 @@ from iflow import (
     MaskedAutoregressive,
     Permutation,
     SplineCoupling,
+    Unmixing,
     VolumePreservingCoupling,
 )
 from iflow.elements import AffineElement, SplineElement, VolumePreservingElement
@@ -42,6 +43,8 @@ BIJECTIONS: dict[str, tuple[Callable[[int], Transform], str]] = {
     "GIN coupling, flipped": (partial(VolumePreservingCoupling, hidden=HIDDEN, flip=True), ZERO),
     "LU": (LULinear, CONSTANT),
     "volume-preserving LU": (partial(LULinear, volume_preserving=True), ZERO),
+    "unmixing": (lambda d: unmixing(d), CONSTANT),
+    "volume-preserving unmixing": (lambda d: unmixing(d, volume_preserving=True), ZERO),
     "permutation": (lambda d: Permutation([*range(1, d), 0]), ZERO),
     "autoregressive spline": (partial(MaskedAutoregressive, hidden=HIDDEN), VARYING),
     "autoregressive affine": (
@@ -58,6 +61,13 @@ DIRECTIONS: dict[str, Callable[[Transform], Transform]] = {
     "z → x": InverseTransform,
 }
 CASES = [(name, d) for name in BIJECTIONS for d in (1, 2, 5)]
+
+
+def unmixing(d: int, volume_preserving: bool = False) -> Unmixing:
+    """With a matrix away from the identity, and of another determinant."""
+    bijection = Unmixing(d, volume_preserving=volume_preserving)
+    bijection.set(-1.5 * torch.eye(d) + 0.3 * torch.randn(d, d, generator=rng(3)))
+    return bijection
 
 
 def rng(seed: int) -> torch.Generator:

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from shared.random import seeded
 from shared.training import fit, fit_together, start_stage
-from shared.training.schedule import OneCycle
 
 X, U = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)) + 3, torch.zeros(50)
 OPTIONS = {"batch_size": 9, "learning_rate": 0.1, "seed": 4, "progress": False}
@@ -49,16 +48,6 @@ def test_the_first_tenth_of_the_rows_chooses_the_weights() -> None:
 
 
 def test_a_start_ends_with_its_steps_though_nothing_improves() -> None:
-    """Noisy steps may leave a poor optimum late: a start does not run out of patience."""
     flat = Flat()
     fit_together([start_stage(flat, X, U, max_steps=120, **OPTIONS)])
     assert flat.steps == 120
-
-
-def test_the_learning_rate_falls_to_its_last() -> None:
-    schedule = OneCycle(max_steps=100, peak=2.0, warmup=0.1, last=0.25)
-    rates = [schedule.rate(step) for step in range(101)]
-    assert max(rates) == 2.0 and rates[0] == 0.2
-    assert rates[9:] == sorted(rates[9:], reverse=True)
-    torch.testing.assert_close(rates[100], 0.5)
-    assert OneCycle(100, 2.0, 0.0).rate(0) == 2.0
