@@ -21,8 +21,9 @@ STEP_OF_ADAM = 0.2
 # and 1.2. Of 3, 4 and 5 times, 4 came closest to the oracle; a direction that is kept for several
 # steps is far worse at the learning rates that pay.
 POLYNOMIAL, TIMES = (3.4445, -4.775, 2.0315), 4
-# A matrix of a smaller norm hardly moves, as an entry does whose gradient is below Adam's ε. The norm
-# of a vanishing matrix can be too small in single precision, and the polynomial has no bound above 1.
+# A matrix of a smaller norm hardly moves, as an entry does whose gradient is below Adam's ε. The
+# norm of a vanishing matrix can be too small in single precision, and the polynomial has no bound
+# above 1.
 SMALLEST_NORM = 1e-8
 
 
