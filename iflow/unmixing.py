@@ -14,6 +14,7 @@ from shared.rows import Rows, head
 
 # The smallest variance, as a share of the largest, that whitening makes 1.
 SMALLEST_SHARE = 1e-6
+# Together these bound the search to some seconds.
 MAX_FEATURES, MAX_ROWS, ITERATIONS = 100, 20_000, 200
 
 
@@ -92,7 +93,7 @@ def _fit_linear(linear: IdentifiableFlow, x: Tensor, u: Tensor, seed: int) -> Te
     if linear.prior.informative:
         linear.initialize_prior(x, u)
         _maximize_likelihood(linear, x, u)
-    if linear.loss(*test).mean() >= loss_before:
+    if not linear.loss(*test).mean() < loss_before:  # which a NaN is not either
         return before
     # The scale of a latent is the prior's to say; the layers that follow expect standardised rows.
     matrix = unmixing.matrix
