@@ -5,16 +5,18 @@ On data seeds that are for choosing (1, 2, ...); docs/what-works.md reads the ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 from experiments.figures import strips
 from experiments.sources import fit_sources, items, small
 from experiments.study import run_study
 from experiments.table import Row
+from iflow import unmixing
 from shared.training import optimizer
 
 DATA: dict[str, dict[str, Any]] = {
@@ -24,12 +26,13 @@ DATA: dict[str, dict[str, Any]] = {
 }
 FLOW: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "Adam for all weights": {"adam": True, "learning_rate": 5e-3},
+    "Adam for all weights": {"muon": False, "learning_rate": 5e-3},
     "the same, three times the steps": {
-        "adam": True,
+        "muon": False,
         "learning_rate": 5e-3,
         "max_steps": 15_000,
     },
+    "no linear start": {"linear_start": False},
     "half the learning rate": {"learning_rate": 1e-2},
     "twice the learning rate": {"learning_rate": 4e-2},
     "half the steps": {"max_steps": 2500},
@@ -83,18 +86,17 @@ def fit_variant(data: str, method: str, name: str, seed: int, smoke: bool) -> Ro
     options = dict({"IFlow": FLOW, "IVAE": VAE}[method][name])
     setting = DATA[data] | (small(5) if smoke else {})
     if smoke:
-        options = {key: options[key] for key in options.keys() & {"adam"}}
-    with adam_alone() if options.pop("adam", False) else nullcontext():
+        options = {key: options[key] for key in options.keys() & PARTS.keys()}
+    with ExitStack() as stack:
+        for part in options.keys() & PARTS.keys():
+            options.pop(part)
+            stack.enter_context(PARTS[part]())
         row = fit_sources(data, items(setting), method, seed, smoke, items(options))
     return replace(row, method=f"{method}: {name}")
 
 
-@contextmanager
-def adam_alone() -> Iterator[None]:
-    """Leave no matrix to Muon."""
-    shortest = optimizer.SHORTEST_SIDE
-    optimizer.SHORTEST_SIDE = 10**9
-    try:
-        yield
-    finally:
-        optimizer.SHORTEST_SIDE = shortest
+# What no parameter changes: parts of training, taken out.
+PARTS: dict[str, Callable[[], Any]] = {
+    "muon": lambda: patch.object(optimizer, "SHORTEST_SIDE", 10**9),
+    "linear_start": lambda: patch.object(unmixing, "MAX_FEATURES", 0),
+}
