@@ -9,6 +9,7 @@ from torch import Tensor
 
 from iflow.model import IdentifiableFlow
 from iflow.transforms import Bijection
+from shared.lbfgs import minimize
 from shared.priors.base import ConditionalPrior
 from shared.rows import Rows, head
 
@@ -111,15 +112,7 @@ def _of_frequent_labels(prior: ConditionalPrior, x: Tensor, u: Tensor) -> tuple[
 def _maximize_likelihood(linear: IdentifiableFlow, x: Tensor, u: Tensor) -> None:
     matrix = linear.bijection.matrix.requires_grad_()
     parameters = [matrix, *(p for p in linear.parameters() if p.requires_grad)]
-    optimizer = torch.optim.LBFGS(parameters, max_iter=ITERATIONS, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = linear.loss(x, u).mean()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
+    minimize(lambda: linear.loss(x, u).mean(), parameters, ITERATIONS)
     matrix.requires_grad_(False)
 
 

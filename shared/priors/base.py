@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from shared.lbfgs import minimize
 from shared.priors.maps import LabelTable, parameter_map
 
 if TYPE_CHECKING:
@@ -162,22 +163,9 @@ class ConditionalPrior(nn.Module, ABC):
             z, u = z[rows], u[rows]
         return z, u
 
-    @torch.enable_grad()
     def _maximize_likelihood(self, z: Tensor, u: Tensor) -> None:
-        if not len(z):
-            return
-        optimizer = torch.optim.LBFGS(
-            list(self.parameters()), max_iter=50, line_search_fn="strong_wolfe"
-        )
-
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            loss = -self.log_prob(z, u).mean()
-            loss.backward()
-            return loss
-
-        optimizer.step(closure)
-        optimizer.zero_grad()
+        if len(z):
+            minimize(lambda: -self.log_prob(z, u).mean(), self.parameters(), max_iter=50)
 
     def as_nflows(self) -> PriorAsBase:
         """This prior as an nflows base distribution that takes u as its context."""
