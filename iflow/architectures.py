@@ -32,8 +32,9 @@ def spline_coupling_flow(
 ) -> Composition:
     """W, then n_layers × [rational-quadratic coupling, LU]: the default, fast both ways."""
     layer = partial(SplineCoupling, features, n_bins=n_bins, bound=bound, hidden=hidden)
-    layers = _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)])
-    return Composition([Unmixing(features), *layers])
+    return _stack(
+        Unmixing(features), n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)]
+    )
 
 
 def affine_coupling_flow(
@@ -41,8 +42,9 @@ def affine_coupling_flow(
 ) -> Composition:
     """W, then n_layers × [affine coupling, LU]: RealNVP with learned linear layers."""
     layer = partial(AffineCoupling, features, hidden=hidden)
-    layers = _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)])
-    return Composition([Unmixing(features), *layers])
+    return _stack(
+        Unmixing(features), n_layers, lambda i: [layer(flip=bool(i % 2)), LULinear(features)]
+    )
 
 
 def volume_preserving_flow(
@@ -55,8 +57,11 @@ def volume_preserving_flow(
     """
     layer = partial(VolumePreservingCoupling, features, hidden=hidden)
     linear = partial(LULinear, features, volume_preserving=True)
-    layers = _stack(n_layers, lambda i: [layer(flip=bool(i % 2)), linear()])
-    return Composition([Unmixing(features, volume_preserving=True), *layers])
+    return _stack(
+        Unmixing(features, volume_preserving=True),
+        n_layers,
+        lambda i: [layer(flip=bool(i % 2)), linear()],
+    )
 
 
 def autoregressive_flow(
@@ -75,8 +80,7 @@ def autoregressive_flow(
     element = AffineElement() if affine else SplineElement(n_bins, bound)
     reversal = range(features - 1, -1, -1)
     layer = partial(MaskedAutoregressive, features, element=element, hidden=hidden)
-    layers = _stack(n_layers, lambda i: [layer(), Permutation(reversal)])
-    return Composition([Unmixing(features), *layers])
+    return _stack(Unmixing(features), n_layers, lambda i: [layer(), Permutation(reversal)])
 
 
 ARCHITECTURES: dict[str, Callable[..., Composition]] = {
@@ -87,7 +91,7 @@ ARCHITECTURES: dict[str, Callable[..., Composition]] = {
 }
 
 
-def _stack(n_layers: int, parts: Callable[[int], list[Transform]]) -> list[Transform]:
+def _stack(first: Unmixing, n_layers: int, parts: Callable[[int], list[Transform]]) -> Composition:
     if n_layers < 1:
         raise ValueError(f"Expected n_layers of at least 1; got {n_layers}.")
-    return [part for i in range(n_layers) for part in parts(i)]
+    return Composition([first, *(part for i in range(n_layers) for part in parts(i))])
