@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments.study import RESULTS
 from experiments.table import Row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def strips(study: str, rows: Sequence[Row], published: Mapping[str, float]) -> None:
@@ -33,6 +38,10 @@ def strips(study: str, rows: Sequence[Row], published: Mapping[str, float]) -> N
         ax.grid(axis="x", alpha=0.3)
     axes[0].set_yticks(range(len(labels)), labels)
     axes[0].invert_yaxis()
-    path = RESULTS / study / "mcc.png"
+    save(figure, RESULTS / study / "mcc.png")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure and say where it is."""
     figure.savefig(path, dpi=150)
     print(f"figure: {path}")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from experiments.figures import save
 from experiments.sources import tasks
 from experiments.study import RESULTS, run_study
 from experiments.table import Row
@@ -69,6 +70,4 @@ def draw(rows: Sequence[Row]) -> None:
         ax.invert_xaxis()
     axes[0].set_ylabel("MCC, held-out rows")
     axes[0].legend(frameon=False)
-    path = RESULTS / "model_selection" / "nats_and_mcc.png"
-    figure.savefig(path, dpi=150)
-    print(f"figure: {path}")
+    save(figure, RESULTS / "model_selection" / "nats_and_mcc.png")

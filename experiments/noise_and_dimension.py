@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from experiments.figures import save
 from experiments.sources import tasks
 from experiments.study import RESULTS, run_study
 from experiments.table import Row
@@ -51,9 +52,7 @@ def draw(rows: Sequence[Row]) -> None:
         ax.set(title=f"{N} sources in {d} columns", xlabel="noise σ (units of x)", ylim=(0, 1.02))
     axes[0].set_ylabel("MCC, held-out rows")
     axes[0].legend(frameon=False)
-    path = RESULTS / "noise_and_dimension" / "mcc.png"
-    figure.savefig(path, dpi=150)
-    print(f"figure: {path}")
+    save(figure, RESULTS / "noise_and_dimension" / "mcc.png")
 
 
 def mean_mcc(rows: Sequence[Row], data: str, method: str) -> float:

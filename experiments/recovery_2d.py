@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.figures import save
 from experiments.fits import Split, evaluate
 from experiments.methods import build
 from experiments.sources import FIRST_SEED
@@ -71,6 +72,4 @@ def draw(seed: int, smoke: bool) -> None:
         ax.set_title(title, fontsize=10)
         ax.set_xticks([])
         ax.set_yticks([])
-    path = FOLDER / "sources.png"
-    figure.savefig(path, dpi=150)
-    print(f"figure: {path}")
+    save(figure, FOLDER / "sources.png")

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from experiments.figures import save
 from experiments.study import RESULTS, run_study
 from experiments.table import Row
 from iflow import IFlow
@@ -69,6 +70,4 @@ def draw(rows: Sequence[Row]) -> None:
     ax.set_xlabel("noise σ (standard deviations of x)")
     ax.set_ylabel("mean |ELBO − log p(x | u)| (nats)")
     ax.legend(frameon=False)
-    path = RESULTS / "special_case" / "gap.png"
-    figure.savefig(path, dpi=150)
-    print(f"figure: {path}")
+    save(figure, RESULTS / "special_case" / "gap.png")
