@@ -38,6 +38,9 @@ class IFlow(Estimator):
             "unconditional", a ConditionalPrior, or "auto": "scale", "mean_and_scale" and "laplace"
             are fitted, and the one with the best held-out score is kept.
         informative: m, if only m latents are to depend on u; all d by default.
+        baseline: the value of u that changes no latent, if each other value changes one latent of
+            its own, as experiments do that intervene on one source each. Without it every value may
+            change every latent.
         n_layers: layers of the architecture.
         hidden: widths of each layer's network.
         max_steps: gradient steps at most.
@@ -83,6 +86,7 @@ class IFlow(Estimator):
         architecture: Architecture = "spline",
         prior: str | ConditionalPrior = "mean_and_scale",
         informative: int | None = None,
+        baseline: Any = None,
         n_layers: int = 8,
         hidden: Sequence[int] = (128, 128),
         max_steps: int = 5000,
@@ -99,6 +103,7 @@ class IFlow(Estimator):
         self.architecture = architecture
         self.prior = prior
         self.informative = informative
+        self.baseline = baseline
         self.n_layers = n_layers
         self.hidden = hidden
         self.max_steps = max_steps

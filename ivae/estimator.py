@@ -60,6 +60,9 @@ class IVAE(Estimator):
             "unconditional", a ConditionalPrior, or "auto": "scale", "mean_and_scale" and "laplace"
             are fitted, and the one with the best held-out score is kept.
         informative: m, if only m latents are to depend on u; all n by default.
+        baseline: the value of u that changes no latent, if each other value changes one latent of
+            its own, as experiments do that intervene on one source each. Without it every value may
+            change every latent.
         covariance: of the posterior, "full" or "diagonal".
         encoder_sees_u: whether the posterior is q(z | x, u) rather than q(z | x).
         objective: "iw" (importance-weighted bound) or "elbo".
@@ -114,6 +117,7 @@ class IVAE(Estimator):
         noise_std: float = 0.3,
         prior: str | ConditionalPrior = "mean_and_scale",
         informative: int | None = None,
+        baseline: Any = None,
         covariance: str = "full",
         encoder_sees_u: bool = False,
         objective: str = "iw",
@@ -138,6 +142,7 @@ class IVAE(Estimator):
         self.noise_std = noise_std
         self.prior = prior
         self.informative = informative
+        self.baseline = baseline
         self.covariance = covariance
         self.encoder_sees_u = encoder_sees_u
         self.objective = objective

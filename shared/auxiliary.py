@@ -186,6 +186,14 @@ class AuxiliaryEncoder:
             values = np.concatenate([codes[:, None], values], axis=1)
         return torch.from_numpy(values)
 
+    def code_of(self, label: Any) -> int:
+        """The code of one label.
+
+        Raises:
+            ValueError: if fit has not seen it, or u is not labels alone.
+        """
+        return int(self.encode(Columns(_as_labels(np.asarray([label])), None)))
+
     def _codes(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         known = np.asarray(self.labels)
         if known.dtype.kind != labels.dtype.kind and "U" in (known.dtype.kind, labels.dtype.kind):

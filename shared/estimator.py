@@ -53,6 +53,7 @@ class Estimator(Parameterized, ABC):
     # The parameters every estimator has, set by the subclass's __init__.
     prior: str | ConditionalPrior
     informative: int | None
+    baseline: Any
     max_steps: int
     batch_size: int
     learning_rate: float
@@ -290,7 +291,7 @@ class Estimator(Parameterized, ABC):
         prior = self.prior
         if prior == "auto":
             prior = self.chosen_prior_ or prior
-        return build_prior(prior, latent_dim, self.auxiliary_, self.informative)
+        return build_prior(prior, latent_dim, self.auxiliary_, self.informative, self.baseline)
 
     # --- steps of prediction
 
@@ -318,7 +319,7 @@ class Estimator(Parameterized, ABC):
 
 def _warn_if_unidentified(prior: ConditionalPrior, codes: Tensor) -> None:
     n_values = len(torch.unique(codes, dim=0))
-    needed = prior.informative * prior.n_statistics + 1
+    needed = prior.directions_needed + 1
     if prior.informative and n_values < needed:
         warnings.warn(
             f"u has {n_values} different values; theorem 1 asks for nk + 1 = {needed} "

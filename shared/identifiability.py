@@ -17,6 +17,8 @@ NEGLIGIBLE_MODULATION = 0.01
 # Singular values below this share of the largest one count as zero.
 RANK_TOLERANCE = 1e-5
 POOR_CONDITIONING = 1e3
+# What differs by fewer units in the last place than this does not differ.
+ROUNDING = 100.0
 MAX_VALUES = 1000
 N_DRAWS = 4096
 DRAWS_AT_ONCE = 256
@@ -28,17 +30,18 @@ class IdentifiabilityReport:
 
     Attributes:
         n_values: different values of u.
-        n_values_needed: nk + 1, over the latents that may depend on u.
+        n_values_needed: nk + 1, over the latents that may depend on u; n + 1 if each value changes
+            one latent alone (see `ConditionalPrior.directions_needed`).
         rank: of the matrix of λ(u_l) − λ(u_0), one row for each value of u (theorem 1, iv).
-        rank_needed: nk.
+        rank_needed: nk, or n.
         n_informative: n, the latents that may depend on u; they come first.
         condition_number: of that matrix with columns of unit length; infinite if rank is short.
         modulation: for each latent, how far u changes its prior: the mean over pairs of values of
             u of the Jeffreys divergence between its two priors, in nats; (n,).
         unmodulated: latents whose prior is the same for all u: theorem 1 says nothing of them.
         collapsed: latents that carry no information on x (iVAE only; a flow's never do).
-        permutation: whether theorems 2 and 3 sharpen the result to a permutation: k ≥ 2, or
-            statistics that are not monotone.
+        permutation: whether the result is sharpened to a permutation: by theorems 2 and 3, for
+            k ≥ 2 or statistics that are not monotone, or by values that change one latent alone.
         round_trip_error: largest |x − f(g(x))| measured on standardised data; None for an iVAE.
     """
 
@@ -60,7 +63,7 @@ class IdentifiabilityReport:
         return (
             self.rank_needed > 0
             and self.n_values >= self.n_values_needed
-            and self.rank == self.rank_needed
+            and self.rank >= self.rank_needed
             and not self.unmodulated
             and not self.collapsed
         )
@@ -90,9 +93,9 @@ class IdentifiabilityReport:
         return f"u takes {self.n_values} values, {enough} for the {self.n_values_needed} it needs."
 
     def _about_rank(self) -> str:
+        rank = min(self.rank, self.rank_needed)
         text = (
-            f"The prior's parameters span {self.rank} of the {self.rank_needed} directions they "
-            "should"
+            f"The prior's parameters span {rank} of the {self.rank_needed} directions they should"
         )
         if self.rank < self.rank_needed:
             return f"{text}: some latents change with u only together, and may be mixed."
@@ -143,38 +146,45 @@ def check_conditions(
     """
     values = torch.unique(u, dim=0)
     n_values = len(values)
-    m, k = prior.informative, prior.n_statistics
-    n_checked = max(MAX_VALUES, m * k + 1)
+    m, needed = prior.informative, prior.directions_needed
+    n_checked = max(MAX_VALUES, needed + 1)
     if n_values > n_checked:
         values = values[torch.linspace(0, n_values - 1, n_checked).long()]
-    lam = prior.natural_parameters(values).double().cpu()
-    differences = (lam[1:, :m] - lam[:1, :m]).flatten(1).numpy()
-    rank, condition = _rank_and_conditioning(differences)
+    natural = prior.natural_parameters(values)
+    lam = natural.double().cpu()
+    differences = _without_rounding(lam[:, :m].flatten(1).numpy(), torch.finfo(natural.dtype).eps)
+    rank, condition = _rank_and_conditioning(differences, needed)
     modulation = _modulation(prior, values, lam)
     return IdentifiabilityReport(
         n_values=n_values,
-        n_values_needed=m * k + 1,
+        n_values_needed=needed + 1,
         rank=rank,
-        rank_needed=m * k,
+        rank_needed=needed,
         n_informative=m,
         condition_number=condition,
         modulation=modulation,
         unmodulated=tuple(np.flatnonzero(modulation[:m] < NEGLIGIBLE_MODULATION).tolist()),
         collapsed=collapsed,
-        permutation=k > 1 or not _is_monotone(prior, values),
+        permutation=_is_up_to_permutation(prior, values),
         round_trip_error=round_trip_error,
     )
 
 
-def _rank_and_conditioning(differences: NDArray[np.float64]) -> tuple[int, float]:
+def _without_rounding(lam: NDArray[np.float64], eps: float) -> NDArray[np.float64]:
+    """λ(u_l) − λ(u_0), (V − 1, nk), with 0 for what does not depend on u but for rounding."""
+    differences = lam[1:] - lam[:1]
+    varies = np.ptp(lam, axis=0) > ROUNDING * eps * np.abs(lam).max(axis=0)
+    return np.where(varies, differences, 0.0)
+
+
+def _rank_and_conditioning(differences: NDArray[np.float64], needed: int) -> tuple[int, float]:
     if not differences.size:
         return 0, float("inf")
     norms = np.linalg.norm(differences, axis=0)
     scaled = differences / np.where(norms > 0, norms, 1.0)
     singular = np.linalg.svd(scaled, compute_uv=False)
     rank = int((singular > RANK_TOLERANCE * max(singular[0], 1e-300)).sum())
-    full = rank == differences.shape[1]
-    return rank, float(singular[0] / singular[-1]) if full else float("inf")
+    return rank, float(singular[0] / singular[needed - 1]) if rank >= needed else float("inf")
 
 
 def _modulation(prior: ConditionalPrior, values: Tensor, lam: Tensor) -> NDArray[np.float64]:
@@ -194,6 +204,11 @@ def _expected_statistics(prior: ConditionalPrior, values: Tensor) -> Tensor:
             statistics = prior.sufficient_statistics(z.flatten(0, 1))
             total = total + statistics.unflatten(0, z.shape[:2]).sum(0)
     return total / N_DRAWS
+
+
+def _is_up_to_permutation(prior: ConditionalPrior, values: Tensor) -> bool:
+    several = prior.n_statistics > 1 or prior.targets is not None
+    return several or not _is_monotone(prior, values)
 
 
 def _is_monotone(prior: ConditionalPrior, values: Tensor) -> bool:

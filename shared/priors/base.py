@@ -39,6 +39,9 @@ class ConditionalPrior(nn.Module, ABC):
         aux_dim: q, if u is continuous, (B, q). With n_labels too, u is (B, 1 + q), code first.
         informative: m, how many latents depend on u; all of them by default.
         hidden: widths of the network that maps a continuous u to its parameters.
+        targets: for each label the one latent that it changes, or None; the other latents are as
+            under any label that does not change them. For experiments that intervene on one source
+            each (Squires et al. 2023; Buchholz et al. 2023). By default a label changes all.
 
     Raises:
         ValueError: if sizes do not fit, or neither n_labels nor aux_dim is given while m > 0.
@@ -57,6 +60,7 @@ class ConditionalPrior(nn.Module, ABC):
         aux_dim: int | None = None,
         informative: int | None = None,
         hidden: Sequence[int] = (64, 64),
+        targets: Sequence[int | None] | None = None,
         modulated: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
@@ -71,12 +75,22 @@ class ConditionalPrior(nn.Module, ABC):
         self.n_labels, self.aux_dim = n_labels, aux_dim
         self.modulated = tuple(self.parameter_names if modulated is None else modulated)
         shape = (m, len(self.modulated))
-        self.modulation = parameter_map(n_labels, aux_dim, shape, hidden) if m else None
+        self.targets = tuple(targets) if m and targets is not None else None
+        self.modulation = parameter_map(n_labels, aux_dim, shape, hidden, targets) if m else None
         self.unmodulated = nn.ParameterDict()
         for name in self.parameter_names:
             size = latent_dim - (m if name in self.modulated else 0)
             if size:
                 self.unmodulated[name] = nn.Parameter(torch.zeros(size))
+
+    @property
+    def directions_needed(self) -> int:
+        """How many directions λ(u) has to span: nk, or n if a value of u changes one latent alone.
+
+        Then log p(x | u) − log p(x | u_0), with u_0 such a value or the baseline, depends on one
+        latent only, in every model that fits: which identifies the latents one by one.
+        """
+        return self.informative * (self.n_statistics if self.targets is None else 1)
 
     @abstractmethod
     def distribution(self, parameters: dict[str, Tensor]) -> Distribution:
@@ -132,7 +146,7 @@ class ConditionalPrior(nn.Module, ABC):
         pooled = fitted = self.fit_groups(z, everything, 1)
         closed_form = self.closed_form
         if isinstance(self.modulation, LabelTable):
-            fitted = self.fit_groups(z, u, self.modulation.n_labels)
+            fitted = self._fit_labels(self.modulation.groups(self.latent_dim), z, u)
             self.modulation.assign(self._modulated_rows(fitted))
         elif self.modulation is not None:
             self.modulation.assign_constant(self._modulated_rows(pooled)[0])
@@ -148,6 +162,18 @@ class ConditionalPrior(nn.Module, ABC):
     def max_fit_rows(self) -> int:
         """How many rows the iterative part of `initialize_from` takes at most."""
         return 20_000
+
+    def _fit_labels(self, groups: Tensor, z: Tensor, u: Tensor) -> dict[str, Tensor]:
+        """Raw parameters (n_labels, n), where labels may share a latent's: groups (n_labels, n)."""
+        n_groups = int(groups.max()) + 1
+        columns = [
+            self.fit_groups(column[:, None], of_label[u], n_groups)
+            for column, of_label in zip(z.T, groups.T, strict=True)
+        ]
+        return {
+            name: torch.cat([c[name][g] for c, g in zip(columns, groups.T, strict=True)], dim=1)
+            for name in self.parameter_names
+        }
 
     def _modulated_rows(self, fitted: dict[str, Tensor]) -> Tensor:
         columns = [fitted[name][:, : self.informative] for name in self.modulated]

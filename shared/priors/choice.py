@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from shared.auxiliary import AuxiliaryEncoder
 from shared.priors.base import ConditionalPrior
@@ -27,12 +28,21 @@ def build_prior(
     latent_dim: int,
     auxiliary: AuxiliaryEncoder,
     informative: int | None = None,
+    baseline: Any = None,
 ) -> ConditionalPrior:
     """The prior of that name for this u, or the one given, checked to fit.
 
+    With a `baseline`, which is a value of u, each other value changes one latent of its own.
+
     Raises:
-        ValueError: for an unknown name, or a prior of another number of latents.
+        ValueError: for an unknown name, a prior of another number of latents, or a baseline that
+            does not fit.
     """
+    if baseline is not None and prior not in PRIORS and prior != "auto":
+        raise ValueError(
+            f"Expected baseline=None with prior={prior!r}; got {baseline!r}. Pass one of "
+            f"{sorted(PRIORS)} as prior, or build yours with targets=."
+        )
     if isinstance(prior, ConditionalPrior):
         if prior.latent_dim != latent_dim:
             raise ValueError(
@@ -57,9 +67,28 @@ def build_prior(
             f"Expected prior to be a ConditionalPrior or one of "
             f"{sorted([*PRIORS, 'unconditional', 'auto'])}; got {prior!r}."
         )
-    return PRIORS[prior](
-        latent_dim,
-        n_labels=auxiliary.n_labels,
-        aux_dim=auxiliary.aux_dim,
-        informative=informative,
-    )
+    options: dict[str, Any] = {
+        "n_labels": auxiliary.n_labels,
+        "aux_dim": auxiliary.aux_dim,
+        "informative": informative,
+    }
+    if baseline is not None:
+        options["targets"] = targets_of(baseline, auxiliary)
+        options["informative"] = changed = len(options["targets"]) - 1
+        if changed > latent_dim or informative not in (None, changed):
+            raise ValueError(
+                f"Expected a latent for each of the {changed} values of u besides baseline="
+                f"{baseline!r}; got latent_dim={latent_dim} and informative={informative}. If "
+                "several values change the same latent, pass a prior with targets=."
+            )
+    return PRIORS[prior](latent_dim, **options)
+
+
+def targets_of(baseline: Any, auxiliary: AuxiliaryEncoder) -> tuple[int | None, ...]:
+    """For each label of u the latent it changes: none for the baseline, then 0, 1, ... in order.
+
+    Raises:
+        ValueError: if u has no such label.
+    """
+    code = auxiliary.code_of(baseline)
+    return (*range(code), None, *range(code, len(auxiliary.labels or []) - 1))

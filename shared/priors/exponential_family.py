@@ -174,7 +174,7 @@ class ExponentialFamilyPrior(ConditionalPrior):
         latent_dim: n.
         n_statistics: k, at least 1.
         statistics: "fixed" (Hermite functions) or "learned" (a small network for each latent).
-        n_labels, aux_dim, informative, hidden: as in `ConditionalPrior`.
+        n_labels, aux_dim, informative, hidden, targets: as in `ConditionalPrior`.
 
     Raises:
         ValueError: for k < 1 or an unknown kind of statistics.
@@ -198,6 +198,7 @@ class ExponentialFamilyPrior(ConditionalPrior):
         aux_dim: int | None = None,
         informative: int | None = None,
         hidden: Sequence[int] = (64, 64),
+        targets: Sequence[int | None] | None = None,
     ) -> None:
         if n_statistics < 1:
             raise ValueError(f"Expected n_statistics of at least 1; got {n_statistics}.")
@@ -214,6 +215,7 @@ class ExponentialFamilyPrior(ConditionalPrior):
             aux_dim=aux_dim,
             informative=informative,
             hidden=hidden,
+            targets=targets,
         )
         self.n_statistics = n_statistics
         extra = n_statistics - 2

@@ -62,6 +62,7 @@ class GaussianPrior(ConditionalPrior):
         aux_dim: int | None = None,
         informative: int | None = None,
         hidden: Sequence[int] = (64, 64),
+        targets: Sequence[int | None] | None = None,
     ) -> None:
         if modulates not in MODULATIONS:
             raise ValueError(
@@ -73,6 +74,7 @@ class GaussianPrior(ConditionalPrior):
             aux_dim=aux_dim,
             informative=informative,
             hidden=hidden,
+            targets=targets,
             modulated=MODULATIONS[modulates],
         )
         self.modulates = modulates

@@ -40,6 +40,7 @@ class LaplacePrior(ConditionalPrior):
         aux_dim: int | None = None,
         informative: int | None = None,
         hidden: Sequence[int] = (64, 64),
+        targets: Sequence[int | None] | None = None,
     ) -> None:
         super().__init__(
             latent_dim,
@@ -47,6 +48,7 @@ class LaplacePrior(ConditionalPrior):
             aux_dim=aux_dim,
             informative=informative,
             hidden=hidden,
+            targets=targets,
             modulated=("raw_scale",),
         )
 

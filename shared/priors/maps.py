@@ -39,6 +39,39 @@ class LabelTable(nn.Module):
         """Set the whole table, (n_labels, *shape)."""
         self.table.copy_(rows.flatten(1))
 
+    def groups(self, latent_dim: int) -> Tensor:
+        """For each label and latent the rows it shares its parameters with, (n_labels, n)."""
+        return torch.arange(self.n_labels, device=self.table.device)[:, None].expand(-1, latent_dim)
+
+
+class InterventionTable(LabelTable):
+    """A table whose label l changes one latent, `targets[l]`, or none: u (B,) → (B, *shape).
+
+    All other latents have the parameters that no label changes, the same for all of them.
+    """
+
+    index: Tensor
+
+    def __init__(self, targets: Sequence[int | None], shape: tuple[int, int]) -> None:
+        super().__init__(len(targets), shape)
+        index = torch.arange(shape[0]).repeat(len(targets), 1)
+        changed = [(label, latent) for label, latent in enumerate(targets) if latent is not None]
+        for row, entry in enumerate(changed, start=shape[0]):
+            index[entry] = row
+        self.register_buffer("index", index, persistent=False)
+        self.table = nn.Parameter(0.1 * torch.randn(shape[0] + len(changed), shape[1]))
+
+    def forward(self, u: Tensor) -> Tensor:
+        self.check(u)
+        return embedding(self.index[u], self.table)
+
+    def assign(self, rows: Tensor) -> None:
+        self.table[self.index.flatten()] = rows.flatten(0, 1)
+
+    def groups(self, latent_dim: int) -> Tensor:
+        rest = self.index.new_zeros(self.n_labels, latent_dim - self.shape[0])
+        return torch.cat([self.index, rest], dim=1)
+
 
 class AuxiliaryNetwork(nn.Module):
     """A network of continuous u (B, q) → (B, *shape)."""
@@ -96,13 +129,20 @@ class MixedMap(nn.Module):
 
 
 def parameter_map(
-    n_labels: int | None, aux_dim: int | None, shape: tuple[int, int], hidden: Sequence[int]
+    n_labels: int | None,
+    aux_dim: int | None,
+    shape: tuple[int, int],
+    hidden: Sequence[int],
+    targets: Sequence[int | None] | None = None,
 ) -> LabelTable | AuxiliaryNetwork | MixedMap:
-    """The map for labels, for continuous u, or for both.
+    """The map for labels, for continuous u, or for both; for interventions, if it has targets.
 
     Raises:
-        ValueError: if neither n_labels nor aux_dim is given.
+        ValueError: if neither n_labels nor aux_dim is given, or the targets do not fit.
     """
+    if targets is not None:
+        _check_targets(targets, n_labels, aux_dim, shape[0])
+        return InterventionTable(targets, shape)
     if n_labels and aux_dim:
         return MixedMap(n_labels, aux_dim, shape, hidden)
     if n_labels:
@@ -113,3 +153,19 @@ def parameter_map(
         "Expected n_labels (u is a label) or aux_dim (u is continuous) or both; got neither. "
         "For a prior that does not depend on u pass informative=0."
     )
+
+
+def _check_targets(
+    targets: Sequence[int | None], n_labels: int | None, aux_dim: int | None, n_latents: int
+) -> None:
+    if aux_dim or len(targets) != n_labels:
+        raise ValueError(
+            f"Expected targets for the labels of u, one for each; got {len(targets)} of them with "
+            f"n_labels={n_labels} and aux_dim={aux_dim}."
+        )
+    reached = {target for target in targets if target is not None}
+    if reached != set(range(n_latents)):
+        raise ValueError(
+            f"Expected targets that are None or a latent, 0 to {n_latents - 1}, and reach each of "
+            f"them; got {list(targets)}. Pass informative= as the number of latents they reach."
+        )

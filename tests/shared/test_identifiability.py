@@ -88,11 +88,21 @@ def far_from_zero() -> IdentifiabilityReport:
 
 
 def family(k: int, n_labels: int = 12) -> IdentifiabilityReport:
-    prior = ExponentialFamilyPrior(2, n_statistics=k, n_labels=n_labels).double()
+    return report(filled(ExponentialFamilyPrior(2, n_statistics=k, n_labels=n_labels)), n_labels)
+
+
+def filled(prior: ConditionalPrior) -> ConditionalPrior:
+    """With a table of random numbers."""
+    table = prior.double().modulation.table
     generator = torch.Generator().manual_seed(0)
-    table = prior.modulation.table
     table.data.copy_(0.7 * torch.randn(table.shape, generator=generator, dtype=DOUBLE))
-    return report(prior, n_labels)
+    return prior
+
+
+def interventions(targets: tuple[int | None, ...], modulates: str) -> IdentifiabilityReport:
+    """Label l changes latent targets[l] alone."""
+    options: dict[str, Any] = {"n_labels": len(targets), "targets": targets}
+    return report(filled(GaussianPrior(3, modulates=modulates, **options)), len(targets))
 
 
 REPORTS: dict[str, tuple[Callable[[], IdentifiabilityReport], dict[str, Any], list[str]]] = {
@@ -150,6 +160,21 @@ REPORTS: dict[str, tuple[Callable[[], IdentifiabilityReport], dict[str, Any], li
     "k = 1": (partial(family, 1), {"rank": 2, "permutation": True, "satisfied": True}, []),
     "k = 4": (partial(family, 4), {"rank": 8, "n_values_needed": 9, "satisfied": True}, []),
     "k = 4, too few values": (partial(family, 4, 8), {"rank": 7, "satisfied": False}, ["too few"]),
+    "each value changes one latent": (
+        partial(interventions, (0, 1, None, 2), "mean"),
+        {"n_values_needed": 4, "rank": 3, "satisfied": True, "permutation": True},
+        ["4 values, enough for the 4", "3 of the 3", "up to order"],
+    ),
+    "the same, of two statistics": (
+        partial(interventions, (0, 1, None, 1, 2), "mean_and_scale"),
+        {"n_values_needed": 4, "rank_needed": 3, "satisfied": True, "permutation": True},
+        ["5 values, enough for the 4", "3 of the 3"],
+    ),
+    "the same, and no baseline": (
+        partial(interventions, (0, 1, 2), "mean"),
+        {"rank": 2, "rank_needed": 3, "satisfied": False},
+        ["3 values, too few for the 4", "2 of the 3"],
+    ),
     "unconditional": (
         lambda: report(UnconditionalPrior(3), 8),
         {"rank_needed": 0, "rank": 0, "satisfied": False},

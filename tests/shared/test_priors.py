@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,20 +41,22 @@ PRIORS: dict[str, Callable[..., ConditionalPrior]] = {
     "k = 3, learned": partial(ExponentialFamilyPrior, n_statistics=3, statistics="learned"),
     "k = 5, learned": partial(ExponentialFamilyPrior, n_statistics=5, statistics="learned"),
 }
-KINDS: dict[str, dict[str, int]] = {
+KINDS: dict[str, dict[str, Any]] = {
     "labels": {"n_labels": N_LABELS},
+    "interventions": {"n_labels": N_LABELS, "targets": (0, None, 1, 0)},
     "continuous": {"aux_dim": Q},
     "mixed": {"n_labels": N_LABELS, "aux_dim": Q},
 }
 # Family, kind of u, and m, the number of latents that u reaches.
 CASES = [
     *product(PRIORS, ["labels"], [N, 2]),
+    *product(PRIORS, ["interventions"], [2]),
     *product(PRIORS, ["continuous"], [N]),
     *product(PRIORS, ["mixed"], [2]),
     ("Gaussian", "labels", 0),
     ("k = 5", "labels", 0),
 ]
-LABELLED = [case for case in CASES if case[1] == "labels"]
+LABELLED = [case for case in CASES if case[1] in ("labels", "interventions")]
 CLOSED_FORM = [case for case in LABELLED if not case[0].startswith("k")]
 ITERATIVE = [*product(PRIORS, ["continuous"], [N]), ("Gaussian", "mixed", 2)]
 ITERATIVE += [(family, "labels", 2) for family in PRIORS if family.startswith("k")]
@@ -83,7 +86,7 @@ def rows_of_u(kind: str, count: int = ROWS) -> Tensor:
     labels = torch.arange(count) % N_LABELS
     continuous = torch.randn(count, Q, generator=torch.Generator().manual_seed(5), dtype=DOUBLE)
     mixed = torch.cat([labels[:, None], continuous], dim=1)
-    return {"labels": labels, "continuous": continuous, "mixed": mixed}[kind]
+    return {"continuous": continuous, "mixed": mixed}.get(kind, labels)
 
 
 def some_z(count: int = ROWS, seed: int = 6) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -37,6 +38,21 @@ def test_a_name_builds_a_prior_for_each_kind_of_u(name, kind):
     assert call(prior, U[kind]).isfinite().all()
     assert prior.informative == (0 if name == "unconditional" else 2)
     assert build_prior(prior, N, ENCODERS[kind]) is prior
+
+
+@pytest.mark.parametrize("baseline, moved", [("a", [None, 0, 1, 2]), ("c", [0, 1, None, 2])])
+def test_each_value_but_the_baseline_changes_one_latent(baseline, moved):
+    prior = build_prior("mean", 4, ENCODERS["labels"], baseline=baseline)
+    assert prior.targets == tuple(moved) and (prior.latent_dim, prior.informative) == (4, 3)
+    lam = prior.natural_parameters(torch.arange(4))[..., 0]
+    changed = (lam - lam[moved.index(None)]).abs() > 1e-6
+    assert [row.nonzero().flatten().tolist() for row in changed] == [
+        [] if latent is None else [latent] for latent in moved
+    ]
+
+
+def of_labels(*, latent_dim: int = N, **options: Any) -> ConditionalPrior:
+    return build_prior("mean", latent_dim, ENCODERS["labels"], **options)
 
 
 LABEL_PRIOR = partial(GaussianPrior, N, n_labels=4)
@@ -89,6 +105,36 @@ ERRORS = {
     "unknown name": (
         lambda: build_prior("cauchy", N, ENCODERS["labels"]),
         "prior to be a ConditionalPrior or one of .*'laplace'.*'unconditional'.*got 'cauchy'",
+    ),
+    "unknown baseline": (lambda: of_labels(baseline="e"), r"seen in fit \(.*'d'\); got .*'e'"),
+    "baseline of continuous u": (
+        lambda: build_prior("mean", N, ENCODERS["continuous"], baseline="a"),
+        "as in fit",
+    ),
+    "more values than latents": (
+        lambda: of_labels(latent_dim=2, baseline="a"),
+        "latent for each of the 3 values of u besides baseline='a'; got latent_dim=2",
+    ),
+    "fewer informative latents": (
+        lambda: of_labels(baseline="a", informative=2),
+        "each of the 3 values .*informative=2.*targets=",
+    ),
+    "baseline of a prior given": (
+        lambda: build_prior(LABEL_PRIOR(), N, ENCODERS["labels"], baseline="a"),
+        "baseline=None with prior=.*got 'a'.*targets=",
+    ),
+    "baseline without modulation": (
+        lambda: build_prior("unconditional", N, ENCODERS["labels"], baseline="a"),
+        "baseline=None with prior='unconditional'",
+    ),
+    "too few targets": (lambda: LABEL_PRIOR(targets=(0, 1, 2)), "one for each; got 3 of them"),
+    "targets of continuous u": (
+        lambda: MIXED_PRIOR(targets=(0, 1, 2, None)),
+        "targets for the labels of u.*aux_dim=2",
+    ),
+    "a latent without a target": (
+        lambda: LABEL_PRIOR(targets=(0, 1, None, 0)),
+        r"0 to 2, and reach each of them; got \[0, 1, None, 0\]",
     ),
     "another number of latents": (
         lambda: build_prior(GaussianPrior(2, n_labels=2), N, ENCODERS["labels"]),
