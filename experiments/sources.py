@@ -45,6 +45,21 @@ def tasks(
     ]
 
 
+def compared(
+    settings: Mapping[str, Mapping[str, Any]], methods: Iterable[str], seeds: int, smoke: bool
+) -> list[partial[Row]]:
+    """`tasks` on all data seeds for IFlow, on half of them for IVAE, on a sixth for all others.
+
+    That is where the numbers that matter need to be sharp, and where they can be had.
+    """
+    share = {"IFlow": 1, "IVAE": 2}
+    return [
+        task
+        for method in methods
+        for task in tasks(settings, [method], max(1, seeds // share.get(method, 6)), smoke)
+    ]
+
+
 def small(latent_dim: int) -> dict[str, int]:
     """Few rows, of as many segments as theorem 1 asks for with two statistics a source."""
     return {"n_segments": 2 * latent_dim + 1, "samples_per_segment": 20}

@@ -21,13 +21,16 @@ def run_study(name: str, tasks: Sequence[partial[Row]], jobs: int) -> list[Row]:
     """The rows of all tasks, in `results/NAME`: results.json, table.md, and a file for each row.
 
     A task is a function and its arguments, words and numbers only. Its row is written when it is
-    done, and read if the same task is asked for again: delete the folder to start anew.
+    done, and read if the same task is asked for again: delete the folder to start anew. The rows of
+    a results.json that is there already count as done.
     """
     folder = RESULTS / name
     (folder / "rows").mkdir(parents=True, exist_ok=True)
+    _take_up(folder)
     rows = run_all([partial(_kept, folder / "rows", task) for task in tasks], jobs)
-    content = {"study": name, **environment(), "rows": [asdict(row) for row in rows]}
-    _write(folder / "results.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    by_task = {_key(task): asdict(row) for task, row in zip(tasks, rows, strict=True)}
+    content = {"study": name, **environment(), "rows": by_task}
+    _write(folder / "results.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     table = f"{markdown(rows)}\n\n{summary(rows)}"
     _write(folder / "table.md", table + "\n")
     print(table)
@@ -61,6 +64,15 @@ def _summarise(data: str, method: str, rows: Sequence[Row]) -> str:
 
 def _number(of: Callable[[list[float]], float], values: list[float], form: str) -> str:
     return format(of(values), form) if values else "–"
+
+
+def _take_up(folder: Path) -> None:
+    """Keep the rows of an earlier results.json, such as those in docs/results."""
+    path = folder / "results.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
+    for key, row in rows.items():
+        if not (folder / "rows" / f"{key}.json").exists():
+            _write(folder / "rows" / f"{key}.json", json.dumps(row, ensure_ascii=False))
 
 
 def _kept(folder: Path, task: partial[Row]) -> Row:

@@ -8,7 +8,7 @@ noise of 0.1.
 from __future__ import annotations
 
 from experiments.figures import strips
-from experiments.sources import CHANCE, SQUARED, tasks
+from experiments.sources import CHANCE, SQUARED, compared, tasks
 from experiments.study import run_study
 
 MAIN = {"centered, d = 5": {"latent_dim": 5}}
@@ -21,13 +21,13 @@ PUBLISHED = {"iVAE, the authors' code, worst that ran": 0.416, "the same, best o
 
 
 def main(smoke: bool = False, jobs: int = 2, seeds: int = 20) -> None:
-    """Fit all methods; a quarter of the seeds for other dimensions and segments."""
-    few = max(1, seeds // 4)
+    """Fit all methods; few seeds for other dimensions and segments."""
+    few = max(1, seeds // 6)
     rows = run_study(
         "tcl_benchmark",
         [
-            *tasks(MAIN, [*SQUARE, *METHODS], seeds, smoke),
-            *tasks(NOISY, METHODS, seeds, smoke),
+            *compared(MAIN, [*SQUARE, *METHODS], seeds, smoke),
+            *compared(NOISY, METHODS, seeds, smoke),
             *tasks(DIMENSIONS | SEGMENTS, ["IFlow", "IVAE", "TCL", "linear FastICA"], few, smoke),
         ],
         jobs,
