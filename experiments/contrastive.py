@@ -26,11 +26,11 @@ HIDDEN = (128, 128, 128)
 WIDTH_OF_PAIR = 16  # of each B_i
 
 
-class Contrastive(ABC):
-    """Trains a classifier on rows (N, d); the latents are what it has learned to look at.
+class LearnedFeatures(ABC):
+    """Trains a network on rows (N, d); the latents are what it has learned to look at.
 
     Args:
-        latent_dim: n, how many features the classifier may use.
+        latent_dim: n, how many features the network has.
         max_steps, batch_size, learning_rate, progress: of the training, as for `iflow.IFlow`.
         seed: makes a fit reproducible.
     """
@@ -79,7 +79,7 @@ class Contrastive(ABC):
         return self.model_.features(self._standardised(x)).double().numpy()
 
 
-class TCL(Contrastive):
+class TCL(LearnedFeatures):
     """Time-contrastive learning: which segment is a row from?
 
     The features of that classifier are a linear mixture of the sources' sufficient statistics T(z),
@@ -127,7 +127,7 @@ class SegmentClassifier(nn.Module):
         return cross_entropy(self.last(self.features(x)), u, reduction="none")
 
 
-class PCL(Contrastive):
+class PCL(LearnedFeatures):
     """Permutation-contrastive learning: did a row follow the row before it, or any other?
 
     For autocorrelated sources that are not Gaussian, the features are the sources, each up to a map

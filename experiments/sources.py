@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from experiments.fits import Split, fit_row
-from experiments.methods import build
+from experiments.methods import SMOKE, build
+from experiments.supervised import Supervised
 from experiments.table import Row
 from shared.datasets import nonstationary_sources
 from shared.metrics import chance_level, mean_corr_coef
@@ -21,6 +22,7 @@ FIRST_SEED = 101
 CHANCE = "chance"
 Items: TypeAlias = tuple[tuple[str, Any], ...]
 SQUARED = "TCL, against z²"
+CEILING = "supervised ceiling"
 
 
 def tasks(
@@ -79,6 +81,10 @@ def fit_sources(
     if method == CHANCE:
         level = chance_level(split.test.z, split.test.z, n_permutations=20, seed=seed)
         return Row(name, method, level.mean, seed=seed)
+    if method == CEILING:
+        shown = Supervised(data.z.shape[1], progress=False, **SMOKE if smoke else {})
+        z = shown.fit(split.train.x, split.train.z).transform(split.test.x)
+        return Row(name, method, mean_corr_coef(split.test.z, z), seed=seed)
     score = squared_mcc if method == SQUARED else None
     built = "TCL" if method == SQUARED else method
     estimator = build(built, data.z.shape[1], smoke, **dict(options))

@@ -8,7 +8,7 @@ noise of 0.1.
 from __future__ import annotations
 
 from experiments.figures import strips
-from experiments.sources import CHANCE, SQUARED, compared, tasks
+from experiments.sources import CEILING, CHANCE, SQUARED, compared, tasks
 from experiments.study import run_study
 
 MAIN = {"centered, d = 5": {"latent_dim": 5}}
@@ -27,7 +27,7 @@ def main(smoke: bool = False, jobs: int = 2, seeds: int = 20) -> None:
         "tcl_benchmark",
         [
             *compared(MAIN, [*SQUARE, *METHODS], seeds, smoke),
-            *compared(NOISY, METHODS, seeds, smoke),
+            *compared(NOISY, [*METHODS, CEILING], seeds, smoke),
             *tasks(DIMENSIONS | SEGMENTS, ["IFlow", "IVAE", "TCL", "linear FastICA"], few, smoke),
         ],
         jobs,

@@ -8,6 +8,7 @@ import torch
 from experiments.contrastive import PCL, TCL
 from experiments.methods import METHODS, ShuffledU, build
 from experiments.sources import FIRST_SEED, fit_sources
+from experiments.supervised import Supervised
 from iflow import IFlow
 from shared.datasets import autocorrelated_sources, nonstationary_sources
 from shared.metrics import mean_corr_coef
@@ -32,6 +33,13 @@ def test_pcl_recovers_autocorrelated_sources() -> None:
     assert without.history_.best_loss > 1.3  # 2 log 2 is chance: there is nothing to be seen
 
 
+def test_the_ceiling_is_what_sources_that_were_shown_give() -> None:
+    data = nonstationary_sources(2, 6, 400, n_layers=1, observed_dim=4, noise_std=0.3, seed=1)
+    train, test = data.split(0.2, seed=0)
+    shown = Supervised(2, **BUDGET).fit(train.x, train.z)
+    assert 0.8 < mean_corr_coef(test.z, shown.transform(test.x)) < 0.999
+
+
 def test_fits_are_those_of_their_seed(assert_rng_untouched) -> None:
     data = nonstationary_sources(2, 5, 40, seed=1)
     small = {"hidden": (8,), "max_steps": 5, "progress": False}
@@ -45,7 +53,7 @@ def test_fits_are_those_of_their_seed(assert_rng_untouched) -> None:
 
 def test_every_method_is_built_and_scored_in_one_protocol() -> None:
     setting = (("latent_dim", 2), ("n_segments", 6), ("samples_per_segment", 40))
-    for method in [*METHODS, "chance", "TCL, against z²"]:
+    for method in [*METHODS, "chance", "TCL, against z²", "supervised ceiling"]:
         row = fit_sources("small", setting, method, FIRST_SEED, smoke=True)
         assert (row.data, row.method, row.seed) == ("small", method, FIRST_SEED)
         assert 0 < row.mcc <= 1, method
