@@ -17,6 +17,7 @@ STUDIES = {
     "tcl_benchmark": "centered sources, every method, over dimensions, segments and noise",
     "model_selection": "whether held-out nats choose the model with the best MCC",
     "noise_and_dimension": "where the flow stops being right and the iVAE takes over",
+    "temporal": "sources with a memory, the past as u, beside permutation-contrastive learning",
     "discrete": "binary, categorical and count observations",
     "special_case": "the gap between an iVAE's ELBO and the flow's likelihood against σ",
     "gin_spectrum": "which latents of images of digits the digit changes, and what they do",

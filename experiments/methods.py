@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from experiments.baselines import LinearICA
-from experiments.contrastive import TCL
+from experiments.contrastive import PCL, TCL
 from iflow import IFlow
 from ivae import IVAE, weighted_elbo
 from shared.estimator import Estimator
@@ -66,6 +66,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "β-VAE": partial(weighted_vae, weights=(1.0, BETA, BETA, BETA)),
     "β-TC-VAE": partial(weighted_vae, weights=(1.0, 1.0, BETA, 1.0)),
     "TCL": TCL,
+    "PCL": PCL,
     "linear FastICA": lambda n, **options: LinearICA(n, seed=options.get("seed", 0)),
 }
 # What makes a fit take a second, to see that it runs.
