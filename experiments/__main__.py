@@ -8,7 +8,6 @@ from pathlib import Path
 
 EXPERIMENTS = {
     "demo": "every kind of data in a few minutes: one table, figures of sources",
-    "recovery": "the defaults on the benchmark, data seeds 1-3: MCC and nats beside the oracle's",
 }
 # Over data seeds (--seeds), each kept as it is done, so that a run that was killed goes on.
 STUDIES = {

@@ -1,7 +1,7 @@
 """`make demo`: generated data, digits and real measurements; one table, figures of sources.
 
 Budgets are a share of the defaults', so that all of it takes a few minutes on two cores; the
-defaults themselves are measured by `python -m experiments recovery`.
+defaults themselves are measured by `python -m experiments tcl_benchmark`.
 """
 
 from __future__ import annotations

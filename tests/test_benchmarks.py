@@ -61,7 +61,7 @@ def test_the_command_takes_names_and_a_file(tmp_path, monkeypatch, capsys):
 
 
 def test_other_experiments_do_not_take_them(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["experiments", "recovery", "--only", "mcc"])
+    monkeypatch.setattr(sys, "argv", ["experiments", "demo", "--only", "mcc"])
     with pytest.raises(SystemExit):
         command.main()
     assert "Expected --only with benchmarks; got" in capsys.readouterr().err
