@@ -24,7 +24,7 @@ def run_study(name: str, tasks: Sequence[partial[Row]], jobs: int) -> list[Row]:
     done, and read if the same task is asked for again: delete the folder to start anew. The rows of
     a results.json that is there already count as done.
     """
-    folder = RESULTS / name
+    folder = (RESULTS / name).absolute()  # processes that were there before may be elsewhere
     (folder / "rows").mkdir(parents=True, exist_ok=True)
     _take_up(folder)
     rows = run_all([partial(_kept, folder / "rows", task) for task in tasks], jobs)

@@ -25,6 +25,9 @@ POLYNOMIAL, TIMES = (3.4445, -4.775, 2.0315), 4
 # norm of a vanishing matrix can be too small in single precision, and the polynomial has no bound
 # above 1.
 SMALLEST_NORM = 1e-8
+# Adam's ε. Single precision knows the entries of a gradient to about this; with the usual 1e-8, one
+# that is rounding and nothing else moves its weight as far as any other entry does.
+SMALLEST_ENTRY = 1e-6
 
 
 class Optimizer:
@@ -98,7 +101,7 @@ class Optimizer:
             beta2=0.999,
             lr=rate,
             weight_decay=0.0,
-            eps=1e-8,
+            eps=SMALLEST_ENTRY,
             maximize=False,
         )
 
