@@ -67,7 +67,7 @@ def _number(of: Callable[[list[float]], float], values: list[float], form: str) 
 
 
 def _take_up(folder: Path) -> None:
-    """Keep the rows of an earlier results.json, such as those in docs/results."""
+    """Keep the rows of a results.json that was brought here without its folder of rows."""
     path = folder / "results.json"
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
     for key, row in rows.items():
