@@ -7,6 +7,7 @@ training that all share.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from typing_extensions import Self
 from experiments.baselines import LinearICA
 from shared.networks import mlp
 from shared.random import seeded
-from shared.training import History, fit
+from shared.training import fit
 
 Array = NDArray[np.float64]
 HIDDEN = (128, 128, 128)
@@ -59,21 +60,28 @@ class LearnedFeatures(ABC):
     def fit(self, x: Array, u: Any = None) -> Self:
         """Train on rows x (N, d)."""
 
-    @abstractmethod
     def transform(self, x: Array, u: Any = None) -> Array:
-        """The latents of rows x, (N, n)."""
+        """The latents of rows x, (N, n): the features of the network."""
+        return self._features(x)
+
+    def _measure(self, x: Array) -> Tensor:
+        """Rows x (N, d) standardised, as all rows will be from now on."""
+        self.mean_, self.scale_ = x.mean(0), x.std(0)
+        return self._standardised(x)
 
     def _standardised(self, x: Array) -> Tensor:
         return torch.tensor((x - self.mean_) / self.scale_, dtype=torch.float32)
 
-    def _train(self, model: nn.Module, x: Tensor, u: Tensor) -> History:
-        """Hold a tenth of the rows out for choosing weights."""
+    def _train(self, build: Callable[[], nn.Module], x: Tensor, u: Tensor) -> Self:
+        """Build the network and train it; a tenth of the rows is for choosing weights."""
+        with seeded(self.seed):
+            self.model_ = build()
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(self.seed))
         held_out, rows = order.tensor_split([len(x) // 10])
         data = {"x_held_out": x[held_out], "u_held_out": u[held_out]}
-        history = fit(model, x[rows], u[rows], **data, **self.options)
-        model.eval().requires_grad_(False)
-        return history
+        self.history_ = fit(self.model_, x[rows], u[rows], **data, **self.options)
+        self.model_.eval().requires_grad_(False)
+        return self
 
     def _features(self, x: Array) -> Array:
         return self.model_.features(self._standardised(x)).double().numpy()
@@ -97,11 +105,9 @@ class TCL(LearnedFeatures):
 
     def fit(self, x: Array, u: Any = None) -> Self:
         """Train on rows x (N, d) and their segments u (N,)."""
-        self.mean_, self.scale_ = x.mean(0), x.std(0)
         segments, codes = np.unique(u, return_inverse=True)
-        with seeded(self.seed):
-            self.model_ = SegmentClassifier(x.shape[1], self.latent_dim, len(segments), self.hidden)
-        self.history_ = self._train(self.model_, self._standardised(x), torch.from_numpy(codes))
+        sizes = x.shape[1], self.latent_dim, len(segments), self.hidden
+        self._train(lambda: SegmentClassifier(*sizes), self._measure(x), torch.from_numpy(codes))
         self.ica_ = LinearICA(self.latent_dim, seed=self.seed).fit(self._features(x))
         return self
 
@@ -145,16 +151,8 @@ class PCL(LearnedFeatures):
 
     def fit(self, x: Array, u: Any = None) -> Self:
         """Train on rows x (N, d) of one series, in order; u is not looked at."""
-        self.mean_, self.scale_ = x.mean(0), x.std(0)
-        rows = self._standardised(x)
-        with seeded(self.seed):
-            self.model_ = PairClassifier(x.shape[1], self.latent_dim, self.hidden)
-        self.history_ = self._train(self.model_, rows[1:], rows[:-1])
-        return self
-
-    def transform(self, x: Array, u: Any = None) -> Array:
-        """z of rows x up to order and component-wise maps, (N, n)."""
-        return self._features(x)
+        rows, sizes = self._measure(x), (x.shape[1], self.latent_dim, self.hidden)
+        return self._train(lambda: PairClassifier(*sizes), rows[1:], rows[:-1])
 
 
 class PairClassifier(nn.Module):

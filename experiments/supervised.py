@@ -10,7 +10,6 @@ from typing_extensions import Self
 
 from experiments.contrastive import Array, LearnedFeatures
 from shared.networks import mlp
-from shared.random import seeded
 
 
 class Supervised(LearnedFeatures):
@@ -25,16 +24,9 @@ class Supervised(LearnedFeatures):
 
     def fit(self, x: Array, u: Any = None) -> Self:
         """Train on rows x (N, d) and, in the place of u, their sources z (N, n)."""
-        self.mean_, self.scale_ = x.mean(0), x.std(0)
         z = torch.tensor((u - u.mean(0)) / u.std(0), dtype=torch.float32)
-        with seeded(self.seed):
-            self.model_ = Regression(x.shape[1], self.latent_dim, self.hidden)
-        self.history_ = self._train(self.model_, self._standardised(x), z)
-        return self
-
-    def transform(self, x: Array, u: Any = None) -> Array:
-        """E[z | x] of rows x, standardised, (N, n)."""
-        return self._features(x)
+        sizes = x.shape[1], self.latent_dim, self.hidden
+        return self._train(lambda: Regression(*sizes), self._measure(x), z)
 
 
 class Regression(nn.Module):

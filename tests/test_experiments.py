@@ -13,9 +13,15 @@ import pytest
 from joblib.parallel import ThreadingBackend
 
 from experiments import demo
-from experiments.__main__ import STUDIES
+from experiments.__main__ import EXPERIMENTS, STUDIES
 from experiments.fits import has_data
 from experiments.table import run_all
+
+SCRIPTS = {"demo": (demo, "| 5-D sources | IFlow ")}
+
+
+def test_every_experiment_has_a_smoke_run():
+    assert set(SCRIPTS) == set(EXPERIMENTS)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -34,12 +40,16 @@ def test_every_study_leaves_its_results(name, tmp_path, monkeypatch):
     assert written == {path: path.stat().st_mtime_ns for path in (folder / "rows").iterdir()}
 
 
-def test_the_demo_prints_a_table_and_draws(tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_smoke(name, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    demo.main(smoke=True, jobs=1)
-    assert "| 5-D sources | IFlow " in " ".join(capfd.readouterr().out.split())
-    figures = {path.name for path in Path("results/demo").glob("*.png")}
-    assert {"2-d_sources_iflow.png", "5-d_sources_ivae.png", "digits_iflow.png"} <= figures
+    script, promised = SCRIPTS[name]
+    script.main(smoke=True, jobs=1)
+    printed = " ".join(capfd.readouterr().out.split())
+    assert promised in printed
+    if name == "demo":
+        figures = {path.name for path in Path("results/demo").glob("*.png")}
+        assert {"2-d_sources_iflow.png", "5-d_sources_ivae.png", "digits_iflow.png"} <= figures
 
 
 def test_demo_goes_on_without_real_data(tmp_path, monkeypatch, capfd):
