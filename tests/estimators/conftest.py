@@ -21,7 +21,7 @@ Make = Callable[..., Estimator]
 SMALL: dict[str, Any] = {"hidden": (16,), "max_steps": 24, "batch_size": 64}
 ESTIMATORS: dict[str, Make] = {
     "IFlow": partial(IFlow, n_layers=2, **SMALL),
-    "IVAE, n = d": partial(IVAE, 2, n_samples=2, warm_steps=10, **SMALL),
+    "IVAE, n = d": partial(IVAE, 2, n_samples=2, warm_steps=6, **SMALL),
     "IVAE, n < d": partial(IVAE, 1, n_samples=2, **SMALL),
 }
 
