@@ -35,6 +35,8 @@ FLOW: dict[str, dict[str, Any]] = {
     "no linear start": {"linear_start": False},
     "half the learning rate": {"learning_rate": 1e-2},
     "twice the learning rate": {"learning_rate": 4e-2},
+    "no weight decay": {"weight_decay": 0.0},
+    "twice the weight decay": {"weight_decay": 0.2},
     "half the steps": {"max_steps": 2500},
     "half the layers": {"n_layers": 4},
     "half the width": {"hidden": (64, 64)},
@@ -46,6 +48,7 @@ FLOW: dict[str, dict[str, Any]] = {
 VAE: dict[str, dict[str, Any]] = {
     "defaults": {},
     "no start": {"warm_steps": 0},
+    "the weight decay of a flow": {"weight_decay": 0.1},
     "diagonal posterior": {"covariance": "diagonal"},
     "ELBO": {"objective": "elbo", "n_samples": 1},
     "ELBO, diagonal posterior, no start": {

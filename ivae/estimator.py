@@ -75,6 +75,7 @@ class IVAE(Estimator):
         max_steps: gradient steps at most; half of them after a start from a flow.
         batch_size: rows in a step.
         learning_rate: peak of the one-cycle schedule; a fifth of it after a start from a flow.
+        weight_decay: of the hidden layers (see `shared.training.optimizer.Optimizer`).
         validation_fraction: share of the rows held out for choosing weights and stopping.
         patience: held-out evaluations (60 in all) without improvement after which to stop.
         n_restarts: fits with seeds seed, seed + 1, ..., all at once, of which the one with the best
@@ -128,6 +129,7 @@ class IVAE(Estimator):
         max_steps: int = 5000,
         batch_size: int = 256,
         learning_rate: float = 1e-2,
+        weight_decay: float = 0.0,
         validation_fraction: float = 0.1,
         patience: int = 20,
         n_restarts: int = 1,
@@ -153,6 +155,7 @@ class IVAE(Estimator):
         self.max_steps = max_steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.n_restarts = n_restarts

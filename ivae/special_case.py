@@ -30,7 +30,7 @@ from shared.random import Randomness, seeded
 from shared.rows import Rows, head
 from shared.training import Plan, Stage, run_plans, start_stage
 
-START_LEARNING_RATE = 2e-2
+START_LEARNING_RATE, WEIGHT_DECAY = 2e-2, 0.1  # the defaults of IFlow
 PAIR_ROWS = 200_000  # held in memory
 
 
@@ -133,7 +133,7 @@ def plan_from_flow(
         start_stage, learning_rate=START_LEARNING_RATE, seed=seed, **options
     )
     file = f"{checkpoint}.flow" if checkpoint else None
-    yield stage(flow, x, u, max_steps=max_steps, checkpoint=file)
+    yield stage(flow, x, u, max_steps=max_steps, weight_decay=WEIGHT_DECAY, checkpoint=file)
     x = head(x, PAIR_ROWS)
     generator = torch.Generator(device=x.device).manual_seed(seed)
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)

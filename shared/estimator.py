@@ -28,7 +28,7 @@ from shared.streams import on_disk
 from shared.training import History, Plan, Stage, check_folder, run_plans
 from shared.training.ensemble import fit_best, with_seeds
 from shared.training.stage import MAX_HELD_OUT
-from shared.validation import as_matrix, check_counts, check_enough_rows
+from shared.validation import as_matrix, check_counts, check_enough_rows, check_rates
 
 Array = NDArray[np.float64]
 
@@ -57,6 +57,7 @@ class Estimator(Parameterized, ABC):
     max_steps: int
     batch_size: int
     learning_rate: float
+    weight_decay: float
     validation_fraction: float
     patience: int
     n_restarts: int
@@ -128,6 +129,7 @@ class Estimator(Parameterized, ABC):
         What runs the plan decides how each of them is trained: alone, or with those of other seeds.
         """
         check_counts(max_steps=self.max_steps, batch_size=self.batch_size, patience=self.patience)
+        check_rates(self.learning_rate, self.weight_decay)
         if checkpoint is not None:
             check_folder(checkpoint, "checkpoint")
         data = as_matrix(x)
@@ -262,6 +264,7 @@ class Estimator(Parameterized, ABC):
             "max_steps": self.max_steps,
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
             "patience": self.patience,
         }
         history = yield Stage(

@@ -70,6 +70,17 @@ def check_counts(**counts: int) -> None:
             raise ValueError(f"Expected {name} of at least 1; got {count}.")
 
 
+def check_rates(learning_rate: float, weight_decay: float) -> None:
+    """Raise for a learning rate or a weight decay that no step could be taken with."""
+    if not 0 < learning_rate < np.inf:
+        raise ValueError(f"Expected learning_rate to be positive; got {learning_rate}.")
+    if not 0 <= weight_decay * learning_rate < 1:
+        raise ValueError(
+            "Expected weight_decay of at least 0 and below 1 / learning_rate = "
+            f"{1 / learning_rate:g}; got {weight_decay}."
+        )
+
+
 def check_enough_rows(x: NDArray[Any]) -> None:
     """Raise if x has too few rows to hold some out and fit the others."""
     if not x.shape[1]:

@@ -26,7 +26,7 @@ class Course:
 
     def __init__(self, stage: Stage) -> None:
         self.stage, self.schedule = stage, stage.schedule
-        self.run = Run(stage.model, History(stage.model.loss_name))
+        self.run = Run(stage.model, History(stage.model.loss_name), stage.weight_decay)
         self.batches = Batches(len(stage.x), stage.batch_size, stage.seed)
         self.generator = torch.Generator(device=stage.x_held_out.device)
         self.workers = Workers()

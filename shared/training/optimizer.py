@@ -39,12 +39,15 @@ class Optimizer:
 
     Args:
         model: what is trained.
+        weight_decay: a step first takes `rate * weight_decay` of each weight of a hidden layer
+            away: how fast functions may bend then has a limit.
 
     Reference: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks";
-        Kingma & Ba 2015 for Adam.
+        Kingma & Ba 2015 for Adam; Loshchilov & Hutter 2019 for the decay.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, weight_decay: float = 0.0) -> None:
+        self.weight_decay = weight_decay
         hidden = sorted(_hidden_weights(model), key=lambda weight: tuple(weight.shape))
         ids = {id(weight) for weight in hidden}
         others = [p for p in model.parameters() if p.requires_grad and id(p) not in ids]
@@ -79,6 +82,7 @@ class Optimizer:
         gradient = torch.where(skip, momentum, gradient)
         momentum.lerp_(gradient, 1 - MOMENTUM)
         ahead = gradient.lerp(momentum, MOMENTUM)
+        weights.mul_(1 - rate * self.weight_decay * ~skip)
         for matrices, part in zip(self._matrices(ahead), self._matrices(weights), strict=True):
             size = STEP_OF_ADAM * sqrt(max(matrices.shape[1:]))
             step = torch.where(skip, 0.0, with_equal_singular_values(matrices))

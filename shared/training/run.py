@@ -54,11 +54,12 @@ class Run:
 
     model: Model
     history: History
+    weight_decay: float = 0.0
     step: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.optimizer = Optimizer(self.model)
+        self.optimizer = Optimizer(self.model, self.weight_decay)
         self.flat = self.optimizer.flat
         vector = self.flat.vector
         # Counted where the parameters are: to read a number off a GPU is to wait for it.

@@ -10,7 +10,7 @@ from torch import Tensor
 from shared.rows import Rows
 from shared.training.run import Model
 from shared.training.schedule import OneCycle
-from shared.validation import check_counts
+from shared.validation import check_counts, check_rates
 
 MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
 
@@ -26,6 +26,7 @@ class Stage:
         max_steps: gradient steps at most.
         batch_size: rows a step; all of them if there are fewer.
         learning_rate: at its peak.
+        weight_decay: see `Optimizer`.
         warmup: share of the steps over which the learning rate rises.
         clip: largest norm of the gradient.
         n_evaluations: how often the held-out loss is computed.
@@ -45,6 +46,7 @@ class Stage:
     max_steps: int = 6000
     batch_size: int = 256
     learning_rate: float = 3e-3
+    weight_decay: float = 0.0
     warmup: float = 0.1
     clip: float = 5.0
     n_evaluations: int = 60
@@ -61,6 +63,7 @@ class Stage:
             n_evaluations=self.n_evaluations,
             patience=self.patience,
         )
+        check_rates(self.learning_rate, self.weight_decay)
 
     @property
     def schedule(self) -> OneCycle:
@@ -76,4 +79,4 @@ class Stage:
     def settings(self) -> tuple[object, ...]:
         """What a checkpoint must agree on, model and rows apart."""
         every = (self.batch_size, self.clip, self.n_evaluations, self.patience, self.seed)
-        return (self.schedule, *every)
+        return (self.schedule, self.weight_decay, *every)

@@ -17,8 +17,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from iflow import MaskedAutoregressive
-from ivae import GaussianLikelihood
+from iflow import IFlow, MaskedAutoregressive
+from ivae import IVAE, GaussianLikelihood
 from shared.auxiliary import Continuous, History, Mixed, TimeSegments
 from shared.estimator import Estimator, IdentifiabilityWarning
 from shared.priors import GaussianPrior
@@ -39,6 +39,19 @@ def test_parameters_are_read_changed_and_cloned(make: Make) -> None:
     message = "Expected parameters among .*'max_steps'.*; got 'nonsense'"
     with pytest.raises(ValueError, match=message):
         estimator.set_params(nonsense=1)
+
+
+def test_options_of_training_reach_it(make: Make, x: Array, u: Array) -> None:
+    options = {"batch_size": 50, "weight_decay": 0.3, "patience": 7, "seed": 8}
+    *starts, last = make(**options).plan(x, u)
+    assert {option: getattr(last, option) for option in options} == options
+    for stage in starts:
+        assert (stage.batch_size, stage.seed) == (256, 8)
+
+
+def test_the_flow_that_a_vae_starts_from_is_trained_as_by_default(x: Array, u: Array) -> None:
+    flow, *_ = IVAE(2, weight_decay=0.3).plan(x, u)
+    assert (flow.learning_rate, flow.weight_decay) == (IFlow().learning_rate, IFlow().weight_decay)
 
 
 def test_a_clone_is_not_fitted(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -39,6 +41,9 @@ def test_a_matrix_that_vanishes_stays_small(size: float) -> None:
     assert with_equal_singular_values(vanishing).abs().max() <= 1e10 * size
 
 
+ONE, NO = torch.ones(()), torch.zeros(()).bool()
+
+
 @pytest.fixture
 def model() -> nn.Module:
     """Weights of two hidden layers of one shape and one of another; the first is too narrow."""
@@ -50,9 +55,6 @@ def model() -> nn.Module:
 def gradient_of(optimizer: Optimizer, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(len(optimizer.flat.vector), generator=generator)
-
-
-ONE, NO = torch.ones(()), torch.zeros(()).bool()
 
 
 def test_hidden_weights_move_by_one_size_whatever_the_gradient(model: nn.Module) -> None:
@@ -81,8 +83,20 @@ def test_all_other_parameters_take_the_steps_of_adam(model: nn.Module) -> None:
     torch.testing.assert_close(others, reference.detach())
 
 
-def test_a_bad_step_changes_nothing(model: nn.Module) -> None:
-    optimizer = Optimizer(model)
+def test_decay_takes_a_share_of_hidden_weights_and_of_nothing_else(model: nn.Module) -> None:
+    plain, decaying = Optimizer(deepcopy(model)), Optimizer(model, weight_decay=3.0)
+    start = plain.flat.vector.clone()
+    for optimizer in (plain, decaying):
+        optimizer.take(gradient_of(optimizer), 0.01, ONE, NO)
+    difference = plain.flat.vector - decaying.flat.vector
+    expected = 0.03 * start
+    expected[plain.size :] = 0
+    torch.testing.assert_close(difference, expected, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 3.0])
+def test_a_bad_step_changes_nothing(model: nn.Module, weight_decay: float) -> None:
+    optimizer = Optimizer(model, weight_decay)
     optimizer.take(gradient_of(optimizer), 0.01, ONE, NO)
     kept = optimizer.flat.vector.clone(), {k: v.clone() for k, v in optimizer.state.items()}
     nan = torch.tensor(torch.nan)
