@@ -36,19 +36,20 @@ FLOW: dict[str, dict[str, Any]] = {
     "half the learning rate": {"learning_rate": 1e-2},
     "twice the learning rate": {"learning_rate": 4e-2},
     "no weight decay": {"weight_decay": 0.0},
-    "twice the weight decay": {"weight_decay": 0.2},
+    "twice the weight decay": {"weight_decay": 0.4},
     "half the steps": {"max_steps": 2500},
     "half the layers": {"n_layers": 4},
+    "twice the layers": {"n_layers": 16},
     "half the width": {"hidden": (64, 64)},
     "batches of 1024": {"batch_size": 1024},
     "prior: scale": {"prior": "scale"},
     "prior: laplace": {"prior": "laplace"},
-    "autoregressive": {"architecture": "autoregressive", "n_layers": 4},
+    "autoregressive": {"architecture": "autoregressive"},
 }
 VAE: dict[str, dict[str, Any]] = {
     "defaults": {},
     "no start": {"warm_steps": 0},
-    "the weight decay of a flow": {"weight_decay": 0.1},
+    "the weight decay of a flow": {"weight_decay": 0.2},
     "diagonal posterior": {"covariance": "diagonal"},
     "ELBO": {"objective": "elbo", "n_samples": 1},
     "ELBO, diagonal posterior, no start": {

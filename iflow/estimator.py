@@ -41,7 +41,8 @@ class IFlow(Estimator):
         baseline: the value of u that changes no latent, if each other value changes one latent of
             its own, as experiments do that intervene on one source each. Without it every value may
             change every latent.
-        n_layers: layers of the architecture.
+        n_layers: layers of the architecture; by default one a column, at least 8 and at most 16
+            ("autoregressive": 4).
         hidden: widths of each layer's network.
         max_steps: gradient steps at most.
         batch_size: rows in a step.
@@ -88,12 +89,12 @@ class IFlow(Estimator):
         prior: str | ConditionalPrior = "mean_and_scale",
         informative: int | None = None,
         baseline: Any = None,
-        n_layers: int = 8,
+        n_layers: int | None = None,
         hidden: Sequence[int] = (128, 128),
         max_steps: int = 5000,
         batch_size: int = 256,
         learning_rate: float = 2e-2,
-        weight_decay: float = 0.1,
+        weight_decay: float = 0.2,
         validation_fraction: float = 0.1,
         patience: int = 20,
         n_restarts: int = 1,

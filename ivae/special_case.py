@@ -30,7 +30,7 @@ from shared.random import Randomness, seeded
 from shared.rows import Rows, head
 from shared.training import Plan, Stage, run_plans, start_stage
 
-START_LEARNING_RATE, WEIGHT_DECAY = 2e-2, 0.1  # the defaults of IFlow
+START_LEARNING_RATE, WEIGHT_DECAY = 2e-2, 0.2  # the defaults of IFlow
 PAIR_ROWS = 200_000  # held in memory
 
 
