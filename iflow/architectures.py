@@ -21,7 +21,6 @@ from iflow.transforms import (
 from iflow.unmixing import Unmixing
 from shared.nflows_adapter import Transform
 
-
 LEAST_LAYERS, MOST_LAYERS = 8, 16
 
 

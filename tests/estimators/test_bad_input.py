@@ -115,8 +115,8 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "empty batches": ({"batch_size": 0}, "batch_size of at least 1; got 0"),
     "no fit at all": ({"n_restarts": 0}, "n_restarts of at least 1; got 0"),
     "no learning": ({"learning_rate": 0.0}, "learning_rate to be positive; got 0.0"),
-    "a rate that is no number": ({"learning_rate": np.nan}, "learning_rate to be positive; got nan"),
-    "a decay that grows weights": ({"weight_decay": -0.1}, "weight_decay of at least 0.*; got -0.1"),
+    "a rate of nan": ({"learning_rate": np.nan}, "learning_rate to be positive; got nan"),
+    "a decay that grows weights": ({"weight_decay": -0.1}, "at least 0 .*; got -0.1"),
     "a decay of more than all": (
         {"weight_decay": 2.0, "learning_rate": 0.5},
         r"below 1 / learning_rate = 2; got 2\.0",
