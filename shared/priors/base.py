@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent
 
 from shared.lbfgs import minimize
 from shared.priors.maps import LabelTable, parameter_map
@@ -123,6 +123,19 @@ class ConditionalPrior(nn.Module, ABC):
         """log p(z | u) in nats, shape (B,)."""
         return self(u).log_prob(z)
 
+    def cdf(self, z: Tensor, u: Tensor) -> Tensor:
+        """P(Z_i ≤ z_i | u) of each latent, (B, n)."""
+        return _of_each_latent(self(u)).cdf(z)
+
+    def icdf(self, probability: Tensor, u: Tensor) -> Tensor:
+        """The z (B, n) whose `cdf` are these probabilities (B, n)."""
+        return _of_each_latent(self(u)).icdf(probability)
+
+    def transport(self, z: Tensor, u: Tensor, u_new: Tensor) -> Tensor:
+        """z (B, n) carried from u to u_new: each latent keeps its quantile."""
+        before, after = _of_each_latent(self(u)), _of_each_latent(self(u_new))
+        return after.loc + after.scale / before.scale * (z - before.loc)
+
     def raw_parameters(self, u: Tensor) -> dict[str, Tensor]:
         """The unconstrained parameters behind λ(u), by name, each of shape (B, n)."""
         modulation = self.modulation(u) if self.modulation is not None else None
@@ -198,6 +211,11 @@ class ConditionalPrior(nn.Module, ABC):
         from shared.nflows_adapter import PriorAsBase
 
         return PriorAsBase(self)
+
+
+def _of_each_latent(family: Distribution) -> Any:
+    """The n distributions of a row's latents, where a family holds them in one event."""
+    return family.base_dist if isinstance(family, Independent) else family
 
 
 def group_mean(values: Tensor, groups: Tensor, n_groups: int) -> Tensor:

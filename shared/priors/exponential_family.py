@@ -98,21 +98,41 @@ class ExponentialFamily(Distribution):
         return (self._log_unnormalized(value) - self.log_normalizer).sum(-1)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Draws by inverting the cumulative distribution on the quadrature nodes."""
+        """Draws by inverting the cumulative distribution."""
         with torch.no_grad():
-            z, probability = self._nodes(2 * N_NODES)
-            steps = probability[1:] + probability[:-1]
-            cumulative = torch.cat([torch.zeros_like(steps[:1]), steps.cumsum(0)])
-            cumulative = (cumulative / cumulative[-1]).movedim(0, -1).contiguous()
-            z = z.movedim(0, -1)
-            count = torch.Size(sample_shape).numel()
-            uniform = torch.rand(*cumulative.shape[:-1], count, dtype=z.dtype, device=z.device)
-            right = torch.searchsorted(cumulative, uniform).clamp(1, cumulative.shape[-1] - 1)
-            low, high = cumulative.gather(-1, right - 1), cumulative.gather(-1, right)
-            share = (uniform - low) / (high - low).clamp(min=torch.finfo(z.dtype).tiny)
-            left = z.gather(-1, right - 1)
-            draws = left + share.clamp(0, 1) * (z.gather(-1, right) - left)
-            return draws.movedim(-1, 0).reshape(self._extended_shape(torch.Size(sample_shape)))
+            shape = self._extended_shape(torch.Size(sample_shape))
+            like = self.centre
+            return self.icdf(torch.rand(shape, dtype=like.dtype, device=like.device))
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """The cumulative distribution of each component at value (..., B, n), to about 3e-4."""
+        return self.log_odds(value).sigmoid()
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Where the cumulative distribution of each component is value (..., B, n)."""
+        return self.at_log_odds(value.logit())
+
+    def log_odds(self, z: Tensor) -> Tensor:
+        """log F(z) − log(1 − F(z)) of each component, (..., B, n): precise in both tails."""
+        return _along_last(interpolate, z, *self._quantiles())
+
+    def at_log_odds(self, odds: Tensor) -> Tensor:
+        """The inverse of `log_odds`."""
+        nodes, log_odds = self._quantiles()
+        return _along_last(interpolate, odds, log_odds, nodes)
+
+    def _quantiles(self) -> tuple[Tensor, Tensor]:
+        """Nodes and their log-odds, (B, n, nodes)."""
+        if self._taken_from is not None:
+            whole, index = self._taken_from
+            nodes, odds = whole._quantiles()
+            return nodes.index_select(0, index), odds.index_select(0, index)
+        z, probability = self._nodes(2 * N_NODES)
+        below = probability.cumsum(0) - 0.5 * probability
+        above = probability.flip(0).cumsum(0).flip(0) - 0.5 * probability
+        tiny = torch.finfo(z.dtype).tiny
+        odds = below.clamp(min=tiny).log() - above.clamp(min=tiny).log()
+        return z.movedim(0, -1).contiguous(), odds.movedim(0, -1).contiguous()
 
     @property
     def mean(self) -> Tensor:
@@ -158,6 +178,22 @@ class ExponentialFamily(Distribution):
         """Nodes and their probabilities."""
         z, log_weight = self._grid(n_nodes)
         return z, (self._log_unnormalized(z) + log_weight).softmax(0)
+
+
+def interpolate(x: Tensor, xp: Tensor, fp: Tensor) -> Tensor:
+    """The values at x (..., S) of the line through the points (xp, fp), (..., N), in order of xp.
+
+    The first and the last piece go on beyond the ends.
+    """
+    right = torch.searchsorted(xp, x.contiguous()).clamp(1, xp.shape[-1] - 1)
+    x0, x1, f0, f1 = (t.gather(-1, i) for t in (xp, fp) for i in (right - 1, right))
+    return f0 + (x - x0) / (x1 - x0) * (f1 - f0)
+
+
+def _along_last(of: Callable[..., Tensor], values: Tensor, *tables: Tensor) -> Tensor:
+    """`of` for values (..., B, n) and tables (B, n, N)."""
+    draws = values.reshape(-1, *tables[0].shape[:-1]).movedim(0, -1)
+    return of(draws, *tables).movedim(-1, 0).reshape(values.shape)
 
 
 class ExponentialFamilyPrior(ConditionalPrior):
@@ -249,6 +285,9 @@ class ExponentialFamilyPrior(ConditionalPrior):
         lam = torch.stack(raw, dim=-1) if raw else width.new_zeros(*width.shape, 0)
         lam = LAMBDA_BOUND * torch.tanh(lam / LAMBDA_BOUND)
         return ExponentialFamily(centre, width, lam, self.statistics)
+
+    def transport(self, z: Tensor, u: Tensor, u_new: Tensor) -> Tensor:
+        return self(u_new).at_log_odds(self(u).log_odds(z))
 
     def natural_parameters(self, u: Tensor) -> Tensor:
         family = self(u)
