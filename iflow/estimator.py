@@ -133,13 +133,13 @@ class IFlow(Estimator):
         x = in_chunks(self.model_.decode, latents)
         return x * self.x_scale_ + self.x_mean_
 
-    def log_prob(self, x: Any, u: Any) -> Array:
-        """log p(x | u) of every row, exactly, in nats, (N,)."""
-        data = self._read(x)
-        rows = self._rows(data)
-        codes = self._encode(u, data)
-        standardized = in_chunks(self.model_.log_prob, rows, codes)
-        return standardized - np.log(self.x_scale_).sum()
+    def log_prob(self, x: Any, u: Any = None) -> Array:
+        """log p(x | u) of every row, exactly, in nats, (N,).
+
+        Without u, if that is labels: log p(x) = log Σ_u p(u) p(x | u), with a label's share of the
+        rows of fit as its p(u).
+        """
+        return self._log_prob(x, u)
 
     def sample(
         self, u: Any, *, return_latents: bool = False, seed: int = 0
@@ -151,6 +151,16 @@ class IFlow(Estimator):
             z = self.prior_(codes).sample().numpy()
         x = self.inverse_transform(z)
         return (x, z) if return_latents else x
+
+    def _log_density(self, rows: Rows, codes: Tensor, **options: Any) -> Array:
+        return in_chunks(self.model_.log_prob, rows, codes)
+
+    def _log_density_of_labels(self, rows: Rows, n_labels: int, **options: Any) -> Array:
+        # Only the prior sees u, so one pass through g is enough.
+        z = torch.from_numpy(in_chunks(self.model_.encode, rows))
+        codes = torch.arange(n_labels)[:, None].expand(-1, len(z))
+        priors = np.stack([in_chunks(self.prior_.log_prob, z, code) for code in codes], axis=1)
+        return priors + (self._log_density(rows, codes[0]) - priors[:, 0])[:, None]
 
     def _build(self, n_features: int) -> IdentifiableFlow:
         return IdentifiableFlow(self._bijection(n_features), self._make_prior(n_features))

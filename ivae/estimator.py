@@ -179,15 +179,24 @@ class IVAE(Estimator):
 
     def elbo(self, x: Any, u: Any, *, n_samples: int = 16, seed: int = 0) -> Array:
         """The evidence lower bound of every row in nats, (N,), from antithetic draws."""
+        data = self._read(x)
+        check_counts(n_samples=n_samples)
         options = {"n_samples": n_samples, "kl": "sampled", "antithetic": True}
-        return self._bound("elbo", x, u, seed, options)
+        bounds = self._bound("elbo", self._rows(data), self._encode(u, data), seed, **options)
+        return bounds - np.log(self.x_scale_).sum()
 
-    def log_prob(self, x: Any, u: Any, *, n_samples: int = 64, seed: int = 0) -> Array:
+    def log_prob(self, x: Any, u: Any = None, *, n_samples: int = 64, seed: int = 0) -> Array:
         """log p(x | u) of every row in nats, (N,), from below by importance weighting.
 
         The bound tightens with n_samples; it is comparable with a flow's exact log p(x | u).
+        Without u, if that is labels: log p(x) = log Σ_u p(u) p(x | u), with a label's share of the
+        rows of fit as its p(u).
         """
-        return self._bound("log_prob", x, u, seed, {"n_samples": n_samples})
+        check_counts(n_samples=n_samples)
+        return self._log_prob(x, u, n_samples=n_samples, seed=seed)
+
+    def _log_density(self, rows: Rows, codes: Tensor, **options: Any) -> Array:
+        return self._bound("log_prob", rows, codes, **options)
 
     def sample(
         self, u: Any, *, return_latents: bool = False, seed: int = 0
@@ -311,17 +320,10 @@ class IVAE(Estimator):
             return self._encode(u, data)
         return torch.zeros(len(data), dtype=torch.long)
 
-    def _bound(self, name: str, x: Any, u: Any, seed: int, options: dict[str, Any]) -> Array:
-        data = self._read(x)
-        check_counts(n_samples=options["n_samples"])
+    def _bound(self, name: str, rows: Rows, codes: Tensor, seed: int = 0, **options: Any) -> Array:
         bound = getattr(self.model_, name)
         generator = torch.Generator().manual_seed(seed)
-        values = in_chunks(
-            lambda rows, codes: bound(rows, codes, generator=generator, **options),
-            self._rows(data),
-            self._encode(u, data),
-        )
-        return values - np.log(self.x_scale_).sum()
+        return in_chunks(lambda *chunk: bound(*chunk, generator=generator, **options), rows, codes)
 
 
 def _check_support(likelihood: Likelihood, x: Array) -> None:

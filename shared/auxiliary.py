@@ -143,6 +143,8 @@ class AuxiliaryEncoder:
     labels: list[Any] | None
     mean: list[float] | None = field(default=None)
     scale: list[float] | None = field(default=None)
+    # What part of the rows had each label, if u is labels alone.
+    shares: list[float] | None = field(default=None)
 
     @classmethod
     def fit(cls, columns: Columns) -> AuxiliaryEncoder:
@@ -151,10 +153,13 @@ class AuxiliaryEncoder:
         Raises:
             ValueError: if u has one value only.
         """
-        labels = None if columns.labels is None else np.unique(columns.labels).tolist()
+        labels, shares = None, None
+        if columns.labels is not None:
+            values, counts = np.unique(columns.labels, return_counts=True)
+            labels, shares = values.tolist(), (counts / counts.sum()).tolist()
         if columns.continuous is None:
             _check_several(labels or [])
-            return cls(labels)
+            return cls(labels, shares=shares)
         varies = np.ptp(columns.continuous, axis=0) > 0  # rounding gives a constant some spread
         mean, scale = columns.continuous.mean(0), columns.continuous.std(0)
         if not varies.any():

@@ -17,6 +17,7 @@ from typing_extensions import Self
 
 from shared.auxiliary import AuxiliaryEncoder, read_auxiliary
 from shared.identifiability import IdentifiabilityReport, check_conditions
+from shared.over_u import OverU
 from shared.parameters import Parameterized
 from shared.passes import in_chunks
 from shared.persistence import load_estimator, save_estimator
@@ -43,7 +44,7 @@ class IdentifiabilityWarning(UserWarning):
     """The conditions of the identifiability theorem do not hold; latents may not be the sources."""
 
 
-class Estimator(Parameterized, ABC):
+class Estimator(Parameterized, OverU, ABC):
     """Fits a model of p(x | u) whose latents z are identified by u.
 
     Fitted attributes end in an underscore: `model_` (the torch module, float64, on standardised
@@ -161,8 +162,16 @@ class Estimator(Parameterized, ABC):
         """The latents of rows x, (N, n)."""
 
     @abstractmethod
-    def log_prob(self, x: Any, u: Any) -> Array:
-        """log p(x | u) of every row in nats, (N,), or a bound on it."""
+    def log_prob(self, x: Any, u: Any = None) -> Array:
+        """log p(x | u) of every row in nats, (N,), or a bound on it; without u, log p(x)."""
+
+    def _log_prob(self, x: Any, u: Any, **options: Any) -> Array:
+        data = self._read(x)
+        if u is None and self.prior_.informative:
+            densities = self._log_marginal(data, **options)
+        else:
+            densities = self._log_density(self._rows(data), self._encode(u, data), **options)
+        return densities - np.log(self.x_scale_).sum()
 
     def score(self, x: Any, u: Any) -> float:
         """The mean of `log_prob`, in nats per row: higher is better."""

@@ -149,7 +149,7 @@ BAD_CALLS: dict[str, tuple[Callable[[Estimator, Array, Array], object], str]] = 
         "of labels, as in fit; got u with 1 cont",
     ),
     "other rows of u": (lambda e, x, u: e.log_prob(x, u[:3]), "u with 200 rows.* got 3"),
-    "no u": (lambda e, x, u: e.log_prob(x, None), "Expected u.* got None"),
+    "no u": (lambda e, x, u: e.transport(x, None, u), "Expected u.* got None"),
     "another width": (
         lambda e, x, u: e.transform(x[:, :1], u),
         "x with 2 columns, as in fit; got 1",

@@ -1,0 +1,94 @@
+"""Laws of Bayes' rule over labels, and of rows carried from one u to another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from iflow import IFlow
+from shared.datasets import nonstationary_sources
+from shared.estimator import Estimator
+
+Array = np.ndarray
+Make = Callable[..., Estimator]
+LABELS = ["a", "b", "c", "d", "e"]
+# The labels in unequal shares, five to a quarter of the rows.
+U = np.repeat(LABELS, [10, 30, 40, 50, 70])
+
+
+@pytest.fixture
+def of_letters(make: Make, x: Array) -> Estimator:
+    return make(max_steps=4).fit(x, U)
+
+
+def test_u_is_summed_out_and_inferred_by_bayes_rule(of_letters: Estimator, x: Array) -> None:
+    each = np.stack([of_letters.log_prob(x, [label] * 200) for label in LABELS], axis=1)
+    joint = np.exp(each) * np.array([10, 30, 40, 50, 70]) / 200
+    np.testing.assert_allclose(of_letters.log_prob(x), np.log(joint.sum(1)))
+    posterior = of_letters.predict_aux_proba(x)
+    np.testing.assert_allclose(posterior, joint / joint.sum(1, keepdims=True))
+    assert of_letters.auxiliary_.labels == LABELS
+    assert posterior.std(0).min() > 1e-3  # it says something of the rows
+
+
+def test_a_file_keeps_the_shares_of_labels(of_letters: Estimator, x: Array, tmp_path) -> None:
+    of_letters.save(tmp_path / "model.safetensors")
+    again = type(of_letters).load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.log_prob(x), of_letters.log_prob(x))
+
+
+def test_transport_moves_quantiles_of_the_latents(of_letters: Estimator, x: Array) -> None:
+    new = np.roll(U, 3)
+    z = of_letters.prior_.transport(
+        *(torch.from_numpy(of_letters.transform(x, U)), encoded(U), encoded(new))
+    )
+    carried = of_letters.transport(x, U, new)
+    np.testing.assert_allclose(carried, of_letters.inverse_transform(z.numpy()))
+    assert np.abs(carried - x)[U != new].max() > 1e-3
+    one = of_letters.transport(x, U, "b")
+    np.testing.assert_array_equal(one, of_letters.transport(x, U, ["b"] * 200))
+
+
+def encoded(u: Array) -> torch.Tensor:
+    return torch.tensor([LABELS.index(label) for label in u])
+
+
+def test_a_flow_carries_rows_there_and_back(x: Array) -> None:
+    flow = IFlow(n_layers=2, hidden=(16,), max_steps=20).fit(x, U)
+    new = np.roll(U, 60)
+    there = flow.transport(x, U, new)
+    np.testing.assert_allclose(flow.transport(there, new, U), x, atol=1e-6)
+    np.testing.assert_allclose(flow.transport(x, U, U), x, atol=1e-6)
+    before = flow.prior_.cdf(torch.from_numpy(flow.transform(x)), encoded(U))
+    after = flow.prior_.cdf(torch.from_numpy(flow.transform(there)), encoded(new))
+    torch.testing.assert_close(after, before, atol=1e-6, rtol=0)
+
+
+def test_labels_are_inferred_from_rows_that_fit_has_not_seen() -> None:
+    data = nonstationary_sources(2, 5, 200, n_layers=1, centered=False, seed=1)
+    train, test = data.split(0.5, seed=0)
+    flow = IFlow(n_layers=2, hidden=(16,), max_steps=50).fit(train.x, train.u)
+    probabilities = flow.predict_aux_proba(test.x)
+    hits = probabilities.argmax(1) == test.u
+    assert hits.mean() > 0.5  # chance is a fifth
+    # Calibrated: hits are as many as they were likely, within four standard errors.
+    certainty = probabilities.max(1)
+    error = np.sqrt((certainty * (1 - certainty)).mean() / len(hits))
+    assert abs(hits.mean() - certainty.mean()) < 4 * error
+
+
+@pytest.mark.parametrize("method", ["log_prob", "predict_aux_proba"])
+def test_a_continuous_u_cannot_be_summed_out(method: str, make: Make, x: Array) -> None:
+    fit = make(max_steps=2).fit(x, np.linspace(0, 1, 200))
+    with pytest.raises(ValueError, match="fitted with labels as u.* got .*continuous"):
+        getattr(fit, method)(x)
+
+
+def test_without_a_u_there_is_none_to_infer(make: Make, x: Array, u: Array) -> None:
+    fit = make(max_steps=2, prior="unconditional").fit(x)
+    assert np.isfinite(fit.log_prob(x)).all()
+    with pytest.raises(ValueError, match="fitted with labels as u.* got .* no u"):
+        fit.predict_aux_proba(x)
