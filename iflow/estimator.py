@@ -121,10 +121,9 @@ class IFlow(Estimator):
         self.progress = progress
         self.seed = seed
 
-    def transform(self, x: Any, u: Any = None) -> Array:
+    def transform(self, x: Any, u: Any = None) -> Any:
         """z = g(x), (N, d). u is not needed: g does not see it."""
-        rows = self._rows(self._read(x))
-        return in_chunks(self.model_.encode, rows)
+        return super().transform(x, u)
 
     def inverse_transform(self, z: Any) -> Array:
         """x = f(z), (N, d), exactly the inverse of `transform`."""
@@ -151,6 +150,9 @@ class IFlow(Estimator):
             z = self.prior_(codes).sample().numpy()
         x = self.inverse_transform(z)
         return (x, z) if return_latents else x
+
+    def _latents(self, data: Array, u: Any) -> Array:
+        return in_chunks(self.model_.encode, self._rows(data))
 
     def _log_density(self, rows: Rows, codes: Tensor, **options: Any) -> Array:
         return in_chunks(self.model_.log_prob, rows, codes)

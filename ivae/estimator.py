@@ -164,11 +164,9 @@ class IVAE(Estimator):
         self.progress = progress
         self.seed = seed
 
-    def transform(self, x: Any, u: Any = None) -> Array:
+    def transform(self, x: Any, u: Any = None) -> Any:
         """The posterior mean of z, (N, n). u is needed only if the encoder sees it."""
-        data = self._read(x)
-        rows, codes = self._rows(data), self._codes(u, data)
-        return in_chunks(self.model_.encode, rows, codes)
+        return super().transform(x, u)
 
     def inverse_transform(self, z: Any) -> Array:
         """The mean of x given z, (N, d)."""
@@ -194,6 +192,9 @@ class IVAE(Estimator):
         """
         check_counts(n_samples=n_samples)
         return self._log_prob(x, u, n_samples=n_samples, seed=seed)
+
+    def _latents(self, data: Array, u: Any) -> Array:
+        return in_chunks(self.model_.encode, self._rows(data), self._codes(u, data))
 
     def _log_density(self, rows: Rows, codes: Tensor, **options: Any) -> Array:
         return self._bound("log_prob", rows, codes, **options)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from shared.auxiliary import AuxiliaryEncoder, read_auxiliary
+from shared.frames import Frames
 from shared.identifiability import IdentifiabilityReport, check_conditions
 from shared.over_u import OverU
 from shared.parameters import Parameterized
@@ -44,7 +45,7 @@ class IdentifiabilityWarning(UserWarning):
     """The conditions of the identifiability theorem do not hold; latents may not be the sources."""
 
 
-class Estimator(Parameterized, OverU, ABC):
+class Estimator(Parameterized, Frames, OverU, ABC):
     """Fits a model of p(x | u) whose latents z are identified by u.
 
     Fitted attributes end in an underscore: `model_` (the torch module, float64, on standardised
@@ -134,6 +135,7 @@ class Estimator(Parameterized, OverU, ABC):
         if checkpoint is not None:
             check_folder(checkpoint, "checkpoint")
         data = as_matrix(x)
+        self._remember_names(x)
         check_enough_rows(data)
         self._check_data(data)
         codes = self._fit_auxiliary(u, data)
@@ -157,9 +159,9 @@ class Estimator(Parameterized, OverU, ABC):
         """Fit, then the latents of the same rows, (N, n)."""
         return self.fit(x, u).transform(x, u)
 
-    @abstractmethod
-    def transform(self, x: Any, u: Any = None) -> Array:
-        """The latents of rows x, (N, n)."""
+    def transform(self, x: Any, u: Any = None) -> Any:
+        """The latents of rows x, (N, n); a data frame after `set_output(transform="pandas")`."""
+        return self._as_output(self._latents(self._read(x), u), x)
 
     @abstractmethod
     def log_prob(self, x: Any, u: Any = None) -> Array:
@@ -315,6 +317,7 @@ class Estimator(Parameterized, OverU, ABC):
 
     def _read(self, x: Any) -> Array:
         self._require_fitted()
+        self._check_names(x)
         return as_matrix(x, columns=self.n_features_in_)
 
     def _rows(self, data: Array) -> Rows:

@@ -37,7 +37,8 @@ class OverU(ABC):
     def _encode(self, u: Any, data: Array) -> Tensor: ...
 
     @abstractmethod
-    def transform(self, x: Any, u: Any = None) -> Array: ...
+    def _latents(self, data: Array, u: Any) -> Array:
+        """z of checked rows, (N, n)."""
 
     @abstractmethod
     def inverse_transform(self, z: Any) -> Array: ...
@@ -74,7 +75,7 @@ class OverU(ABC):
         if isinstance(u_new, (str, int, np.integer)):
             u_new = np.full(len(data), u_new)
         codes, new = self._encode(u, data), self._encode(u_new, data)
-        latents = torch.from_numpy(self.transform(data, u))
+        latents = torch.from_numpy(self._latents(data, u))
         return self.inverse_transform(in_chunks(self.prior_.transport, latents, codes, new))
 
     def _log_marginal(self, data: Array, **options: Any) -> Array:

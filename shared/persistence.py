@@ -29,6 +29,7 @@ def save_estimator(estimator: Estimator, path: str | os.PathLike[str]) -> None:
         "parameters": parameters,
         "replaced": [name for name, v in given.items() if not _is_plain(v)],
         "n_features_in": estimator.n_features_in_,
+        "feature_names_in": list(getattr(estimator, "feature_names_in_", [])),
         "auxiliary": asdict(estimator.auxiliary_),
         "history": estimator.history_.to_dict(),
         "measured": {name: getattr(estimator, name) for name in estimator.measured},
@@ -51,6 +52,8 @@ def load_estimator(
     parameters = {name: _as_tuple(value) for name, value in info["parameters"].items()}
     estimator = cls(**{**parameters, **replaced})
     estimator.n_features_in_ = info["n_features_in"]
+    if info.get("feature_names_in"):
+        estimator.feature_names_in_ = np.array(info["feature_names_in"], dtype=object)
     estimator.auxiliary_ = AuxiliaryEncoder(**info["auxiliary"])
     estimator.history_ = History(**info["history"])
     estimator.x_mean_ = tensors.pop("x_mean").numpy()

@@ -18,18 +18,22 @@ def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArr
     Takes numpy arrays, torch tensors, pandas frames, memory-maps and nested lists.
 
     Raises:
+        TypeError: for a sparse matrix, or cells that are no numbers or strings of numbers.
         ValueError: if it is not numeric, not two-dimensional, not finite, or not `columns` wide.
     """
+    if hasattr(values, "toarray"):
+        raise TypeError(f"Expected {name} to be dense; got a sparse matrix. Pass its toarray().")
     if hasattr(values, "detach"):
         values = values.detach().cpu().numpy()
     try:
         matrix = _as_real(values)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"Expected {name} to be numeric, shape (N, d); got {error}.") from None
+        raised = TypeError if isinstance(error, TypeError) else ValueError
+        raise raised(f"Expected {name} to be numeric, shape (N, d); got {error}.") from None
     if matrix.ndim != 2:
         raise ValueError(
             f"Expected {name} of shape (N, d), one row for each observation; got shape "
-            f"{matrix.shape}. A single column is {name}[:, None]."
+            f"{matrix.shape}. Reshape your data: a single column is {name}[:, None]."
         )
     if columns is not None and matrix.shape[1] != columns:
         raise ValueError(
@@ -43,7 +47,7 @@ def _as_real(values: Any) -> NDArray[Any]:
     on_disk = isinstance(values, np.memmap) and values.dtype.kind in "fiub"
     matrix = values if on_disk else np.asarray(values)
     if matrix.dtype.kind == "c":
-        raise TypeError("complex numbers")
+        raise ValueError("complex numbers. Complex data not supported")
     return matrix if on_disk else matrix.astype(np.float64, copy=False)
 
 
@@ -84,11 +88,15 @@ def check_rates(learning_rate: float, weight_decay: float) -> None:
 def check_enough_rows(x: NDArray[Any]) -> None:
     """Raise if x has too few rows to hold some out and fit the others."""
     if not x.shape[1]:
-        raise ValueError("Expected x with at least 1 column; got none.")
+        raise ValueError(
+            f"Expected x with at least 1 column; got 0 feature(s) (shape={x.shape}) while a "
+            "minimum of 1 is required."
+        )
     needed = max(MIN_ROWS, x.shape[1] + 1)
     if len(x) < needed:
         raise ValueError(
-            f"Expected x with at least {needed} rows for {x.shape[1]} columns; got {len(x)}. "
+            f"Expected x with at least {needed} rows for {x.shape[1]} columns; got n_samples = "
+            f"{len(x)}. "
             "Collect more rows or use fewer columns."
         )
 

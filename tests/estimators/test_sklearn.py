@@ -1,0 +1,88 @@
+"""scikit-learn's own checks of estimators, and data frames out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import config_context
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from iflow import IFlow
+from ivae import IVAE
+from shared.estimator import Estimator
+
+Array = np.ndarray
+Make = Callable[..., Estimator]
+TINY = {"hidden": (4,), "max_steps": 3, "progress": False}
+CHECKED = [IFlow(n_layers=1, **TINY), IVAE(1, n_samples=2, warm_steps=0, **TINY)]
+NAMED_U = "the second argument is called u, and is passed by position in pipelines and searches"
+EXCEPTIONS = {
+    "check_fit_score_takes_y": NAMED_U,
+    "check_transformer_general": NAMED_U,
+    "check_transformer_data_not_an_array": NAMED_U,
+    "check_requires_y_none": "the error speaks of u, not of y",
+    "check_n_features_in_after_fitting": "the error has the words of all others here",
+}
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "Estimator .* does not inherit from", UserWarning)
+    every_check = parametrize_with_checks(CHECKED, expected_failed_checks=lambda _: EXCEPTIONS)
+
+
+# Ten columns of noise and two labels, as the checks have them, identify nothing.
+@pytest.mark.filterwarnings("ignore::shared.estimator.IdentifiabilityWarning")
+@pytest.mark.filterwarnings("ignore:SCIPY_ARRAY_API is not set")
+@every_check
+def test_scikit_learn_has_no_objections(estimator: Estimator, check: Callable) -> None:
+    check(estimator)
+
+
+@pytest.fixture
+def frame(x: Array) -> pd.DataFrame:
+    return pd.DataFrame(x, columns=["left", "right"], index=np.arange(200) + 1000)
+
+
+def test_latents_come_as_data_frames_if_asked_for(
+    make: Make, frame: pd.DataFrame, u: Array, fitted: Estimator, latent_dim: int
+) -> None:
+    estimator = make().set_output(transform="pandas")
+    z = estimator.fit_transform(frame, u)
+    assert list(z.columns) == [f"z{i}" for i in range(latent_dim)]
+    assert list(z.columns) == list(estimator.get_feature_names_out())
+    assert z.index.equals(frame.index)
+    np.testing.assert_array_equal(z, fitted.transform(frame.to_numpy(), u))
+    assert isinstance(estimator.set_output(transform="default").transform(frame, u), np.ndarray)
+    with config_context(transform_output="pandas"):
+        assert isinstance(fitted.transform(frame.to_numpy(), u), pd.DataFrame)
+    with pytest.raises(ValueError, match="transform to be one of .*'pandas'.*; got 'xarray'"):
+        estimator.set_output(transform="xarray")
+
+
+def test_names_of_columns_are_kept_and_compared(
+    make: Make, frame: pd.DataFrame, x: Array, u: Array, tmp_path
+) -> None:
+    estimator = make(max_steps=2).fit(frame, u)
+    estimator.save(tmp_path / "model")
+    for fit in (estimator, type(estimator).load(tmp_path / "model")):
+        assert list(fit.feature_names_in_) == ["left", "right"]
+        with pytest.raises(ValueError, match=r"columns \['left', 'right'\]; got \['right', 'left'"):
+            fit.transform(frame[["right", "left"]], u)
+    assert not hasattr(estimator.fit(x, u), "feature_names_in_")
+
+
+def test_a_search_in_a_pipeline_is_scored_in_held_out_nats(x: Array, u: Array) -> None:
+    small = IFlow(hidden=(8,), max_steps=15, progress=False)
+    pipeline = make_pipeline(StandardScaler(), small)
+    grid = {"iflow__prior": ["scale", "mean_and_scale"], "iflow__n_layers": [1, 2]}
+    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    search = GridSearchCV(pipeline, grid, cv=folds).fit(x, u)
+    scores = search.cv_results_["mean_test_score"]
+    assert np.isfinite(scores).all() and len(set(scores)) == 4
+    assert search.best_estimator_.score(x, u) > -10
