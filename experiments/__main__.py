@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from pathlib import Path
+from typing import Any
 
 EXPERIMENTS = {
     "demo": "every kind of data in a few minutes: one table, figures of sources",
@@ -52,8 +53,15 @@ def main() -> None:
                 f"Expected --{option} with {', '.join(OPTIONS[option])}; got it with "
                 f"{arguments.name}. Leave it out."
             )
-    module = importlib.import_module(f"experiments.{arguments.name}")
-    module.main(smoke=arguments.smoke, jobs=arguments.jobs, **given)
+    run(arguments.name, smoke=arguments.smoke, jobs=arguments.jobs, **given)
+
+
+def run(name: str, **options: Any) -> None:
+    """Run the experiment of that name."""
+    scripts = EXPERIMENTS | STUDIES | TIMINGS
+    if name not in scripts:
+        raise ValueError(f"Expected one of {', '.join(scripts)}; got {name}.")
+    importlib.import_module(f"experiments.{name}").main(**options)
 
 
 if __name__ == "__main__":

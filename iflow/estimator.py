@@ -20,7 +20,7 @@ from shared.priors import ConditionalPrior
 from shared.random import seeded
 from shared.rows import Rows
 from shared.training import Plan
-from shared.validation import as_matrix, check_varying
+from shared.validation import check_varying
 
 Architecture: TypeAlias = str | Transform | Callable[[int], Transform]
 
@@ -127,10 +127,7 @@ class IFlow(Estimator):
 
     def inverse_transform(self, z: Any) -> Array:
         """x = f(z), (N, d), exactly the inverse of `transform`."""
-        self._require_fitted()
-        latents = torch.from_numpy(as_matrix(z, "z", columns=self.n_features_in_))
-        x = in_chunks(self.model_.decode, latents)
-        return x * self.x_scale_ + self.x_mean_
+        return super().inverse_transform(z)
 
     def log_prob(self, x: Any, u: Any = None) -> Array:
         """log p(x | u) of every row, exactly, in nats, (N,).

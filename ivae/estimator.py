@@ -27,7 +27,7 @@ from shared.passes import in_chunks
 from shared.priors import ConditionalPrior
 from shared.rows import Rows, chunks_of, head
 from shared.training import Plan
-from shared.validation import as_matrix, check_counts, check_varying
+from shared.validation import check_counts, check_varying
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "gaussian": GaussianLikelihood,
@@ -170,10 +170,7 @@ class IVAE(Estimator):
 
     def inverse_transform(self, z: Any) -> Array:
         """The mean of x given z, (N, d)."""
-        self._require_fitted()
-        latents = torch.from_numpy(as_matrix(z, "z", columns=self.latent_dim))
-        x = in_chunks(self.model_.decode, latents)
-        return x * self.x_scale_ + self.x_mean_
+        return super().inverse_transform(z)
 
     def elbo(self, x: Any, u: Any, *, n_samples: int = 16, seed: int = 0) -> Array:
         """The evidence lower bound of every row in nats, (N,), from antithetic draws."""

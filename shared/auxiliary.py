@@ -26,6 +26,8 @@ class Columns(NamedTuple):
 
     labels: NDArray[Any] | None
     continuous: NDArray[np.float64] | None
+    # What those columns are called in a data frame, labels first.
+    names: list[list[str]] | None = None
 
 
 class Auxiliary(ABC):
@@ -145,6 +147,8 @@ class AuxiliaryEncoder:
     scale: list[float] | None = field(default=None)
     # What part of the rows had each label, if u is labels alone.
     shares: list[float] | None = field(default=None)
+    # The names of u's columns, if it was a data frame: those of labels, those of continuous values.
+    names: list[list[str]] | None = field(default=None)
 
     @classmethod
     def fit(cls, columns: Columns) -> AuxiliaryEncoder:
@@ -159,12 +163,13 @@ class AuxiliaryEncoder:
             labels, shares = values.tolist(), (counts / counts.sum()).tolist()
         if columns.continuous is None:
             _check_several(labels or [])
-            return cls(labels, shares=shares)
+            return cls(labels, shares=shares, names=columns.names)
         varies = np.ptp(columns.continuous, axis=0) > 0  # rounding gives a constant some spread
         mean, scale = columns.continuous.mean(0), columns.continuous.std(0)
         if not varies.any():
             _check_several(labels or mean[None].tolist())
-        return cls(labels, mean.tolist(), np.where(varies, scale, 1.0).tolist())
+        spread = np.where(varies, scale, 1.0).tolist()
+        return cls(labels, mean.tolist(), spread, names=columns.names)
 
     @property
     def n_labels(self) -> int | None:
@@ -237,7 +242,7 @@ def read_auxiliary(u: Any, x: NDArray[np.float64]) -> Columns:
             "continuous values, or TimeSegments(n) / History(lags) for a series."
         )
     columns = u.columns(x) if isinstance(u, Auxiliary) else _guess(u)
-    check_same_rows(len(x), len(next(c for c in columns if c is not None)))
+    check_same_rows(len(x), len(next(c for c in columns[:2] if c is not None)))
     return columns
 
 
@@ -259,7 +264,9 @@ def _read_frame(frame: Any) -> Columns:
         raise ValueError(f"Expected u with rows and columns; got a frame of shape {frame.shape}.")
     labels = None if is_float.all() else _as_labels(_as_array(others.to_numpy()))
     continuous = floats.to_numpy(dtype=float, na_value=np.nan) if is_float.any() else None
-    return Columns(labels, None if continuous is None else _as_continuous(continuous))
+    names = [[str(name) for name in part.columns] for part in (others, floats)]
+    values = None if continuous is None else _as_continuous(continuous)
+    return Columns(labels, values, names)
 
 
 def _as_array(values: Any) -> NDArray[Any]:

@@ -163,6 +163,16 @@ class Estimator(Parameterized, Frames, OverU, ABC):
         """The latents of rows x, (N, n); a data frame after `set_output(transform="pandas")`."""
         return self._as_output(self._latents(self._read(x), u), x)
 
+    def inverse_transform(self, z: Any) -> Array:
+        """x of latents z (N, n), (N, d)."""
+        latents = as_matrix(z, "z", columns=self.prior_.latent_dim)
+        x = in_chunks(self.model_.decode, torch.from_numpy(np.require(latents, requirements="W")))
+        return x * self.x_scale_ + self.x_mean_
+
+    @abstractmethod
+    def sample(self, u: Any, *, return_latents: bool = False, seed: int = 0) -> Any:
+        """One row x ~ p(x | u) for each row of u, (len(u), d); with its z if asked for."""
+
     @abstractmethod
     def log_prob(self, x: Any, u: Any = None) -> Array:
         """log p(x | u) of every row in nats, (N,), or a bound on it; without u, log p(x)."""
@@ -196,6 +206,12 @@ class Estimator(Parameterized, Frames, OverU, ABC):
         """The fitted p(z | u)."""
         self._require_fitted()
         return self.model_.prior
+
+    @property
+    def held_out_nats_(self) -> float:
+        """The best held-out score of fit, in nats a row of x as it was given."""
+        self._require_fitted()
+        return -self.history_.best_loss - float(np.log(self.x_scale_).sum())
 
     # --- saving
 

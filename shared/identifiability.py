@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,6 +68,11 @@ class IdentifiabilityReport:
             and not self.unmodulated
             and not self.collapsed
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields and the verdict, as plain values for JSON."""
+        fields = asdict(self) | {"modulation": self.modulation.tolist()}
+        return {"satisfied": self.satisfied, **fields}
 
     def __str__(self) -> str:
         """One paragraph of plain words."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import iflow
 import ivae
 import shared.datasets
 import shared.metrics
 import shared.priors
+from identiflow.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -52,6 +57,24 @@ def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     namespace = {"__name__": "__main__"}
     for block in python_blocks(text_of(page)):
         exec(compile(block, PAGES[page], "exec"), namespace)
+
+
+COMMANDS = re.compile(r"^identiflow .*$", re.MULTILINE)
+QUICK = ["--set", "max_steps=5", "--set", "n_layers=1"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if COMMANDS.search(text_of(page))])
+def test_the_commands_of_a_page_run_in_order(page, tmp_path, monkeypatch):
+    """On a table as they have it, with fewer steps than they would take."""
+    monkeypatch.chdir(tmp_path)
+    data = shared.datasets.nonstationary_sources(2, 6, 40, seed=1)
+    names = np.array(["control", "a", "b", "c", "d", "e"])[data.u]
+    frame = pd.DataFrame(data.x, columns=["left", "right"]).assign(condition=names)
+    frame.to_csv("cells.csv", index=False)
+    for command in COMMANDS.findall(text_of(page)):
+        words = shlex.split(command)[1:]
+        result = CliRunner().invoke(app, words + (QUICK if words[0] == "fit" else []))
+        assert result.exit_code == 0, (command, result.output)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,6 +1,12 @@
 """Training of either front end, and safe files."""
 
-from shared.training.checkpoint import FileFormatError, check_folder, load_tensors, save_tensors
+from shared.training.checkpoint import (
+    FileFormatError,
+    check_folder,
+    kind_of,
+    load_tensors,
+    save_tensors,
+)
 from shared.training.ensemble import Ensemble, fit_ensemble
 from shared.training.fit import Plan, fit, fit_together, run_plans
 from shared.training.history import History
@@ -19,6 +25,7 @@ __all__ = [
     "fit",
     "fit_ensemble",
     "fit_together",
+    "kind_of",
     "load_tensors",
     "run_plans",
     "save_tensors",

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +72,10 @@ def load_tensors(
         FileNotFoundError: if there is no such file.
         FileFormatError: if it is not ours, is damaged, is of another kind or a newer version.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"Expected a file written by save; found none at {path}.")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise FileFormatError(
-            f"Expected {path} to be a safetensors file written by save; got {error}. "
-            "The file is damaged or of another kind; nothing in it was executed."
-        ) from None
-    _check_header(header, kind, path)
+    with _opened(path) as (file, header):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if header.get("kind") != kind:
+        raise FileFormatError(f"Expected {path} to hold {kind!r}; got {header.get('kind')!r}.")
     if header.get("sha256") != _digest(tensors, header.get("info", "")):
         raise FileFormatError(
             f"Expected {path} as it was written; got other contents. The file is damaged: restore "
@@ -91,7 +84,30 @@ def load_tensors(
     return tensors, json.loads(header["info"])
 
 
-def _check_header(header: Mapping[str, str], kind: str, path: str | os.PathLike[str]) -> None:
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """What a file written by `save_tensors` holds; its errors are those of `load_tensors`."""
+    with _opened(path) as (_, header):
+        return header.get("kind", "")
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Any, Mapping[str, str]]]:
+    """The file and its header, if it is one of ours."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"Expected a file written by save; found none at {path}.")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            header = file.metadata() or {}
+            _check_header(header, path)
+            yield file, header
+    except SafetensorError as error:
+        raise FileFormatError(
+            f"Expected {path} to be a safetensors file written by save; got {error}. "
+            "The file is damaged or of another kind; nothing in it was executed."
+        ) from None
+
+
+def _check_header(header: Mapping[str, str], path: str | os.PathLike[str]) -> None:
     version = header.get("version", "")
     if header.get("format") != FORMAT or not version.isdecimal():
         raise FileFormatError(
@@ -102,8 +118,6 @@ def _check_header(header: Mapping[str, str], kind: str, path: str | os.PathLike[
             f"Expected {path} in format version ≤ {VERSION}; got {version}. "
             "Upgrade identiflow to read it."
         )
-    if header.get("kind") != kind:
-        raise FileFormatError(f"Expected {path} to hold {kind!r}; got {header.get('kind')!r}.")
 
 
 def _digest(tensors: Mapping[str, Tensor], info: str) -> str:

@@ -46,7 +46,10 @@ BAD_X: dict[str, tuple[Callable[[Array], Any], str]] = {
     "three axes": (lambda x: x[None], r"x of shape \(N, d\).* got shape \(1, 200, 2\)"),
     "a constant column": (lambda x: x * [1, 0] + 0.1, r"x to vary; got constant.*\[1\]. Drop"),
     "no columns": (lambda x: x[:, :0], "x with at least 1 column; got 0 feature"),
-    "too few rows": (lambda x: x[:9], "x with at least 10 rows for 2 columns; got n_samples = 9. Collect"),
+    "too few rows": (
+        lambda x: x[:9],
+        "10 rows for 2 columns; got n_samples = 9. Collect",
+    ),
     "rows without a u": (
         lambda x: np.concatenate([x, x]),
         "u with 400 rows, one for each row of x; got 200. Pass the u",

@@ -68,6 +68,13 @@ def test_samples_come_with_their_latents(fitted: Estimator, latent_dim: int) -> 
     assert (x[1] != x[2]).all()
 
 
+def test_latents_that_are_read_only_are_inverted(fitted: Estimator, x: Array, u: Array) -> None:
+    z = fitted.transform(x, u)
+    expected = fitted.inverse_transform(z)
+    z.setflags(write=False)
+    np.testing.assert_array_equal(fitted.inverse_transform(z), expected)
+
+
 def test_rescaling_x_shifts_log_densities_by_the_log_of_the_scale(
     make: Make, fitted: Estimator, x: Array, u: Array
 ) -> None:

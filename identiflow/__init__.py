@@ -1,0 +1,1 @@
+"""The command line `identiflow`, on files that people have."""
