@@ -43,6 +43,7 @@ WITH_EXAMPLES = [page for page in PAGES if python_blocks(text_of(page))]
 
 def test_the_readme_has_examples():
     assert "README.md" in WITH_EXAMPLES
+    assert len(commands("README.md")) >= 5
 
 
 def test_a_block_keeps_its_line_number():
@@ -59,11 +60,17 @@ def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch):
         exec(compile(block, PAGES[page], "exec"), namespace)
 
 
-COMMANDS = re.compile(r"^identiflow .*$", re.MULTILINE)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 QUICK = ["--set", "max_steps=5", "--set", "n_layers=1"]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if COMMANDS.search(text_of(page))])
+def commands(page: str) -> list[str]:
+    blocks = [text for language, text in BLOCK.findall(text_of(page)) if not language]
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("identiflow ")]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
 def test_the_commands_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     """On a table as they have it, with fewer steps than they would take."""
     monkeypatch.chdir(tmp_path)
@@ -71,7 +78,7 @@ def test_the_commands_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     names = np.array(["control", "a", "b", "c", "d", "e"])[data.u]
     frame = pd.DataFrame(data.x, columns=["left", "right"]).assign(condition=names)
     frame.to_csv("cells.csv", index=False)
-    for command in COMMANDS.findall(text_of(page)):
+    for command in commands(page):
         words = shlex.split(command)[1:]
         result = CliRunner().invoke(app, words + (QUICK if words[0] == "fit" else []))
         assert result.exit_code == 0, (command, result.output)
