@@ -1,4 +1,4 @@
-"""`identiflow COMMAND`: fit, transform, invert, score, sample, check, experiment, data."""
+"""`identiflow COMMAND`: fit, transform, invert, score, sample, check, report, experiment, data."""
 
 from __future__ import annotations
 
@@ -190,6 +190,24 @@ def check(model: Path, table: Path, as_json: bool) -> None:
         click.echo(str(report))
     if not report.satisfied:
         raise click.exceptions.Exit(NO)
+
+
+@app.command()
+@model_argument
+@table_argument
+@click.option("-o", "--output", type=PATH, required=True, help="The HTML file to write.")
+@click.option("--title", default="", help="The page's title.")
+def report(model: Path, table: Path, output: Path, title: str) -> None:
+    """Write a page about a model and the rows of TABLE: best rows that it was not fitted to.
+
+    Example: identiflow report cells.model new_cells.csv -o report.html
+    """
+    from identiflow.report import write_report
+
+    check_place(output)
+    estimator, rows = models.load(model), read_table(table)
+    u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
+    write_report(estimator, x, u, output, title=title)
 
 
 @app.command()

@@ -83,7 +83,7 @@ def u_of(table: DataFrame, estimator: Estimator) -> Auxiliary | None:
     return Mixed(labels.to_numpy(), continuous)
 
 
-def u_of_values(values: Sequence[str], rows: int, estimator: Estimator) -> Auxiliary:
+def u_of_values(values: Sequence[str], rows: int, estimator: Estimator) -> Any:
     """So many rows of one u, its values in the order of u's columns."""
     import pandas as pd
 
@@ -94,9 +94,7 @@ def u_of_values(values: Sequence[str], rows: int, estimator: Estimator) -> Auxil
             f"Expected --aux once for each of {columns}, in this order; got {list(values)}."
         )
     row = {name: [value] for name, value in zip(columns, values, strict=True)}
-    u = u_of(pd.DataFrame(row).loc[[0] * rows], estimator)
-    assert u is not None
-    return u
+    return u_of(pd.DataFrame(row).loc[[0] * rows], estimator) if columns else [0] * rows
 
 
 def select(table: DataFrame, names: Sequence[str]) -> DataFrame:

@@ -193,6 +193,15 @@ class IVAE(Estimator):
     def _latents(self, data: Array, u: Any) -> Array:
         return in_chunks(self.model_.encode, self._rows(data), self._codes(u, data))
 
+    def _draws(self, data: Array, u: Any, seed: int) -> Array:
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(rows: Tensor, codes: Tensor) -> Tensor:
+            posterior = self.model_.posterior(rows, codes)
+            return posterior.rsample_with_log_prob(1, generator)[0][0]
+
+        return in_chunks(draw, self._rows(data), self._codes(u, data))
+
     def _log_density(self, rows: Rows, codes: Tensor, **options: Any) -> Array:
         return self._bound("log_prob", rows, codes, **options)
 

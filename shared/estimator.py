@@ -49,7 +49,8 @@ class Estimator(Parameterized, Frames, OverU, ABC):
     """Fits a model of p(x | u) whose latents z are identified by u.
 
     Fitted attributes end in an underscore: `model_` (the torch module, float64, on standardised
-    x), `history_`, `prior_`, `n_features_in_`, `auxiliary_` (how u is encoded).
+    x), `history_`, `prior_`, `n_features_in_`, `auxiliary_` (how u is encoded), `agreement_` (with
+    n_restarts: the MCC between the latents of each two seeds, on held-out rows).
     """
 
     # The parameters every estimator has, set by the subclass's __init__.
@@ -71,8 +72,9 @@ class Estimator(Parameterized, Frames, OverU, ABC):
     history_: History
     model_: Any  # the front end says which module
     chosen_prior_: str | None = None
+    agreement_: tuple[tuple[float, ...], ...] | None = None
     # Fitted plain values, by attribute name, that belong in a saved file.
-    measured: ClassVar[tuple[str, ...]] = ("chosen_prior_",)
+    measured: ClassVar[tuple[str, ...]] = ("chosen_prior_", "agreement_")
 
     # --- what a front end supplies
 
@@ -112,10 +114,12 @@ class Estimator(Parameterized, Frames, OverU, ABC):
             DivergedError: if training finds no finite gradient any more.
         """
         check_counts(n_restarts=self.n_restarts)
+        self.agreement_ = None
         if self.n_restarts > 1 or self.prior == "auto":
-            best = fit_best(self._candidates(), x, u, checkpoint)
+            best, agreement = fit_best(self._candidates(), x, u, checkpoint)
             fitted = {name: value for name, value in vars(best).items() if name.endswith("_")}
             vars(self).update(fitted)
+            self.agreement_ = tuple(map(tuple, agreement.tolist()))
             if self.prior == "auto":
                 self.chosen_prior_ = str(best.prior)
         else:

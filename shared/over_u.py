@@ -43,6 +43,10 @@ class OverU(ABC):
     @abstractmethod
     def inverse_transform(self, z: Any) -> Array: ...
 
+    def _draws(self, data: Array, u: Any, seed: int) -> Array:
+        """z of checked rows, drawn where x leaves it open, (N, n)."""
+        return self._latents(data, u)
+
     @abstractmethod
     def _log_density(self, rows: Rows, codes: Tensor, **options: Any) -> Array:
         """log p(x | u) of standardised rows in nats, (N,), or a bound on it."""
@@ -60,6 +64,16 @@ class OverU(ABC):
             ValueError: if fit has seen a u that is not labels alone.
         """
         return self._log_joint(self._read(x), **options).softmax(1).numpy()
+
+    def quantiles(self, x: Any, u: Any, *, seed: int = 0) -> Array:
+        """P(Z_i ≤ z_i | u) of the latents z of each row, (N, n).
+
+        On rows that fit has not seen they are uniform, whatever u, if the density is right. Of an
+        iVAE they are those of a draw from the posterior.
+        """
+        data = self._read(x)
+        latents = torch.from_numpy(self._draws(data, u, seed))
+        return in_chunks(self.prior_.cdf, latents, self._encode(u, data))
 
     def transport(self, x: Any, u: Any, u_new: Any) -> Array:
         """The rows x (N, d) as they would be under u_new: each latent keeps its quantile.

@@ -136,8 +136,10 @@ def fit_best(
     x: Any,
     u: Any,
     checkpoint: str | os.PathLike[str] | None = None,
-) -> E:
+) -> tuple[E, Array]:
     """The one with the best held-out score of many estimators, fitted on the same rows.
+
+    With it the MCC between the latents of each two seeds of its group, (S, S).
 
     Args:
         groups: estimators by the name of their group, in which they are alike but for their seeds.
@@ -155,8 +157,11 @@ def fit_best(
             [(f"{name}.{m.seed}".lstrip("."), m) for m in members], -(-n_jobs // len(groups))
         )
     ]
-    members, _ = _fit_parts(parts, x, u, checkpoint, n_jobs)
-    return min(members, key=lambda member: member.history_.best_loss)
+    members, latents = _fit_parts(parts, x, u, checkpoint, n_jobs)
+    best = int(np.argmin([member.history_.best_loss for member in members]))
+    group_of = [name for name, alike in groups.items() for _ in alike]
+    same = [z for z, name in zip(latents, group_of, strict=True) if name == group_of[best]]
+    return members[best], _consistency(same)
 
 
 def with_seeds(estimator: E, seeds: Iterable[int], **changed: Any) -> list[E]:

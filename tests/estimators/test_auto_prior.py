@@ -42,6 +42,9 @@ def test_restarts_of_every_family_are_compared(
     losses = [fit.history_.best_loss for fit in alone]
     assert got.history_.best_loss == pytest.approx(min(losses), rel=1e-3)
     assert got.chosen_prior_ == alone[int(np.argmin(losses))].prior
+    same = fit_ensemble(make(prior=got.chosen_prior_, max_steps=6), x, u, seeds=[0, 1])
+    np.testing.assert_allclose(got.agreement_, same.consistency_, rtol=1e-6)
+    assert make(max_steps=1).fit(x, u).agreement_ is None
 
 
 def test_a_file_keeps_the_family_that_was_chosen(
@@ -51,6 +54,7 @@ def test_a_file_keeps_the_family_that_was_chosen(
     fitted.save(tmp_path / "model")
     loaded = type(fitted).load(tmp_path / "model")
     assert loaded.chosen_prior_ == fitted.chosen_prior_ and loaded.prior == "auto"
+    assert loaded.agreement_ == fitted.agreement_ == ((1.0,),)
     assert_same_bits(loaded, fitted)
 
 

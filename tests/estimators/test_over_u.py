@@ -56,6 +56,17 @@ def encoded(u: Array) -> torch.Tensor:
     return torch.tensor([LABELS.index(label) for label in u])
 
 
+def test_quantiles_are_those_of_the_prior(of_letters: Estimator, x: Array) -> None:
+    quantiles = of_letters.quantiles(x, U, seed=1)
+    assert quantiles.shape == (200, of_letters.prior_.latent_dim)
+    np.testing.assert_array_equal(quantiles, of_letters.quantiles(x, U, seed=1))
+    if isinstance(of_letters, IFlow):
+        z = torch.from_numpy(of_letters.transform(x))
+        np.testing.assert_allclose(quantiles, of_letters.prior_.cdf(z, encoded(U)))
+    else:
+        assert (quantiles != of_letters.quantiles(x, U, seed=2)).all()
+
+
 def test_a_flow_carries_rows_there_and_back(x: Array) -> None:
     flow = IFlow(n_layers=2, hidden=(16,), max_steps=20).fit(x, U)
     new = np.roll(U, 60)

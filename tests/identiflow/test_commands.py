@@ -120,6 +120,14 @@ def test_a_vae_of_mixed_u_goes_through_files(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_table(tmp_path / "s.csv"), vae.sample(frame))
 
 
+def test_a_model_without_u_needs_none(folder: Path, tmp_path: Path) -> None:
+    model, table = tmp_path / "m", folder / "cells.csv"
+    done("fit", table, *FLOW, "--prior", "unconditional", "-o", model)
+    done("score", model, table)
+    done("sample", model, "-n", 4, "-o", tmp_path / "s.csv")
+    assert len(read_table(tmp_path / "s.csv")) == 4
+
+
 # What is wrong, and how it is said ---------------------------------------------------------------
 
 
