@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from iflow.architectures import ARCHITECTURES
+from iflow.given import FlowGivenU
 from iflow.model import IdentifiableFlow
 from iflow.unmixing import start_from_linear
 from shared.estimator import Array, Estimator, rows_of
@@ -147,6 +148,13 @@ class IFlow(Estimator):
             z = self.prior_(codes).sample().numpy()
         x = self.inverse_transform(z)
         return (x, z) if return_latents else x
+
+    def __call__(self, u: Any) -> FlowGivenU:
+        """p(x | u) as a torch distribution, batch shape (len(u),), event shape (d,), float64."""
+        self._require_fitted()
+        codes = self._encode(u, rows_of(u))
+        scaling = torch.from_numpy(self.x_mean_), torch.from_numpy(self.x_scale_)
+        return FlowGivenU(self.model_, codes, *scaling)
 
     def _latents(self, data: Array, u: Any) -> Array:
         return in_chunks(self.model_.encode, self._rows(data))

@@ -223,13 +223,14 @@ class LULinear(Bijection):
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         lower, upper, logabsdet = self._factors()
         z = torch.addmm(self.bias[:, None], lower @ upper, x.T).T
-        return z, logabsdet.expand(len(x))
+        return z, logabsdet.expand(x.shape[0])
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         lower, upper, logabsdet = self._factors()
         centred = (z - self.bias).T
         half = torch.linalg.solve_triangular(lower, centred, upper=False, unitriangular=True)
-        return torch.linalg.solve_triangular(upper, half, upper=True).T, -logabsdet.expand(len(z))
+        x = torch.linalg.solve_triangular(upper, half, upper=True).T
+        return x, -logabsdet.expand(z.shape[0])
 
 
 class Permutation(Bijection):
@@ -249,10 +250,10 @@ class Permutation(Bijection):
         self.register_buffer("order", forward)
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x[:, self.order], x.new_zeros(len(x))
+        return x[:, self.order], x.new_zeros(x.shape[0])
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return z[:, self.order.argsort()], z.new_zeros(len(z))
+        return z[:, self.order.argsort()], z.new_zeros(z.shape[0])
 
 
 class Composition(CompositeTransform):
@@ -263,7 +264,7 @@ class Composition(CompositeTransform):
 
     @staticmethod
     def _cascade(inputs: Tensor, funcs: Iterable[Callable], context: None) -> tuple[Tensor, Tensor]:
-        total = inputs.new_zeros(len(inputs))
+        total = inputs.new_zeros(inputs.shape[0])
         for function in funcs:
             inputs, logabsdet = function(inputs, context)
             total = total + logabsdet

@@ -39,11 +39,11 @@ class Unmixing(Bijection):
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         matrix, logabsdet = self._map()
-        return x @ matrix.T, logabsdet.expand(len(x))
+        return x @ matrix.T, logabsdet.expand(x.shape[0])
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         matrix, logabsdet = self._map()
-        return torch.linalg.solve(matrix, z.T).T, -logabsdet.expand(len(z))
+        return torch.linalg.solve(matrix, z.T).T, -logabsdet.expand(z.shape[0])
 
     def _map(self) -> tuple[Tensor, Tensor]:
         """W and log |det W|."""

@@ -122,7 +122,7 @@ class FullHead(nn.Module):
     def forward(self, raw: Tensor) -> FullGaussian:
         n = self.latent_dim
         scale = bounded_exp(raw[..., n : 2 * n], LOG_SCALE_BOUND)
-        constants = self.one_and_zero.expand(len(raw), 2)
+        constants = self.one_and_zero.expand(raw.shape[0], 2)
         entries = torch.cat([raw[..., 2 * n :], constants], dim=-1)
         unit = entries.index_select(-1, self.index).unflatten(-1, (n, n))
         return FullGaussian(raw[..., :n], scale.unsqueeze(-1) * unit)

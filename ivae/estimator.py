@@ -190,20 +190,30 @@ class IVAE(Estimator):
         check_counts(n_samples=n_samples)
         return self._log_prob(x, u, n_samples=n_samples, seed=seed)
 
-    def _latents(self, data: Array, u: Any) -> Array:
-        return in_chunks(self.model_.encode, self._rows(data), self._codes(u, data))
-
-    def _draws(self, data: Array, u: Any, seed: int) -> Array:
+    def sample_posterior(
+        self, x: Any, u: Any = None, *, n_samples: int = 100, seed: int = 0
+    ) -> Array:
+        """Draws of z from q(z | x), or q(z | x, u) if the encoder sees u, (S, N, n)."""
+        data = self._read(x)
+        check_counts(n_samples=n_samples)
         generator = torch.Generator().manual_seed(seed)
 
         def draw(rows: Tensor, codes: Tensor) -> Tensor:
             posterior = self.model_.posterior(rows, codes)
-            return posterior.rsample_with_log_prob(1, generator)[0][0]
+            return posterior.rsample_with_log_prob(n_samples, generator)[0].transpose(0, 1)
 
-        return in_chunks(draw, self._rows(data), self._codes(u, data))
+        return in_chunks(draw, self._rows(data), self._codes(u, data)).swapaxes(0, 1)
 
-    def _log_density(self, rows: Rows, codes: Tensor, **options: Any) -> Array:
-        return self._bound("log_prob", rows, codes, **options)
+    def posterior_dataset(
+        self, x: Any, u: Any = None, *, n_samples: int = 100, seed: int = 0
+    ) -> Any:
+        """`sample_posterior` as an xarray Dataset with the dimensions that ArviZ reads."""
+        import xarray
+
+        z = self.sample_posterior(x, u, n_samples=n_samples, seed=seed)
+        coordinates = {"latent": self.get_feature_names_out().astype(str)}
+        variables = {"z": (("chain", "draw", "row", "latent"), z[None])}
+        return xarray.Dataset(variables, coords=coordinates)
 
     def sample(
         self, u: Any, *, return_latents: bool = False, seed: int = 0
@@ -219,6 +229,15 @@ class IVAE(Estimator):
         """Check the theorem's conditions on this model and these values of u; see `Estimator`."""
         report = super().check_identifiability(u, x)
         return replace(report, collapsed=self.collapsed_latents_)
+
+    def _latents(self, data: Array, u: Any) -> Array:
+        return in_chunks(self.model_.encode, self._rows(data), self._codes(u, data))
+
+    def _draws(self, data: Array, u: Any, seed: int) -> Array:
+        return self.sample_posterior(data, u, n_samples=1, seed=seed)[0]
+
+    def _log_density(self, rows: Rows, codes: Tensor, **options: Any) -> Array:
+        return self._bound("log_prob", rows, codes, **options)
 
     def _build(self, n_features: int) -> IdentifiableVAE:
         likelihood = self._make_likelihood(n_features)

@@ -20,7 +20,8 @@ else:
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
-DEV = PROJECT["optional-dependencies"]["dev"]
+OPTIONAL = PROJECT["optional-dependencies"]
+DEV = OPTIONAL["dev"]
 INSTALLED = ["identiflow", "iflow", "ivae", "shared"]
 CODE = [*INSTALLED, "experiments"]
 
@@ -117,7 +118,8 @@ def test_nothing_imports_the_name_tests(folder):
 
 @pytest.mark.parametrize("folder", CODE)
 def test_what_is_imported_is_declared(folder):
-    declared = distribution_names(PROJECT["dependencies"])
+    extras = [name for extra in ("parquet", "xarray") for name in OPTIONAL[extra]]
+    declared = distribution_names([*PROJECT["dependencies"], *extras])
     own_and_standard = {*CODE, *sys.stdlib_module_names}
     undeclared = {
         (path, package)

@@ -1,0 +1,57 @@
+"""A fitted flow as a torch distribution of x, given u."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+
+from iflow.model import IdentifiableFlow
+
+
+class FlowGivenU(Distribution):
+    """p(x | u) for a batch of u: batch shape (B,), event shape (d,), x as it was given to fit.
+
+    Args:
+        model: a flow on standardised x.
+        codes: u as the prior takes it, B rows.
+        mean, scale: of the standardisation, (d,).
+    """
+
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
+    support = constraints.real_vector
+
+    def __init__(self, model: IdentifiableFlow, codes: Tensor, mean: Tensor, scale: Tensor) -> None:
+        self.model, self.codes, self.center, self.width = model, codes, mean, scale
+        self.latents = model.prior(codes)
+        super().__init__(codes.shape[:1], mean.shape, validate_args=False)
+
+    @property
+    def has_rsample(self) -> bool:  # type: ignore[override]
+        """Whether draws can be differentiated: whether those of the prior can."""
+        return self.latents.has_rsample
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log p(x | u) in nats, (..., B) for x (..., B, d)."""
+        x = (value - self.center) / self.width
+        x = x.expand(*x.shape[:-2], *self.batch_shape, -1)
+        z, logabsdet = self.model.bijection(x.reshape(-1, *self.event_shape))
+        log_p = self.latents.log_prob(z.view(x.shape))
+        return log_p + logabsdet.view(log_p.shape) - self.width.log().sum()
+
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        with torch.no_grad():
+            return self._decode(self.latents.sample(torch.Size(sample_shape)))
+
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        return self._decode(self.latents.rsample(torch.Size(sample_shape)))
+
+    def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Distribution:
+        raise NotImplementedError("Expected as many rows of u as the batch is to have; pass those.")
+
+    def _decode(self, z: Tensor) -> Tensor:
+        x = self.model.decode(z.reshape(-1, z.shape[-1])).view(z.shape)
+        return x * self.width + self.center
