@@ -67,7 +67,7 @@ QUICK = ["--set", "max_steps=5", "--set", "n_layers=1"]
 def commands(page: str) -> list[str]:
     blocks = [text for language, text in BLOCK.findall(text_of(page)) if not language]
     lines = [line for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith("identiflow ")]
+    return [line for line in lines if re.match(r"identiflow \w", line)]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
