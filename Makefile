@@ -17,7 +17,7 @@ ifneq ($(BESIDE),)
 export IDENTIFLOW_DATA ?= $(BESIDE)
 endif
 
-.PHONY: demo test format clean
+.PHONY: demo test docs format clean
 
 demo: $(INSTALLED)
 	$(RUN) -m experiments demo
@@ -29,12 +29,15 @@ test: $(INSTALLED)
 	$(RUN) -m mypy
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope --durations 10
 
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
 format: $(INSTALLED)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/pyvenv.cfg:
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo \

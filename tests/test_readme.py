@@ -20,7 +20,7 @@ from identiflow.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-FILES = [README, ROOT / "experiments/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FILES = [README, ROOT / "experiments/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in FILES}
 PACKAGES = [iflow, ivae, shared.priors, shared.metrics, shared.datasets]
 
