@@ -149,7 +149,8 @@ def score(model: Path, table: Path, output: Path | None, as_json: bool) -> None:
     if output is not None:
         check_output(output)
     estimator, rows = models.load(model), read_table(table)
-    nats = estimator.log_prob(models.x_of(rows, estimator), models.u_of(rows, estimator))
+    u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
+    nats = estimator.log_prob(x, u)
     if output is not None:
         write_table(pd.DataFrame({"nats": nats}), output)
     show({"rows": len(nats), "nats": float(nats.mean())}, as_json)

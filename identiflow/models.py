@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,9 @@ def split(
     named = [*aux, *continuous]
     if not named:
         raise ValueError("Expected --aux COLUMN, the column of u; got none.")
+    twice = [name for name, count in Counter([*named, *ignore]).items() if count > 1]
+    if twice:
+        raise ValueError(f"Expected each column to be named once; got {twice[0]} twice.")
     select(table, [*named, *ignore])
     u = table[named].astype(dict.fromkeys(continuous, float))
     x = table.drop(columns=[*named, *ignore])
@@ -73,6 +77,11 @@ def x_of(table: DataFrame, estimator: Estimator) -> DataFrame:
 def u_of(table: DataFrame, estimator: Estimator) -> Auxiliary | None:
     """The columns of u that an estimator was fitted with; None if it was fitted without."""
     names = estimator.auxiliary_.names
+    if names is None and estimator.prior_.informative:
+        raise ValueError(
+            "Expected a model whose u was columns of a table; got one fitted to an array. Fit it "
+            "with `identiflow fit`, or in Python to a data frame as u."
+        )
     if names is None:
         return None
     labels, continuous = (select(table, part) for part in names)
@@ -94,7 +103,8 @@ def u_of_values(values: Sequence[str], rows: int, estimator: Estimator) -> Any:
             f"Expected --aux once for each of {columns}, in this order; got {list(values)}."
         )
     row = {name: [value] for name, value in zip(columns, values, strict=True)}
-    return u_of(pd.DataFrame(row).loc[[0] * rows], estimator) if columns else [0] * rows
+    u = u_of(pd.DataFrame(row, index=[0]).loc[[0] * rows], estimator)
+    return [0] * rows if u is None else u
 
 
 def select(table: DataFrame, names: Sequence[str]) -> DataFrame:

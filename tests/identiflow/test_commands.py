@@ -181,6 +181,7 @@ BAD_COMMANDS: dict[str, tuple[list[str], str]] = {
         ["sample", "cells.model", "--aux", "a", "--aux", "b", "-o", "s.csv"],
         r"once for each of \['condition'\]",
     ),
+    "a column twice": (["fit", "cells.csv", *FLOW, "--aux", "age", "-o", "m"], "got age twice"),
     "an unknown data set": (["data", "fetch", "iris"], "one of causal_chamber_lt, .*; got iris"),
     "an unknown experiment": (["experiment", "iris"], "one of demo, .*; got iris"),
 }
@@ -205,6 +206,15 @@ def refused(message: str, *arguments: object) -> None:
 
 def _raise(text: str) -> None:
     raise ValueError(text)
+
+
+def test_a_model_fitted_to_arrays_does_not_know_the_column_of_u(
+    flow: IFlow, folder: Path, tmp_path: Path
+) -> None:
+    flow.save(tmp_path / "m")
+    table = folder / "cells.csv"
+    refused("u was columns of a table", "score", tmp_path / "m", table)
+    refused("u was columns of a table", "sample", tmp_path / "m", "-o", tmp_path / "s.csv")
 
 
 def test_a_model_of_a_newer_version_is_refused(folder: Path, monkeypatch) -> None:
