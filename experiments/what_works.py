@@ -44,7 +44,7 @@ FLOW: dict[str, dict[str, Any]] = {
     "batches of 1024": {"batch_size": 1024},
     "prior: scale": {"prior": "scale"},
     "prior: laplace": {"prior": "laplace"},
-    "autoregressive": {"architecture": "autoregressive"},
+    "autoregressive": {"architecture": "autoregressive", "n_layers": 4},
 }
 VAE: dict[str, dict[str, Any]] = {
     "defaults": {},

@@ -21,18 +21,11 @@ from iflow.transforms import (
 from iflow.unmixing import Unmixing
 from shared.nflows_adapter import Transform
 
-LEAST_LAYERS, MOST_LAYERS = 8, 16
-
-
-def coupling_layers(features: int) -> int:
-    """How many couplings a preset has by default: one a column, at least 8 and at most 16."""
-    return min(max(features, LEAST_LAYERS), MOST_LAYERS)
-
 
 def spline_coupling_flow(
     features: int,
     *,
-    n_layers: int | None = None,
+    n_layers: int = 8,
     hidden: Sequence[int] = (128, 128),
     n_bins: int = 8,
     bound: float = 5.0,
@@ -45,7 +38,7 @@ def spline_coupling_flow(
 
 
 def affine_coupling_flow(
-    features: int, *, n_layers: int | None = None, hidden: Sequence[int] = (128, 128)
+    features: int, *, n_layers: int = 8, hidden: Sequence[int] = (128, 128)
 ) -> Composition:
     """W, then n_layers × [affine coupling, LU]: RealNVP with learned linear layers."""
     layer = partial(AffineCoupling, features, hidden=hidden)
@@ -55,7 +48,7 @@ def affine_coupling_flow(
 
 
 def volume_preserving_flow(
-    features: int, *, n_layers: int | None = None, hidden: Sequence[int] = (128, 128)
+    features: int, *, n_layers: int = 8, hidden: Sequence[int] = (128, 128)
 ) -> Composition:
     """W, then n_layers × [GIN coupling, LU], all of determinant 1: log |det J_g| = 0 everywhere.
 
@@ -74,20 +67,19 @@ def volume_preserving_flow(
 def autoregressive_flow(
     features: int,
     *,
-    n_layers: int | None = None,
+    n_layers: int = 4,
     hidden: Sequence[int] = (128, 128),
     n_bins: int = 8,
     bound: float = 5.0,
     affine: bool = False,
 ) -> Composition:
-    """W, then n_layers (4) × [masked autoregressive map, reversal of the columns].
+    """W, then n_layers × [masked autoregressive map, reversal of the columns].
 
     g is one pass a layer; f = g⁻¹ is d passes a layer. Choose it where x → z is all you need.
     """
     element = AffineElement() if affine else SplineElement(n_bins, bound)
     reversal = range(features - 1, -1, -1)
     layer = partial(MaskedAutoregressive, features, element=element, hidden=hidden)
-    n_layers = 4 if n_layers is None else n_layers
     return _stack(Unmixing(features), n_layers, lambda i: [layer(), Permutation(reversal)])
 
 
@@ -99,11 +91,7 @@ ARCHITECTURES: dict[str, Callable[..., Composition]] = {
 }
 
 
-def _stack(
-    first: Unmixing, n_layers: int | None, parts: Callable[[int], list[Transform]]
-) -> Composition:
-    if n_layers is None:
-        n_layers = coupling_layers(first.features)
+def _stack(first: Unmixing, n_layers: int, parts: Callable[[int], list[Transform]]) -> Composition:
     if n_layers < 1:
         raise ValueError(f"Expected n_layers of at least 1; got {n_layers}.")
     return Composition([first, *(part for i in range(n_layers) for part in parts(i))])

@@ -42,8 +42,7 @@ class IFlow(Estimator):
         baseline: the value of u that changes no latent, if each other value changes one latent of
             its own, as experiments do that intervene on one source each. Without it every value may
             change every latent.
-        n_layers: layers of the architecture; by default one a column, at least 8 and at most 16
-            ("autoregressive": 4).
+        n_layers: layers of the architecture; beyond ten columns more of them may pay.
         hidden: widths of each layer's network.
         max_steps: gradient steps at most.
         batch_size: rows in a step.
@@ -90,7 +89,7 @@ class IFlow(Estimator):
         prior: str | ConditionalPrior = "mean_and_scale",
         informative: int | None = None,
         baseline: Any = None,
-        n_layers: int | None = None,
+        n_layers: int = 8,
         hidden: Sequence[int] = (128, 128),
         max_steps: int = 5000,
         batch_size: int = 256,

@@ -74,7 +74,10 @@ def test_a_batch_is_as_large_as_its_u(flow: IFlow) -> None:
 # Programs ----------------------------------------------------------------------------------------
 
 EXPORTED: dict[str, Callable[[], Estimator]] = {
-    **{name: lambda name=name: IFlow(architecture=name, n_layers=2, **TINY) for name in ARCHITECTURES},
+    **{
+        name: lambda name=name: IFlow(architecture=name, n_layers=2, **TINY)
+        for name in ARCHITECTURES
+    },
     "IVAE": lambda: IVAE(1, **TINY),
     "IVAE, diagonal": lambda: IVAE(1, covariance="diagonal", likelihood="poisson", **TINY),
 }

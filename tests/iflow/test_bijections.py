@@ -294,14 +294,6 @@ def test_a_context_and_another_width_are_refused(name: str, direction: str) -> N
             mapping(torch.zeros(shape))
 
 
-@pytest.mark.parametrize("features, couplings", [(2, 8), (10, 10), (40, 16)])
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_more_columns_take_more_layers(name: str, features: int, couplings: int) -> None:
-    parts = ARCHITECTURES[name](features, hidden=(4,)).modules()
-    layers = [part for part in parts if isinstance(part, Coupling | MaskedAutoregressive)]
-    assert len(layers) == (4 if name == "autoregressive" else couplings)
-
-
 BAD_ARGUMENTS: dict[str, tuple[Callable[[], object], str]] = {
     "no columns": (lambda: SplineCoupling(0), "features of at least 1; got 0"),
     "one bin": (lambda: SplineElement(n_bins=1), "n_bins of at least 2; got 1"),
