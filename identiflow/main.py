@@ -11,7 +11,7 @@ import click
 
 from identiflow import models
 from identiflow.console import NO, OneLineErrors, show
-from identiflow.tables import check_output, check_place, read_table, whole, write_table
+from identiflow.tables import check_output, check_place, read_table, write_table
 
 if TYPE_CHECKING:
     from shared.estimator import Array, Estimator
@@ -86,8 +86,7 @@ def fit(
     estimator = models.build(model, latent_dim, **options)
     x, u = models.split(read_table(table), aux, continuous, ignore)
     estimator.fit(x, u, checkpoint=checkpoint)
-    with whole(output) as temporary:
-        estimator.save(temporary)
+    estimator.save(output)
     report = estimator.check_identifiability(u)
     found = {
         "model": str(output),

@@ -114,12 +114,12 @@ class ExponentialFamily(Distribution):
 
     def log_odds(self, z: Tensor) -> Tensor:
         """log F(z) − log(1 − F(z)) of each component, (..., B, n): precise in both tails."""
-        return _along_last(interpolate, z, *self._quantiles())
+        return interpolate(z, *self._quantiles())
 
     def at_log_odds(self, odds: Tensor) -> Tensor:
         """The inverse of `log_odds`."""
         nodes, log_odds = self._quantiles()
-        return _along_last(interpolate, odds, log_odds, nodes)
+        return interpolate(odds, log_odds, nodes)
 
     def _quantiles(self) -> tuple[Tensor, Tensor]:
         """Nodes and their log-odds, (B, n, nodes)."""
@@ -181,19 +181,15 @@ class ExponentialFamily(Distribution):
 
 
 def interpolate(x: Tensor, xp: Tensor, fp: Tensor) -> Tensor:
-    """The values at x (..., S) of the line through the points (xp, fp), (..., N), in order of xp.
+    """The values at x (..., B, n) of lines through points (xp, fp), (B, n, N), in order of xp.
 
     The first and the last piece go on beyond the ends.
     """
-    right = torch.searchsorted(xp, x.contiguous()).clamp(1, xp.shape[-1] - 1)
+    at = x.reshape(-1, *xp.shape[:-1]).movedim(0, -1).contiguous()
+    right = torch.searchsorted(xp, at).clamp(1, xp.shape[-1] - 1)
     x0, x1, f0, f1 = (t.gather(-1, i) for t in (xp, fp) for i in (right - 1, right))
-    return f0 + (x - x0) / (x1 - x0) * (f1 - f0)
-
-
-def _along_last(of: Callable[..., Tensor], values: Tensor, *tables: Tensor) -> Tensor:
-    """`of` for values (..., B, n) and tables (B, n, N)."""
-    draws = values.reshape(-1, *tables[0].shape[:-1]).movedim(0, -1)
-    return of(draws, *tables).movedim(-1, 0).reshape(values.shape)
+    line = f0 + (at - x0) / (x1 - x0) * (f1 - f0)
+    return line.movedim(-1, 0).reshape(x.shape)
 
 
 class ExponentialFamilyPrior(ConditionalPrior):

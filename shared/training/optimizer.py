@@ -82,7 +82,8 @@ class Optimizer:
         gradient = torch.where(skip, momentum, gradient)
         momentum.lerp_(gradient, 1 - MOMENTUM)
         ahead = gradient.lerp(momentum, MOMENTUM)
-        weights.mul_(1 - rate * self.weight_decay * ~skip)
+        if self.weight_decay:
+            weights.mul_(1 - rate * self.weight_decay * ~skip)
         for matrices, part in zip(self._matrices(ahead), self._matrices(weights), strict=True):
             size = STEP_OF_ADAM * sqrt(max(matrices.shape[1:]))
             step = torch.where(skip, 0.0, with_equal_singular_values(matrices))
