@@ -36,8 +36,8 @@ class IFlow(Estimator):
         architecture: "spline", "affine", "volume_preserving" or "autoregressive" (see
             `iflow.architectures`), or an nflows Transform of your own, or a function d → Transform.
         prior: "mean_and_scale" (Gaussian), "scale", "mean", "laplace", "exponential_family",
-            "unconditional", a ConditionalPrior, or "auto": "scale", "mean_and_scale" and "laplace"
-            are fitted, and the one with the best held-out score is kept.
+            "mixture", "unconditional", a ConditionalPrior, or "auto": "scale", "mean_and_scale"
+            and "laplace" are fitted, and the one with the best held-out score is kept.
         informative: m, if only m latents are to depend on u; all d by default.
         baseline: the value of u that changes no latent, if each other value changes one latent of
             its own, as experiments do that intervene on one source each. Without it every value may

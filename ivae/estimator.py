@@ -57,8 +57,8 @@ class IVAE(Estimator):
         noise: how the Gaussian σ is treated: "per_dimension" or "scalar" (learned), or "fixed".
         noise_std: σ at the start of training, in units of standardised x.
         prior: "mean_and_scale" (Gaussian), "scale", "mean", "laplace", "exponential_family",
-            "unconditional", a ConditionalPrior, or "auto": "scale", "mean_and_scale" and "laplace"
-            are fitted, and the one with the best held-out score is kept.
+            "mixture", "unconditional", a ConditionalPrior, or "auto": "scale", "mean_and_scale"
+            and "laplace" are fitted, and the one with the best held-out score is kept.
         informative: m, if only m latents are to depend on u; all n by default.
         baseline: the value of u that changes no latent, if each other value changes one latent of
             its own, as experiments do that intervene on one source each. Without it every value may

@@ -11,6 +11,7 @@ from shared.priors.base import ConditionalPrior
 from shared.priors.exponential_family import ExponentialFamilyPrior
 from shared.priors.gaussian import GaussianPrior, UnconditionalPrior
 from shared.priors.laplace import LaplacePrior
+from shared.priors.mixture import MixturePrior
 
 PRIORS: dict[str, Callable[..., ConditionalPrior]] = {
     "mean_and_scale": partial(GaussianPrior, modulates="mean_and_scale"),
@@ -18,6 +19,7 @@ PRIORS: dict[str, Callable[..., ConditionalPrior]] = {
     "mean": partial(GaussianPrior, modulates="mean"),
     "laplace": LaplacePrior,
     "exponential_family": ExponentialFamilyPrior,
+    "mixture": MixturePrior,
 }
 # What prior="auto" chooses from, by held-out score: the first is the poorest, and easiest to learn.
 CANDIDATES = ("scale", "mean_and_scale", "laplace")

@@ -19,7 +19,7 @@ Array = np.ndarray
 DATA = nonstationary_sources(2, n_segments=10, samples_per_segment=30, seed=1)
 X, U = DATA.x, DATA.u
 TINY = {"hidden": (8,), "max_steps": 5}
-PRIORS = ["mean_and_scale", "laplace", "exponential_family"]
+PRIORS = ["mean_and_scale", "laplace", "exponential_family", "mixture"]
 
 
 # A flow as a torch distribution ------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from iflow import IFlow, MaskedAutoregressive
 from ivae import IVAE, GaussianLikelihood
-from shared.auxiliary import Continuous, History, Mixed, TimeSegments
+from shared.auxiliary import Continuous, Fourier, History, Mixed, TimeSegments
 from shared.estimator import Estimator, IdentifiabilityWarning
 from shared.priors import GaussianPrior
 
@@ -110,6 +110,7 @@ PRIORS_BY_NAME = [
     "mean",
     "laplace",
     "exponential_family",
+    "mixture",
     "unconditional",
 ]
 TIME = np.linspace(-1, 1, 200)
@@ -118,6 +119,7 @@ READINGS_OF_U: dict[str, Callable[[Array], Any]] = {
     "Continuous": lambda _: Continuous(np.stack([TIME, TIME**2], axis=1)),
     "Mixed": lambda u: Mixed(u % 3, TIME),
     "TimeSegments": lambda _: TimeSegments(12),
+    "Fourier": lambda _: Fourier(TIME, period=1.0),
     "History": lambda _: History(lags=2, series=np.arange(200) // 50),
 }
 PAIRS = [

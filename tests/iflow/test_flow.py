@@ -18,7 +18,13 @@ from torch.func import jacrev, vmap
 
 from iflow import ARCHITECTURES, Composition, IdentifiableFlow
 from shared.nflows_adapter import CompositeTransform, Transform
-from shared.priors import ExponentialFamilyPrior, GaussianPrior, LaplacePrior, UnconditionalPrior
+from shared.priors import (
+    ExponentialFamilyPrior,
+    GaussianPrior,
+    LaplacePrior,
+    MixturePrior,
+    UnconditionalPrior,
+)
 from shared.random import seeded
 
 DOUBLE = torch.float64
@@ -28,6 +34,7 @@ PRIORS: dict[str, Callable] = {
     "Gaussian": GaussianPrior,
     "Laplace": LaplacePrior,
     "exponential family": ExponentialFamilyPrior,
+    "mixture": MixturePrior,
 }
 
 

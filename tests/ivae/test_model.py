@@ -20,7 +20,7 @@ from ivae.likelihoods import (
 )
 from ivae.model import IdentifiableVAE
 from ivae.objectives import elbo, iw_bound, weighted_elbo
-from shared.priors import ExponentialFamilyPrior, GaussianPrior, LaplacePrior
+from shared.priors import ExponentialFamilyPrior, GaussianPrior, LaplacePrior, MixturePrior
 
 D, N, N_LABELS, ROWS = 5, 3, 4, 9
 DOUBLE = torch.float64
@@ -57,6 +57,7 @@ PRIORS = {
     "gaussian": GaussianPrior,
     "laplace": LaplacePrior,
     "exponential family": ExponentialFamilyPrior,
+    "mixture": MixturePrior,
 }
 
 

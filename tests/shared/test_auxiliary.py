@@ -18,6 +18,7 @@ from shared.auxiliary import (
     AuxiliaryEncoder,
     Columns,
     Continuous,
+    Fourier,
     History,
     Labels,
     Mixed,
@@ -222,6 +223,21 @@ def test_history_is_the_past_of_its_own_series(name, lags):
     assert encoder.aux_dim == 2 * lags and codes.shape == (8, 2 * lags)
 
 
+def test_fourier_features_come_back_after_a_period_and_are_orthogonal():
+    hours = np.arange(48.0)
+    past = read_auxiliary(Fourier(hours, period=24, harmonics=3), np.zeros((48, 1))).continuous
+    assert past.shape == (48, 6)
+    np.testing.assert_allclose(past[:24], past[24:], atol=1e-12)
+    np.testing.assert_allclose(past.T @ past, 24 * np.eye(6), atol=1e-9)
+    np.testing.assert_allclose(past[6], [1, 0, -1, 0, -1, 0], atol=1e-12)  # a quarter of a period
+
+
+def test_fourier_features_of_several_columns_keep_each_apart():
+    both = read_auxiliary(Fourier(VALUES, period=5), X).continuous
+    parts = [read_auxiliary(Fourier(column, period=5), X).continuous for column in VALUES.T]
+    np.testing.assert_array_equal(both, np.concatenate(parts, axis=1))
+
+
 # Errors -----------------------------------------------------------------------------------------
 
 NAN = float("nan")
@@ -258,6 +274,9 @@ UNREADABLE: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "words said to be continuous": (lambda: Continuous(words()), "continuous u to be numeric"),
     "mixed of two lengths": (lambda: Mixed(words(), VALUES[:5]), "got 8 and 5"),
+    "no period": (lambda: Fourier(VALUES, 0), "period > 0 .*got period = 0"),
+    "no waves": (lambda: Fourier(VALUES, 1.0, 0), "harmonics ≥ 1; got .*harmonics = 0"),
+    "words in waves": (lambda: Fourier(words(), 1.0), "continuous u to be numeric"),
     "one segment": (lambda: TimeSegments(1), "2 ≤ n ≤ 8 rows of x; got n = 1"),
     "too many segments": (lambda: TimeSegments(9), "got n = 9"),
     "no lags": (lambda: History(0), "1 ≤ lags < 8 rows of x; got 0"),

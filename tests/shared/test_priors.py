@@ -21,6 +21,7 @@ from shared.priors import (
     ExponentialFamilyPrior,
     GaussianPrior,
     LaplacePrior,
+    MixturePrior,
     UnconditionalPrior,
 )
 
@@ -38,6 +39,8 @@ PRIORS: dict[str, Callable[..., ConditionalPrior]] = {
     "k = 3": partial(ExponentialFamilyPrior, n_statistics=3),
     "k = 5": partial(ExponentialFamilyPrior, n_statistics=5),
     "k = 3, learned": partial(ExponentialFamilyPrior, n_statistics=3, statistics="learned"),
+    "mixture": MixturePrior,
+    "mixture of 2": partial(MixturePrior, n_components=2),
     "k = 5, learned": partial(ExponentialFamilyPrior, n_statistics=5, statistics="learned"),
 }
 KINDS: dict[str, dict[str, Any]] = {
@@ -56,9 +59,9 @@ CASES = [
     ("k = 5", "labels", 0),
 ]
 LABELLED = [case for case in CASES if case[1] in ("labels", "interventions")]
-CLOSED_FORM = [case for case in LABELLED if not case[0].startswith("k")]
+CLOSED_FORM = [case for case in LABELLED if not case[0].startswith(("k", "mix"))]
 ITERATIVE = [*product(PRIORS, ["continuous"], [N]), ("Gaussian", "mixed", 2)]
-ITERATIVE += [(family, "labels", 2) for family in PRIORS if family.startswith("k")]
+ITERATIVE += [(family, "labels", 2) for family in PRIORS if family.startswith(("k", "mix"))]
 
 
 def cases(which: list[tuple[str, str, int]]) -> pytest.MarkDecorator:
@@ -321,6 +324,25 @@ def test_fit_is_as_likely_as_the_truth(case, assert_rng_untouched):
     with assert_rng_untouched():
         fitted.initialize_from(z, u)
     assert log_likelihood(fitted, z, u) > log_likelihood(truth, z, u) - 0.02
+
+
+def test_a_mixture_finds_the_modes_of_sources_that_u_tilts():
+    generator = torch.Generator().manual_seed(8)
+    u = torch.arange(2000) % N_LABELS
+    # Two modes, which are the likelier the higher or the lower the label is.
+    upper = torch.rand(2000, N, generator=generator) < (0.2 + 0.2 * u[:, None])
+    z = torch.where(upper, 2.0, -2.0) + 0.3 * torch.randn(2000, N, generator=generator)
+    z = z.double()
+    gaussian, mixture = build(("Gaussian", "labels", N)), build(("mixture of 2", "labels", N))
+    for prior in (gaussian, mixture):
+        prior.initialize_from(z, u)
+    # The entropy of a mode and of which it is: a Gaussian cannot come near it.
+    entropy = N * (
+        0.5 * np.log(2 * np.pi * np.e * 0.09)
+        + stats.bernoulli([0.2, 0.4, 0.6, 0.8]).entropy().mean()
+    )
+    assert log_likelihood(mixture, z, u) == pytest.approx(-entropy, abs=0.05)
+    assert log_likelihood(gaussian, z, u) < -entropy - 1
 
 
 @cases(LABELLED)

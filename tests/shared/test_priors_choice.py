@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from shared.auxiliary import AuxiliaryEncoder
-from shared.priors import ConditionalPrior, ExponentialFamilyPrior, GaussianPrior, LaplacePrior
+from shared.priors import (
+    ConditionalPrior,
+    ExponentialFamilyPrior,
+    GaussianPrior,
+    LaplacePrior,
+    MixturePrior,
+)
 from shared.priors.choice import PRIORS, build_prior
 
 N = 3
@@ -73,6 +79,10 @@ ERRORS = {
     "no statistics": (
         lambda: ExponentialFamilyPrior(3, n_labels=2, n_statistics=0),
         "n_statistics of at least 1; got 0",
+    ),
+    "no components": (
+        lambda: MixturePrior(3, n_labels=2, n_components=0),
+        "n_components of at least 1; got 0",
     ),
     "unknown statistics": (
         lambda: ExponentialFamilyPrior(3, n_labels=2, statistics="free"),

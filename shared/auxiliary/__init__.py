@@ -1,0 +1,31 @@
+"""Turns a user's auxiliary variable u into tensors for the prior.
+
+Integers and strings are labels as they are, floats are continuous, a data frame is split by the
+type of its columns. An `Auxiliary` object says otherwise.
+"""
+
+from shared.auxiliary.encoder import AuxiliaryEncoder
+from shared.auxiliary.kinds import (
+    Auxiliary,
+    Columns,
+    Continuous,
+    Fourier,
+    History,
+    Labels,
+    Mixed,
+    TimeSegments,
+)
+from shared.auxiliary.reading import read_auxiliary
+
+__all__ = [
+    "Auxiliary",
+    "AuxiliaryEncoder",
+    "Columns",
+    "Continuous",
+    "Fourier",
+    "History",
+    "Labels",
+    "Mixed",
+    "TimeSegments",
+    "read_auxiliary",
+]

@@ -1,0 +1,157 @@
+"""What u can be said to be: an object in the place of u, which knows its columns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.auxiliary.values import as_array, as_continuous, as_labels
+from shared.validation import check_same_rows
+
+
+class Columns(NamedTuple):
+    """What u is made of: labels (N,) or None, and continuous values (N, q) or None."""
+
+    labels: NDArray[Any] | None
+    continuous: NDArray[np.float64] | None
+    # What those columns are called in a data frame, labels first.
+    names: list[list[str]] | None = None
+
+
+class Auxiliary(ABC):
+    """Says how u is to be read. Pass an instance in the place of u."""
+
+    @abstractmethod
+    def columns(self, x: NDArray[np.float64]) -> Columns:
+        """The labels and continuous values of the rows of x."""
+
+    def __len__(self) -> int:
+        """The number of rows, for those that hold values of their own."""
+        raise ValueError(
+            f"Expected x together with u = {self!r}, which is made from the rows of x; got u "
+            "alone. Pass x too, or the labels or values themselves."
+        )
+
+
+@dataclass(frozen=True)
+class Labels(Auxiliary):
+    """`values` are categories, whatever their type: (N,), or (N, q) for combinations."""
+
+    values: Any
+
+    def columns(self, x: NDArray[np.float64]) -> Columns:
+        return Columns(as_labels(as_array(self.values)), None)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Continuous(Auxiliary):
+    """`values` are continuous, even if they are integers: (N,) or (N, q)."""
+
+    values: Any
+
+    def columns(self, x: NDArray[np.float64]) -> Columns:
+        return Columns(None, as_continuous(as_array(self.values)))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Fourier(Auxiliary):
+    """`values` (N,) or (N, q) as sines and cosines of 1 to `harmonics` waves a period.
+
+    The prior may then change fast along u, and is the same again a period later: hours of a day,
+    an angle. For values that do not repeat, take a period of twice their range.
+
+    Reference: Tancik et al. 2020, "Fourier features let networks learn high frequency functions in
+        low dimensional domains".
+    """
+
+    values: Any
+    period: float
+    harmonics: int = 4
+
+    def columns(self, x: NDArray[np.float64]) -> Columns:
+        if not (np.isfinite(self.period) and self.period > 0 and self.harmonics >= 1):
+            raise ValueError(
+                "Expected u = Fourier(values, period, harmonics) with period > 0 and harmonics ≥ "
+                f"1; got period = {self.period} and harmonics = {self.harmonics}."
+            )
+        values = as_continuous(as_array(self.values))
+        waves = 2 * np.pi / self.period * values[..., None] * np.arange(1, self.harmonics + 1)
+        return Columns(
+            None, np.concatenate([np.sin(waves), np.cos(waves)], -1).reshape(len(values), -1)
+        )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Mixed(Auxiliary):
+    """A label and continuous values together, e.g. a subject and a time."""
+
+    labels: Any
+    continuous: Any
+
+    def columns(self, x: NDArray[np.float64]) -> Columns:
+        labels = as_labels(as_array(self.labels))
+        continuous = as_continuous(as_array(self.continuous))
+        if len(labels) != len(continuous):
+            raise ValueError(
+                f"Expected u = Mixed with as many labels as continuous rows; got {len(labels)} "
+                f"and {len(continuous)}."
+            )
+        return Columns(labels, continuous)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class TimeSegments(Auxiliary):
+    """Rows are in order of time; u is which of `n` equal stretches a row lies in.
+
+    Nonstationarity as the auxiliary variable (Hyvärinen & Morioka 2016, time-contrastive
+    learning).
+    """
+
+    n: int
+
+    def columns(self, x: NDArray[np.float64]) -> Columns:
+        if not 2 <= self.n <= len(x):
+            raise ValueError(
+                f"Expected u = TimeSegments(n) with 2 ≤ n ≤ {len(x)} rows of x; got n = {self.n}."
+            )
+        return Columns(np.arange(len(x)) * self.n // len(x), None)
+
+
+@dataclass(frozen=True)
+class History(Auxiliary):
+    """Rows are in order of time; u is the last `lags` rows of x before each row.
+
+    The first rows of a series repeat its first observation for the past they lack. `series`, (N,),
+    separates several series, so that no history reaches across.
+    """
+
+    lags: int = 1
+    series: Any = None
+
+    def columns(self, x: NDArray[np.float64]) -> Columns:
+        if not 1 <= self.lags < len(x):
+            raise ValueError(
+                f"Expected u = History(lags) with 1 ≤ lags < {len(x)} rows of x; got {self.lags}."
+            )
+        series = np.zeros(len(x), int) if self.series is None else np.asarray(self.series)
+        check_same_rows(len(x), len(series))
+        starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
+        first = starts[np.searchsorted(starts, np.arange(len(x)), side="right") - 1]
+        past = [x[np.maximum(np.arange(len(x)) - lag, first)] for lag in range(1, self.lags + 1)]
+        return Columns(None, np.concatenate(past, axis=1))
