@@ -23,14 +23,16 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.figures import save
 from experiments.fits import has_data
-from experiments.study import run_study
+from experiments.study import RESULTS, run_study
 from experiments.table import Row
 from iflow import IFlow
 from shared.datasets import RealData, load_fmri_9var, load_mtlnet_fmri, load_sachs
 from shared.metrics import hsic_test
 
 LEVEL = 0.05
+SMALLEST = 1e-12  # p-value that a figure shows
 MOST_ROWS = 1000  # that are tested: HSIC takes their square
 Pair = tuple[str, str]
 
@@ -79,6 +81,7 @@ def main(smoke: bool = False, jobs: int = 2, seeds: int = 1) -> None:
     rows = run_study("causal_discovery", tasks, jobs)
     for name in dict.fromkeys(row.data for row in rows):
         print(verdict(name, [row for row in rows if row.data == name]))
+    draw(rows)
 
 
 def orient(name: str, pair: Pair, seed: int, smoke: bool) -> Row:
@@ -119,3 +122,25 @@ def verdict(name: str, rows: Sequence[Row]) -> str:
         f"{np.sum(clear)} of them at the {LEVEL:.0%} level; {np.sum(against)} the other way at "
         "that level"
     )
+
+
+def draw(rows: Sequence[Row]) -> None:
+    """The p-values of both directions, a point for each pair, a panel for each kind of data."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(row.data for row in rows))
+    if not names:
+        return
+    figure = Figure(figsize=(3.6 * len(names), 3.8), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, len(names), sharex=True, sharey=True))
+    for ax, name in zip(axes, names, strict=True):
+        group = [row.details for row in rows if row.data == name]
+        first = [max(d["p_first_is_cause"], SMALLEST) for d in group]
+        second = [max(d["p_second_is_cause"], SMALLEST) for d in group]
+        ax.loglog(first, second, "o", alpha=0.7)
+        ax.plot([SMALLEST, 1], [SMALLEST, 1], color="0.6", lw=0.8)
+        ax.axhline(LEVEL, color="0.6", lw=0.8, ls=":")
+        ax.axvline(LEVEL, color="0.6", lw=0.8, ls=":")
+        ax.set(title=name, xlabel="p, first is the cause")
+    axes[0].set_ylabel("p, second is the cause")
+    save(figure, RESULTS / "causal_discovery" / "p_values.png")

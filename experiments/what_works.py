@@ -23,6 +23,8 @@ DATA: dict[str, dict[str, Any]] = {
     "uncentered": {"latent_dim": 5, "centered": False},
     "centered": {"latent_dim": 5},
     "noisy, 5 in 10-D": {"latent_dim": 5, "observed_dim": 10, "noise_std": 0.1},
+    "centered, d = 20": {"latent_dim": 20},
+    "centered, d = 20, twice the rows": {"latent_dim": 20, "samples_per_segment": 2000},
 }
 FLOW: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -45,6 +47,13 @@ FLOW: dict[str, dict[str, Any]] = {
     "prior: scale": {"prior": "scale"},
     "prior: laplace": {"prior": "laplace"},
     "autoregressive": {"architecture": "autoregressive", "n_layers": 4},
+}
+# What could help where the defaults fall short.
+LARGE: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "twice the layers": {"n_layers": 16},
+    "twice the steps": {"max_steps": 10_000},
+    "twice the width": {"hidden": (256, 256)},
 }
 VAE: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -82,13 +91,15 @@ def main(smoke: bool = False, jobs: int = 2, seeds: int = 1) -> None:
 
 def methods_for(data: str) -> Mapping[str, Mapping[str, Any]]:
     """The variants of the flow and of the iVAE; noisy data are for the iVAE alone."""
+    if "d = 20" in data:
+        return {"IFlow": LARGE if "rows" not in data else {"defaults": {}}}
     return {"IVAE": VAE} if data.startswith("noisy") else {"IFlow": FLOW, "IVAE": VAE}
 
 
 def fit_variant(data: str, method: str, name: str, seed: int, smoke: bool) -> Row:
     """A fit that differs from the defaults by what the variant changes."""
-    options = dict({"IFlow": FLOW, "IVAE": VAE}[method][name])
-    setting = DATA[data] | (small(5) if smoke else {})
+    options = dict(methods_for(data)[method][name])
+    setting = DATA[data] | (small(DATA[data]["latent_dim"]) if smoke else {})
     if smoke:
         options = {key: options[key] for key in options.keys() & PARTS.keys()}
     with ExitStack() as stack:
