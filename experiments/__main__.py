@@ -23,6 +23,7 @@ STUDIES = {
     "gin_spectrum": "which latents of images of digits the digit changes, and what they do",
     "light_tunnel": "real measurements with known sources, beside baselines and the ceiling",
     "what_works": "what each part of the defaults is worth, by fits that differ in it alone",
+    "sachs": "cells under nine conditions: seeds, nats, and cells carried to another condition",
     "causal_discovery": "which of two variables is the cause, on three real data sets",
 }
 # Of these single rows can be named (--only) and kept (--json).

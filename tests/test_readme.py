@@ -91,6 +91,16 @@ def test_links_within_the_project_lead_somewhere(page):
     assert missing == []
 
 
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if NAMED_TEST.search(text_of(page))])
+def test_tests_that_a_page_names_are_there(page):
+    named = NAMED_TEST.findall(text_of(page))
+    sources = {file: (ROOT / file).read_text("utf-8") for file, _ in named}
+    assert [name for file, name in named if f"\ndef {name}(" not in sources[file]] == []
+
+
 @pytest.mark.parametrize("target", ["demo", "test"])
 def test_the_readme_shows_both_commands(target):
     assert re.search(rf"^make {target}$", text_of("README.md"), re.MULTILINE)
