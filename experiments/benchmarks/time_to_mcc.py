@@ -87,13 +87,12 @@ def train_ours(watch: Stopwatch, train: SourceData, test: SourceData) -> None:
         course = Course(stage)
         stack = Stack([course])
         while not (watch.done or course.done):
-            for _ in range(min(STEPS_BETWEEN_SCORES, course.steps_to_evaluation)):
-                watch.call(partial(stack.take_step, [course]))
-            every, last = stage.steps_between_evaluations, stage.max_steps
-            if course.run.step % every == 0 or course.run.step == last:
+            watch.call(partial(stack.take_step, [course]))
+            if course.evaluation_due:
                 watch.call(course.evaluate)
-            with torch.no_grad():
-                watch.score(z_true, stage.model.encode(x))
+            if course.evaluation_due or course.run.step % STEPS_BETWEEN_SCORES == 0:
+                with torch.no_grad():
+                    watch.score(z_true, stage.model.encode(x))
         if watch.done:
             return
         try:

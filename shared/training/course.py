@@ -44,10 +44,10 @@ class Course:
         return bool(self.run.history.stopped)
 
     @property
-    def steps_to_evaluation(self) -> int:
-        """How many steps there are until the held-out rows are due."""
+    def evaluation_due(self) -> bool:
+        """Whether it is time for the held-out rows, after a step."""
         step, every = self.run.step, self.stage.steps_between_evaluations
-        return min(every - step % every, self.stage.max_steps - step)
+        return step % every == 0 or step == self.stage.max_steps
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """This process's x and u of the step to come; its noise is set as well."""
@@ -63,9 +63,14 @@ class Course:
         held_out = run.loss_of(stage.x_held_out, stage.u_held_out, noise)
         run.record(self.workers.from_first(lambda: held_out))
         run.stop_if_done(stage.max_steps, stage.patience * stage.steps_between_evaluations)
-        run.history.seconds = self.seconds_before + time.perf_counter() - self.started
-        if stage.checkpoint is not None and self.workers.rank == 0:
-            run.save(stage.checkpoint, self.fingerprint)
+        self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, if there is to be one."""
+        path = self.stage.checkpoint
+        self.run.history.seconds = self.seconds_before + time.perf_counter() - self.started
+        if path is not None and self.workers.rank == 0:
+            self.run.save(path, self.fingerprint)
 
     def update(self, loss: Tensor, gradient: Tensor) -> None:
         """Step along the gradient (P,) of this process's rows, once it is that of all of them."""

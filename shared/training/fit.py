@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from shared.training.course import Course
 from shared.training.history import History
+from shared.training.interruption import Interruption
 from shared.training.run import Model
 from shared.training.stack import NotStackableError, Stack
 from shared.training.stage import Stage
@@ -90,14 +91,22 @@ def _train(stack: Stack) -> None:
     hidden = None if progress is None else not progress
     if courses[0].workers.rank:
         hidden = True
-    with tqdm(total=total, initial=done, disable=hidden, unit="step") as bar:
+    kept = any(course.stage.checkpoint is not None for course in courses)
+    with (
+        tqdm(total=total, initial=done, disable=hidden, unit="step") as bar,
+        Interruption(wait=kept) as interruption,
+    ):
         while behind := _behind(courses):
-            for _ in range(behind[0].steps_to_evaluation):
-                stack.take_step(behind)
-                bar.update(len(behind))
-            for course in behind:
-                course.evaluate()
-            bar.set_postfix_str(behind[0].run.summary())
+            stack.take_step(behind)
+            bar.update(len(behind))
+            if behind[0].evaluation_due:
+                for course in behind:
+                    course.evaluate()
+                bar.set_postfix_str(behind[0].run.summary())
+            if interruption.received:
+                for course in courses:
+                    course.save()
+                break
 
 
 def _behind(courses: Sequence[Course]) -> list[Course]:

@@ -139,6 +139,8 @@ class Run:
             "fingerprint": fingerprint,
             "step": self.step,
             "bad_in_a_row": int(self.bad_in_a_row),
+            "skipped": int(self.skipped),
+            "sum_of_losses": float(self.sum_of_losses),
             "history": self.history.to_dict(),
         }
         save_tensors(path, "checkpoint", tensors, info)
@@ -162,7 +164,8 @@ class Run:
             by_group[group][name] = tensor
         self.step, self.history = info["step"], History(**info["history"])
         self.bad_in_a_row.fill_(info["bad_in_a_row"])
-        self.skipped.fill_(self.history.skipped_steps)
+        self.skipped.fill_(info["skipped"])
+        self.sum_of_losses.fill_(info["sum_of_losses"])
         self.model.load_state_dict(by_group["model"])
         self.best = by_group["best"]
         device = self.flat.vector.device

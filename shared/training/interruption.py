@@ -1,0 +1,53 @@
+"""SIGINT and SIGTERM wait until a step is done and its state is saved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from typing_extensions import Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """While it is entered, the first of these signals is `received`, and acted on at its exit.
+
+    A second one acts at once. In other threads than the main one, which cannot handle signals,
+    nothing is changed.
+
+    Args:
+        wait: whether to do so; else signals act as they always do.
+    """
+
+    def __init__(self, wait: bool) -> None:
+        self.wait = wait and threading.current_thread() is threading.main_thread()
+        self.received: int | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if self.wait:
+            self._handlers = {number: signal.signal(number, self._remember) for number in SIGNALS}
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._restore()
+        if error is None and self.received is not None:
+            self._act(self.received)
+
+    def _act(self, number: int) -> None:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            # It would end the process on the spot, with files and processes of ours left open.
+            raise SystemExit(128 + number)
+        signal.raise_signal(number)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
