@@ -12,12 +12,15 @@ import joblib
 import pytest
 from joblib.parallel import ThreadingBackend
 
-from experiments import demo
+from experiments import demo, faults
 from experiments.__main__ import EXPERIMENTS, STUDIES
 from experiments.fits import has_data
 from experiments.table import run_all
 
-SCRIPTS = {"demo": (demo, "| 5-D sources | IFlow ")}
+SCRIPTS = {
+    "demo": (demo, "| 5-D sources | IFlow "),
+    "faults": (faults, "| SIGTERM | 1 | 1 | 0 |"),
+}
 
 
 def test_every_experiment_has_a_smoke_run():

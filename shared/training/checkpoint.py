@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -44,6 +45,7 @@ def save_tensors(
 
     Raises:
         ValueError: if the folder does not exist.
+        OSError: if it cannot be written; what was there before is untouched.
     """
     check_folder(path)
     text = json.dumps(info)
@@ -58,9 +60,21 @@ def save_tensors(
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"Expected to write {path}; got {error.strerror or error}. What was there before is "
+            "untouched: make room, and do the same again",
+        ) from None
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
+
+
+def discard_parts(path: str | os.PathLike[str]) -> None:
+    """Remove what was left where a process was killed while it wrote this file."""
+    path = Path(path)
+    for part in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * 8}.part"):
+        part.unlink(missing_ok=True)
 
 
 def load_tensors(

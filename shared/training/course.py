@@ -12,7 +12,7 @@ from torch import Tensor
 
 from shared.random import Randomness
 from shared.rows import CHUNK
-from shared.training.checkpoint import load_tensors
+from shared.training.checkpoint import discard_parts, load_tensors
 from shared.training.history import History
 from shared.training.noise import ShareOfRows
 from shared.training.run import Run
@@ -80,6 +80,8 @@ class Course:
 
     def _resume(self) -> None:
         path = self.stage.checkpoint
+        if path is not None and self.workers.rank == 0:
+            discard_parts(path)
         if path is not None and self.workers.from_first(Path(path).exists):
             contents = self.workers.from_first(partial(load_tensors, path, "checkpoint"))
             self.run.restore(*contents, path, self.fingerprint)

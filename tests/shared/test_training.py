@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -297,6 +298,14 @@ def test_a_truncated_checkpoint_is_refused(kept, tmp_path):
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(FileFormatError, match="run.ckpt.*damaged"):
         train(build("linear flow"), checkpoint=path)
+
+
+def test_what_a_killed_write_left_is_removed(tmp_path):
+    path, others = tmp_path / "run[1].ckpt", ["run[1].ckpt.part", "run1.ckpt.0123abcd.part"]
+    for name in [*others, "run[1].ckpt.0123abcd.part"]:
+        (tmp_path / name).touch()
+    train(build("quadratic"), checkpoint=path)
+    assert sorted(os.listdir(tmp_path)) == sorted([path.name, *others])
 
 
 # Bad steps ---------------------------------------------------------------------------------------

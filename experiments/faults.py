@@ -1,0 +1,208 @@
+"""Fits that are killed, stopped, out of disk, or given a damaged checkpoint: what is lost?
+
+Each fit runs in a process of its own and writes a checkpoint every few steps. A fault is injected,
+the same call is made again, and so on until the fit ends: its result then has to be that of a fit
+that was left alone, bit for bit. A checkpoint that was damaged has to be refused by name, and the
+fit goes on from a copy of the good one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch._dynamo  # which a fit would take seconds to import, in each process anew
+
+from iflow import IFlow
+from shared.datasets import nonstationary_sources
+from shared.training import FileFormatError
+
+DATA = nonstationary_sources(2, n_segments=8, samples_per_segment=50, seed=1)
+DONE, OUT_OF_DISK, REFUSED, STOPPED = 0, 3, 4, 5
+POLL = 0.0005
+
+
+@dataclass
+class Count:
+    """How many faults were injected, and how many of them a fit did not get over."""
+
+    fault: str
+    injected: int = 0
+    lost: int = 0
+
+
+@dataclass
+class Fit:
+    """A fit in a process of its own, its checkpoint, and where it leaves what it found."""
+
+    folder: Path
+    limit: int | None = None  # bytes that a file may have
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that it goes on from."""
+        return self.folder / "run.ckpt"
+
+    @property
+    def result(self) -> Path:
+        """The digest of its latents, once it is done."""
+        return self.folder / "result"
+
+    def start(self) -> int:
+        """The number of the process."""
+        child = os.fork()
+        if child:
+            return child
+        status = STOPPED
+        try:
+            status = self._run()
+        finally:
+            os._exit(status)
+
+    def _run(self) -> int:
+        torch.set_num_threads(1)
+        if self.limit:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.limit, self.limit))
+        flow = IFlow(n_layers=2, hidden=(16,), max_steps=100, compile=False, progress=False)
+        try:
+            flow.fit(DATA.x, DATA.u, checkpoint=self.checkpoint)
+        except FileFormatError:
+            return REFUSED
+        except OSError:
+            return OUT_OF_DISK
+        latents = flow.transform(DATA.x).tobytes()
+        self.result.write_text(hashlib.sha256(latents).hexdigest())
+        return DONE
+
+    def finish(self) -> str:
+        """The result, after as much work as is left."""
+        _, status = os.waitpid(self.start(), 0)
+        return self.result.read_text() if status == DONE else f"status {status}"
+
+    def begin_anew(self) -> None:
+        """Forget what was done."""
+        shutil.rmtree(self.folder)
+        self.folder.mkdir()
+
+
+Inject = Callable[[Fit, np.random.Generator, float], bool]
+
+
+def killed(number: int) -> Inject:
+    """The signal at a random time of the fit; false if it was done before."""
+
+    def inject(fit: Fit, rng: np.random.Generator, seconds: float) -> bool:
+        child = fit.start()
+        time.sleep(rng.uniform(0, seconds))
+        os.kill(child, number)
+        return os.waitpid(child, 0)[1] != DONE
+
+    return inject
+
+
+def killed_while_writing(fit: Fit, rng: np.random.Generator, seconds: float) -> bool:
+    """SIGKILL while a checkpoint is half written: some of them are, by the time they are seen."""
+    child, before = fit.start(), set(fit.folder.iterdir())
+    time.sleep(rng.uniform(0, seconds / 2))
+    while not any(path.suffix == ".part" for path in set(fit.folder.iterdir()) - before):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status != DONE
+        time.sleep(POLL)
+    os.kill(child, signal.SIGKILL)
+    return os.waitpid(child, 0)[1] != DONE
+
+
+def out_of_disk(fit: Fit, rng: np.random.Generator, seconds: float) -> bool:
+    """No room for a whole checkpoint, after some were written; the fit has to say so."""
+    killed(signal.SIGKILL)(fit, rng, seconds)
+    if not fit.checkpoint.exists():
+        return False
+    limit = int(rng.uniform(0, 1) * fit.checkpoint.stat().st_size)
+    _, status = os.waitpid(Fit(fit.folder, max(limit, 1)).start(), 0)
+    if status not in (DONE, OUT_OF_DISK << 8):
+        fit.checkpoint.unlink()
+    return status != DONE
+
+
+def damaged(spoil: Callable[[bytearray, np.random.Generator], bytes]) -> Inject:
+    """A checkpoint with other bytes has to be refused; then the good one is put back."""
+
+    def inject(fit: Fit, rng: np.random.Generator, seconds: float) -> bool:
+        killed(signal.SIGKILL)(fit, rng, seconds)
+        if not fit.checkpoint.exists():
+            return False
+        good = fit.checkpoint.read_bytes()
+        fit.checkpoint.write_bytes(spoil(bytearray(good), rng))
+        _, status = os.waitpid(fit.start(), 0)
+        if status == REFUSED << 8:
+            fit.checkpoint.write_bytes(good)
+        return True
+
+    return inject
+
+
+def cut_short(content: bytearray, rng: np.random.Generator) -> bytes:
+    """The beginning of a file."""
+    return bytes(content[: rng.integers(len(content))])
+
+
+def flipped(content: bytearray, rng: np.random.Generator) -> bytes:
+    """A file with one bit changed."""
+    content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+    return bytes(content)
+
+
+FAULTS: dict[str, Inject] = {
+    "kill -9 at a random time": killed(signal.SIGKILL),
+    "kill -9 while a checkpoint is written": killed_while_writing,
+    "SIGTERM": killed(signal.SIGTERM),
+    "SIGINT": killed(signal.SIGINT),
+    "no room for the checkpoint": out_of_disk,
+    "a checkpoint cut short": damaged(cut_short),
+    "a checkpoint with one bit flipped": damaged(flipped),
+}
+
+
+def main(smoke: bool = False, jobs: int = 2) -> None:
+    """Print how many faults of each kind were injected and how many were lost: 0, or it fails.
+
+    One fit at a time, whatever `jobs` says: what is killed is known by its number.
+    """
+    counts = [inject_all(fault, 1 if smoke else 50) for fault in FAULTS]
+    print("| fault | injected | survived | lost |\n|---|---|---|---|")
+    for count in counts:
+        survived = count.injected - count.lost
+        print(f"| {count.fault} | {count.injected} | {survived} | {count.lost} |")
+    lost = sum(count.lost for count in counts)
+    if lost:
+        raise SystemExit(f"Expected to lose nothing; got {lost} fits that did not get over it.")
+
+
+def inject_all(fault: str, times: int, seed: int = 0) -> Count:
+    """Faults of one kind, in fits that go on from one to the next, until there were so many."""
+    rng, count = np.random.default_rng(seed), Count(fault)
+    with tempfile.TemporaryDirectory() as folder:
+        fit = Fit(Path(folder) / "fit")
+        fit.folder.mkdir()
+        started = time.perf_counter()
+        expected = fit.finish()
+        seconds = time.perf_counter() - started
+        while count.injected < times:
+            fit.begin_anew()
+            in_this_fit = 0
+            while count.injected + in_this_fit < times and not fit.result.exists():
+                in_this_fit += FAULTS[fault](fit, rng, seconds)
+            count.injected += in_this_fit
+            count.lost += in_this_fit if fit.finish() != expected else 0
+    return count
