@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from shared.rows import chunks_of
 
 MIN_ROWS = 10
+SMALLEST, LARGEST = 1e-100, 1e100
 
 
 def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArray[Any]:
@@ -108,6 +109,21 @@ def check_varying(x: NDArray[Any]) -> None:
         raise ValueError(
             f"Expected every column of x to vary; got constant column(s) {constant.tolist()}. "
             "Drop them: a constant carries no density."
+        )
+    check_size(x, "x")
+
+
+def check_size(values: NDArray[Any], name: str) -> None:
+    """Raise if squares of a column's values, or of their differences, are beyond float64."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    too_large = np.maximum(np.abs(low), np.abs(high)) > LARGEST
+    too_alike = (low < high) & (0.5 * high - 0.5 * low < SMALLEST)
+    bad = np.flatnonzero(too_large | too_alike)
+    if len(bad):
+        raise ValueError(
+            f"Expected values of {name} up to {LARGEST:g}, and columns that vary by at least "
+            f"{SMALLEST:g}; got {low[bad[0]]:g} to {high[bad[0]]:g} in column {bad[0]}. Use "
+            "another unit."
         )
 
 
