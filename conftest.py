@@ -16,7 +16,10 @@ import pytest
 import torch
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
-hypothesis.settings.load_profile("repeatable")
+hypothesis.settings.register_profile(
+    "nightly", deadline=None, database=None, max_examples=2000, print_blob=True
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 # The process-wide generators: how to seed one, read its state and put the state back.
 GENERATORS: dict[str, tuple[Callable, Callable, Callable]] = {

@@ -64,7 +64,7 @@ class Frames(ABC):
 
 def _names_of(x: Any) -> NDArray[Any] | None:
     """The names of a frame's columns, if it is one and they are strings."""
-    names = list(x.columns) if hasattr(x, "columns") else []
+    names = list(x.columns) if hasattr(x, "dtypes") and hasattr(x, "columns") else []
     if not names or not all(isinstance(name, str) for name in names):
         return None
     return np.array(names, dtype=object)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from shared.rows import chunks_of
 
 MIN_ROWS = 10
-SMALLEST, LARGEST = 1e-100, 1e100
+# In float64, so that single and half precision are compared with them and not they with those.
+SMALLEST, LARGEST = np.float64(1e-100), np.float64(1e100)
 
 
 def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArray[Any]:
@@ -22,12 +24,15 @@ def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArr
         TypeError: for a sparse matrix, or cells that are no numbers or strings of numbers.
         ValueError: if it is not numeric, not two-dimensional, not finite, or not `columns` wide.
     """
-    if hasattr(values, "toarray"):
-        raise TypeError(f"Expected {name} to be dense; got a sparse matrix. Pass its toarray().")
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
+    on_disk = isinstance(values, np.memmap) and values.dtype.kind in "fiub"
+    array = values if on_disk else to_numpy(values, name)
+    if array.dtype.kind == "c":
+        raise ValueError(
+            f"Expected {name} to be numeric, shape (N, d); got complex numbers. Complex data not "
+            "supported."
+        )
     try:
-        matrix = _as_real(values)
+        matrix = array if on_disk else array.astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         raised = TypeError if isinstance(error, TypeError) else ValueError
         raise raised(f"Expected {name} to be numeric, shape (N, d); got {error}.") from None
@@ -44,27 +49,50 @@ def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArr
     return matrix
 
 
-def _as_real(values: Any) -> NDArray[Any]:
-    on_disk = isinstance(values, np.memmap) and values.dtype.kind in "fiub"
-    matrix = values if on_disk else np.asarray(values)
-    if matrix.dtype.kind == "c":
-        raise ValueError("complex numbers. Complex data not supported")
-    return matrix if on_disk else matrix.astype(np.float64, copy=False)
+def to_numpy(values: Any, name: str) -> NDArray[Any]:
+    """`values` as a numpy array, with its memory where that can be; no mask is dropped on the way.
+
+    Raises:
+        TypeError: for what is sparse, or a tensor without data.
+        ValueError: for masked cells, or rows of different lengths.
+    """
+    if hasattr(values, "toarray") or getattr(values, "layout", torch.strided) != torch.strided:
+        raise TypeError(f"Expected {name} to be dense; got a sparse matrix. Pass its toarray().")
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            f"Expected {name} without masked cells; got {np.ma.count_masked(values)} of them. Drop "
+            "or impute those rows."
+        )
+    if isinstance(values, torch.Tensor):
+        return _of_tensor(values.detach(), name)
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected {name} with rows of one length; got {error}. Pass an array."
+        ) from None
+
+
+def _of_tensor(values: torch.Tensor, name: str) -> NDArray[Any]:
+    if values.is_meta:
+        raise TypeError(f"Expected {name} to hold values; got a tensor on the device 'meta'.")
+    known_to_numpy = values.dtype != torch.bfloat16
+    return (values if known_to_numpy else values.float()).cpu().resolve_conj().numpy()
 
 
 def check_finite(values: NDArray[Any], name: str) -> None:
-    """Raise for NaN or infinity, saying how many and where the first one is."""
+    """Raise for NaN, infinity and what is nearly that, saying how many and where the first is."""
     n_bad, first, rows_before = 0, None, 0
     for part in chunks_of(values):
-        bad = ~np.isfinite(part)
+        bad = ~(np.abs(part) <= LARGEST)  # of which squares and their sums are finite
         if first is None and bad.any():
             row, *rest = (int(i) for i in np.argwhere(bad)[0])
             first = (rows_before + row, *rest)
         n_bad, rows_before = n_bad + int(bad.sum()), rows_before + len(part)
     if n_bad:
         raise ValueError(
-            f"Expected finite values in {name}; got {n_bad} NaN or infinite, the "
-            f"first at {first}. Drop or impute those rows."
+            f"Expected finite values in {name}; got {n_bad} NaN, infinite or beyond {LARGEST:g}, "
+            f"the first at {first}. Drop or impute those rows."
         )
 
 
@@ -110,20 +138,17 @@ def check_varying(x: NDArray[Any]) -> None:
             f"Expected every column of x to vary; got constant column(s) {constant.tolist()}. "
             "Drop them: a constant carries no density."
         )
-    check_size(x, "x")
+    check_spread(x, "x")
 
 
-def check_size(values: NDArray[Any], name: str) -> None:
-    """Raise if squares of a column's values, or of their differences, are beyond float64."""
-    low, high = values.min(axis=0), values.max(axis=0)
-    too_large = np.maximum(np.abs(low), np.abs(high)) > LARGEST
-    too_alike = (low < high) & (0.5 * high - 0.5 * low < SMALLEST)
-    bad = np.flatnonzero(too_large | too_alike)
-    if len(bad):
+def check_spread(values: NDArray[Any], name: str) -> None:
+    """Raise if a column's values differ by so little that the squares of that are 0."""
+    spread = np.ptp(values, axis=0)
+    tiny = np.flatnonzero((spread > 0) & (spread < SMALLEST))
+    if len(tiny):
         raise ValueError(
-            f"Expected values of {name} up to {LARGEST:g}, and columns that vary by at least "
-            f"{SMALLEST:g}; got {low[bad[0]]:g} to {high[bad[0]]:g} in column {bad[0]}. Use "
-            "another unit."
+            f"Expected columns of {name} that vary by at least {SMALLEST:g}; got "
+            f"{spread[tiny[0]]:g} in column {tiny[0]}. Use another unit."
         )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from shared.auxiliary.kinds import Columns
 from shared.auxiliary.values import as_labels
-from shared.validation import check_size
+from shared.validation import check_spread
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class AuxiliaryEncoder:
         if columns.continuous is None:
             _check_several(labels or [])
             return cls(labels, shares=shares, names=columns.names)
-        check_size(columns.continuous, "u")
+        check_spread(columns.continuous, "u")
         varies = np.ptp(columns.continuous, axis=0) > 0  # rounding gives a constant some spread
         mean, scale = columns.continuous.mean(0), columns.continuous.std(0)
         if not varies.any():

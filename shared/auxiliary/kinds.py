@@ -32,7 +32,7 @@ class Auxiliary(ABC):
     def __len__(self) -> int:
         """The number of rows, for those that hold values of their own."""
         raise ValueError(
-            f"Expected x together with u = {self!r}, which is made from the rows of x; got u "
+            f"Expected x together with u = {type(self).__name__}, made from the rows of x; got u "
             "alone. Pass x too, or the labels or values themselves."
         )
 
@@ -149,7 +149,7 @@ class History(Auxiliary):
             raise ValueError(
                 f"Expected u = History(lags) with 1 ≤ lags < {len(x)} rows of x; got {self.lags}."
             )
-        series = np.zeros(len(x), int) if self.series is None else np.asarray(self.series)
+        series = np.zeros(len(x), int) if self.series is None else as_labels(as_array(self.series))
         check_same_rows(len(x), len(series))
         starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
         first = starts[np.searchsorted(starts, np.arange(len(x)), side="right") - 1]

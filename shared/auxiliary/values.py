@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.validation import check_finite
+from shared.validation import check_finite, to_numpy
 
 INT64 = np.iinfo(np.int64)
 
 
 def as_array(values: Any) -> NDArray[Any]:
     """A list, tensor or array as an array (N,) or (N, q), with no label changed on the way."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    array = np.asarray(values)
+    array = to_numpy(values, "u")
     if array.dtype.kind in "fU" and not hasattr(values, "dtype"):
         # Of a list numpy makes ["a", nan] strings and [2**63, -1] floats.
         plain = np.asarray(values, dtype=object)
@@ -29,6 +27,8 @@ def as_array(values: Any) -> NDArray[Any]:
 
 def as_continuous(values: NDArray[Any]) -> NDArray[np.float64]:
     """Finite numbers, (N, q)."""
+    if values.dtype.kind == "c":
+        raise ValueError("Expected continuous u to be real; got complex numbers.")
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -53,6 +53,8 @@ def as_labels(values: NDArray[Any]) -> NDArray[Any]:
             f"Expected integer labels of u within 64 bits (≤ {INT64.max}); got {values.max()}. "
             "Use strings for identifiers this long."
         )
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "backslashreplace")
     return values.astype(np.int64) if values.dtype.kind in "bui" else values.astype(str)
 
 

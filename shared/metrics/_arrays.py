@@ -6,20 +6,13 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
+
+from shared.validation import to_numpy
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 LARGEST = 1e100  # sums of squares of much larger numbers overflow float64
 _BLOCK_ENTRIES = 2**16  # 0.5 MiB of float64: a block stays in cache while it is worked on
-
-
-def to_numpy(values: Any) -> Array:
-    """Return `values` as a numpy array, sharing memory wherever that is possible."""
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
-    return np.asarray(values)
 
 
 def as_matrix(name: str, values: Any, min_rows: int = 2) -> Array:
@@ -66,7 +59,7 @@ def row_blocks(matrix: Array) -> Iterator[slice]:
 
 def _as_numbers(name: str, values: Any) -> Array:
     try:
-        array = to_numpy(values)
+        array = to_numpy(values, name)
         if array.dtype == object:  # what a frame with nullable columns turns into
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:

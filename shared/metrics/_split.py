@@ -7,7 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.metrics._arrays import Array, to_numpy
+from shared.metrics._arrays import Array
+from shared.validation import to_numpy
 
 FitRows: TypeAlias = ArrayLike | slice | None
 
@@ -18,7 +19,7 @@ def split_rows(n_rows: int, fit_rows: FitRows, seed: int, min_fit: int = 2) -> t
     if fit_rows is None:
         fit_rows = np.random.default_rng(seed).permutation(n_rows)[: n_rows // 2]
     try:
-        chosen[fit_rows if isinstance(fit_rows, slice) else to_numpy(fit_rows)] = True
+        chosen[fit_rows if isinstance(fit_rows, slice) else to_numpy(fit_rows, "fit_rows")] = True
     except IndexError as error:
         raise ValueError(
             f"Expected fit_rows to be a slice, a mask of {n_rows} booleans or indices below "

@@ -7,9 +7,10 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.metrics._arrays import Array, as_pair, expect_rows, to_numpy
+from shared.metrics._arrays import Array, as_pair, expect_rows
 from shared.metrics._correlation import Method, cross_correlation, expect_method
 from shared.metrics.matching import Matching, expect_equal_columns, score
+from shared.validation import to_numpy
 
 _MIN_ROWS = 3  # two points always lie on a line: |corr| would be 1
 
@@ -123,7 +124,7 @@ def _rows_of_groups(u: Any, n_rows: int) -> list[Array]:
 
 
 def _as_labels(u: Any) -> Array:
-    labels = to_numpy(u)
+    labels = to_numpy(u, "u")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:

@@ -36,7 +36,7 @@ def with_one(values: Any, where: tuple, value: Any) -> Array:
 BAD_X: dict[str, tuple[Callable[[Array], Any], str]] = {
     "NaN": (
         lambda x: with_one(x, (3, 1), np.nan),
-        r"finite values in x; got 1 NaN or infinite, the first at \(3, 1\). Drop or impute",
+        r"finite values in x; got 1 NaN, infinite .*, the first at \(3, 1\). Drop or impute",
     ),
     "infinity": (lambda x: with_one(x, (7, 0), -np.inf), r"finite values in x.* at \(7, 0\)"),
     "an overflow": (lambda x: with_one(x, (0, 0), 10**400), "Expected x to be numeric"),

@@ -141,5 +141,7 @@ def test_nan_on_disk_is_found_in_its_row(
 ) -> None:
     monkeypatch.setattr(rows, "CHUNK", 17)
     mapped, _ = on_disk(with_nan(x), u, tmp_path)
-    with pytest.raises(ValueError, match=r"got 1 NaN or infinite, the first at \(150, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"got 1 NaN, infinite or beyond 1e.100, the first at \(150, 1\)"
+    ):
         make().fit(mapped, u)

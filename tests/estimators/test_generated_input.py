@@ -1,0 +1,209 @@
+"""Whatever is passed in: a right answer, or a ValueError or TypeError that names the argument.
+
+`HYPOTHESIS_PROFILE=nightly` tries some thousands of inputs instead of some hundred.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+
+from iflow import IFlow
+from ivae import IVAE
+from shared import metrics
+from shared.auxiliary import Continuous, Fourier, History, Labels, Mixed, TimeSegments
+from shared.estimator import Estimator, IdentifiabilityWarning
+from shared.training import DivergedError
+
+N_ROWS = 12
+TINY: dict[str, Any] = {"hidden": (4,), "max_steps": 2, "compile": False, "progress": False}
+MAKE: dict[str, Callable[[], Estimator]] = {
+    "IFlow": lambda: IFlow(n_layers=1, **TINY),
+    "IVAE": lambda: IVAE(1, n_samples=2, **TINY),
+}
+
+# What could be passed -----------------------------------------------------------------------------
+
+SIDES = st.sampled_from([0, 1, 2, 3, N_ROWS])
+SHAPES = st.one_of(
+    st.just((N_ROWS, 2)),
+    st.just((N_ROWS, 2)),
+    st.lists(SIDES, max_size=3).map(tuple),
+)
+DTYPES = st.one_of(
+    hnp.floating_dtypes(endianness="?"),
+    hnp.integer_dtypes(endianness="?"),
+    hnp.unsigned_integer_dtypes(),
+    hnp.boolean_dtypes(),
+    hnp.complex_number_dtypes(),
+    hnp.unicode_string_dtypes(max_len=3),
+    hnp.byte_string_dtypes(max_len=3),
+    hnp.datetime64_dtypes(),
+)
+ARRAYS = st.tuples(DTYPES, SHAPES).flatmap(lambda pair: hnp.arrays(*pair))
+CELLS = st.one_of(
+    st.none(), st.integers(), st.floats(), st.text(max_size=2), st.booleans(), st.just(pd.NA)
+)
+OBJECTS = SHAPES.flatmap(lambda shape: hnp.arrays(object, shape, elements=CELLS))
+
+
+def masked(array: np.ndarray) -> Any:
+    return np.ma.masked_array(array, mask=np.arange(array.size).reshape(array.shape) % 5 == 0)
+
+
+def as_frame(array: np.ndarray) -> Any:
+    if array.dtype.kind == "M":  # pandas knows fewer dates than numpy
+        return array
+    return pd.DataFrame(array) if array.ndim == 2 else pd.Series(array.reshape(-1))
+
+
+def as_tensor(array: np.ndarray) -> Any:
+    try:
+        return torch.from_numpy(array.copy())
+    except (TypeError, ValueError):  # a dtype or byte order that torch does not have
+        return array
+
+
+TENSORS = ARRAYS.map(as_tensor)
+OF_TENSORS: dict[str, Callable[[torch.Tensor], Any]] = {
+    "as it is": lambda t: t,
+    "half": lambda t: t.bfloat16(),
+    "sparse": lambda t: t.float().to_sparse() if t.ndim else t,
+    "meta": lambda t: t.to("meta"),
+    "gradient": lambda t: t.double().requires_grad_(),
+}
+
+
+def of_tensor(name: str) -> Callable[[Any], Any]:
+    def change(value: Any) -> Any:
+        real = isinstance(value, torch.Tensor) and not value.is_complex()
+        return OF_TENSORS[name](value) if real else value
+
+    return change
+
+
+ANYTHING = st.one_of(
+    ARRAYS,
+    OBJECTS,
+    ARRAYS.map(lambda a: a.T),
+    ARRAYS.map(lambda a: np.repeat(a, 2, axis=0)[::2] if a.ndim else a),
+    ARRAYS.map(masked),
+    ARRAYS.filter(lambda a: a.ndim in (1, 2)).map(as_frame),
+    OBJECTS.filter(lambda a: a.ndim in (1, 2)).map(as_frame),
+    ARRAYS.map(lambda a: a.tolist()),
+    OBJECTS.map(lambda a: a.tolist()),
+    *(TENSORS.map(of_tensor(name)) for name in OF_TENSORS),
+    CELLS,
+    st.lists(st.lists(CELLS, max_size=3), max_size=3),
+    st.dictionaries(st.text(max_size=2), CELLS, max_size=2),
+    st.just(object()),
+    st.just(len),
+)
+READINGS = st.one_of(
+    ANYTHING,
+    ANYTHING.map(Labels),
+    ANYTHING.map(Continuous),
+    st.tuples(ANYTHING, ANYTHING).map(lambda pair: Mixed(*pair)),
+    st.integers(-1, 20).map(TimeSegments),
+    st.integers(-1, 20).map(History),
+    ANYTHING.map(lambda series: History(1, series)),
+    st.tuples(ANYTHING, st.floats(), st.integers(-1, 3)).map(lambda three: Fourier(*three)),
+)
+
+
+# What may come of it ------------------------------------------------------------------------------
+
+
+def answer(call: Callable[[], Any], *names: str) -> Any:
+    """What a call returns, or None for an error of ours that names one of the arguments."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IdentifiabilityWarning)
+        try:
+            return call()
+        except (ValueError, TypeError) as error:
+            message = str(error)
+            assert message.startswith("Expected ") and "; got " in message, repr(error)
+            assert any(name in message for name in names), message
+        except DivergedError as error:
+            assert "Lower learning_rate" in str(error)
+    return None
+
+
+def generated(**strategies: Any) -> Callable[[Callable], Callable]:
+    def decorate(test: Callable) -> Callable:
+        quiet = settings(suppress_health_check=list(HealthCheck))
+        return quiet(given(**strategies)(test))
+
+    return decorate
+
+
+@pytest.fixture(scope="module")
+def fitted_models() -> dict[str, Estimator]:
+    x = np.random.default_rng(0).standard_normal((60, 2))
+    return {name: make().fit(x, np.arange(60) % 5) for name, make in MAKE.items()}
+
+
+@pytest.mark.parametrize("name", MAKE)
+@generated(x=ANYTHING, u=READINGS)
+def test_any_x_and_u_are_fitted_or_refused(name: str, x: Any, u: Any) -> None:
+    for data, codes in ((x, np.arange(N_ROWS) % 3), (X, u), (x, u)):
+        fitted = answer(lambda data=data, codes=codes: MAKE[name]().fit(data, codes), "x", "u")
+        if fitted is not None:
+            assert np.isfinite(fitted.transform(data, codes)).all()
+            assert np.isfinite(fitted.log_prob(data, codes)).all()
+
+
+X = np.random.default_rng(1).standard_normal((N_ROWS, 2))
+U = np.arange(N_ROWS) % 5
+CALLS: dict[str, Callable[[Estimator, Any], Any]] = {
+    "transform, x": lambda e, v: e.transform(v, U),
+    "inverse_transform, z": lambda e, v: e.inverse_transform(v),
+    "log_prob, x": lambda e, v: e.log_prob(v, U),
+    "log_prob, u": lambda e, v: e.log_prob(X, v),
+    "score, x": lambda e, v: e.score(v, U),
+    "sample, u": lambda e, v: e.sample(v),
+    "check_identifiability, u": lambda e, v: e.check_identifiability(v).satisfied,
+    "predict_aux_proba, x": lambda e, v: e.predict_aux_proba(v),
+    "transport, u": lambda e, v: e.transport(X, U, v),
+    "quantiles, u": lambda e, v: e.quantiles(X, v),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("name", MAKE)
+@generated(value=READINGS)
+def test_any_argument_is_taken_or_refused(
+    name: str, call: str, value: Any, fitted_models: dict[str, Estimator]
+) -> None:
+    argument = call.split(", ")[1]
+    got = answer(lambda: CALLS[call](fitted_models[name], value), argument)
+    if got is not None:
+        assert np.isfinite(np.asarray(got, dtype=float)).all()
+
+
+METRICS: dict[str, Callable[[Any, Any], Any]] = {
+    "mean_corr_coef": metrics.mean_corr_coef,
+    "spearman": lambda a, b: metrics.mean_corr_coef(a, b, method="spearman"),
+    "linear_mean_corr_coef": metrics.linear_mean_corr_coef,
+    "mean_r2": metrics.mean_r2,
+    "agreement": lambda a, b: metrics.agreement([a, b]).mean,
+    "within groups": lambda a, b: metrics.within_group_mean_corr_coef(X, X, b),
+}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@generated(a=ANYTHING, b=ANYTHING)
+def test_any_latents_are_scored_or_refused(metric: str, a: Any, b: Any) -> None:
+    for pair in ((a, b), (X, b), (a, a)):
+        got = answer(lambda pair=pair: METRICS[metric](*pair), "z", "fit", "group", "latents", "u")
+        if got is not None:
+            assert np.isfinite(got)
