@@ -9,6 +9,7 @@ from typing import Any
 
 EXPERIMENTS = {
     "demo": "every kind of data in a few minutes: one table, figures of sources",
+    "mutations": "faults planted in the code: does the test suite notice them",
     "faults": "fits that are killed, stopped or given a damaged checkpoint: what is lost",
 }
 # Over data seeds (--seeds), each kept as it is done, so that a run that was killed goes on.

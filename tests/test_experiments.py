@@ -12,13 +12,14 @@ import joblib
 import pytest
 from joblib.parallel import ThreadingBackend
 
-from experiments import demo, faults
+from experiments import demo, faults, mutations
 from experiments.__main__ import EXPERIMENTS, STUDIES
 from experiments.fits import has_data
 from experiments.table import run_all
 
 SCRIPTS = {
     "demo": (demo, "| 5-D sources | IFlow "),
+    "mutations": (mutations, "1 of 1 caught"),
     "faults": (faults, "| SIGTERM | 1 | 1 | 0 |"),
 }
 
@@ -53,6 +54,17 @@ def test_smoke(name, tmp_path, monkeypatch, capfd):
     if name == "demo":
         figures = {path.name for path in Path("results/demo").glob("*.png")}
         assert {"2-d_sources_iflow.png", "5-d_sources_ivae.png", "digits_iflow.png"} <= figures
+
+
+@pytest.mark.parametrize("name", mutations.MUTATIONS)
+def test_a_mutation_still_fits_the_code(name, tmp_path):
+    mutation = mutations.MUTATIONS[name]
+    copy = tmp_path / "copy.py"
+    copy.write_text((mutations.ROOT / mutation.file).read_text("utf-8"), "utf-8")
+    mutations.plant(mutation, copy)
+    compile(copy.read_text("utf-8"), mutation.file, "exec")
+    with pytest.raises(ValueError, match="once; got 0. Change the mutation"):
+        mutations.plant(mutation, copy)
 
 
 def test_demo_goes_on_without_real_data(tmp_path, monkeypatch, capfd):

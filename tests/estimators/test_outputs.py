@@ -179,6 +179,14 @@ def test_the_same_seed_gives_the_same_bits(
     assert (other.transform(x, u) != fitted.transform(x, u)).all()
 
 
+def test_the_seed_chooses_the_weights_a_fit_starts_from(make: Make, x: Array, u: Array) -> None:
+    still = {"learning_rate": 1e-30, "weight_decay": 0.0}
+    starts = [make(seed=seed, **still).fit(x, u).model_.state_dict() for seed in (0, 1)]
+    drawn = [name for name, tensor in starts[0].items() if tensor.ndim == 2 and "factors" in name]
+    drawn += [name for name in starts[0] if name.endswith("0.weight")]
+    assert drawn and not any((starts[0][name] == starts[1][name]).all() for name in drawn)
+
+
 def test_fitting_again_is_fitting_anew(
     make: Make, fitted: Estimator, x: Array, u: Array, assert_same_bits: Callable
 ) -> None:
