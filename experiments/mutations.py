@@ -71,7 +71,7 @@ MUTATIONS: dict[str, Mutation] = {
     "u of other rows": Mutation(
         "shared/auxiliary/encoder.py",
         "return codes.astype(np.int64)",
-        "return codes.astype(np.int64)[::-1].copy()",
+        "return codes[::-1].astype(np.int64)",
         "tests/shared/test_auxiliary.py",
     ),
     "rows held out that were trained on": Mutation(
