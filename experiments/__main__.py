@@ -9,6 +9,7 @@ from typing import Any
 
 EXPERIMENTS = {
     "demo": "every kind of data in a few minutes: one table, figures of sources",
+    "round_trips": "how exactly flows invert themselves, beside nflows, zuko and normflows",
     "mutations": "faults planted in the code: does the test suite notice them",
     "faults": "fits that are killed, stopped or given a damaged checkpoint: what is lost",
 }

@@ -21,7 +21,6 @@ from shared.training import optimizer
 
 DATA: dict[str, dict[str, Any]] = {
     "uncentered": {"latent_dim": 5, "centered": False},
-    "centered": {"latent_dim": 5},
     "noisy, 5 in 10-D": {"latent_dim": 5, "observed_dim": 10, "noise_std": 0.1},
     "centered, d = 20": {"latent_dim": 20},
     "centered, d = 20, twice the rows": {"latent_dim": 20, "samples_per_segment": 2000},

@@ -12,13 +12,14 @@ import joblib
 import pytest
 from joblib.parallel import ThreadingBackend
 
-from experiments import demo, faults, mutations
+from experiments import demo, faults, mutations, round_trips
 from experiments.__main__ import EXPERIMENTS, STUDIES
 from experiments.fits import has_data
 from experiments.table import run_all
 
 SCRIPTS = {
     "demo": (demo, "| 5-D sources | IFlow "),
+    "round_trips": (round_trips, "| identiflow | float64 |"),
     "mutations": (mutations, "1 of 1 caught"),
     "faults": (faults, "| SIGTERM | 1 | 1 | 0 |"),
 }

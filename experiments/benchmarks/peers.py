@@ -70,8 +70,12 @@ class NflowsFlow(nn.Module):
 
     def log_prob(self, x: Tensor, u: Tensor) -> Tensor:
         """log p(x | u), (B,)."""
-        z, logabsdet = self.transform(x)
+        z, logabsdet = self.encode(x)
         return self.base.log_prob(z, context=u) + logabsdet
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z (B, d) and log |det J|, (B,)."""
+        return self.transform(x)
 
     def decode(self, z: Tensor) -> Tensor:
         """x, (B, d)."""
@@ -106,11 +110,16 @@ class NormflowsFlow(nn.Module):
 
     def log_prob(self, x: Tensor, u: Tensor) -> Tensor:
         """log p(x | u), (B,)."""
+        z, logabsdet = self.encode(x)
+        return self.base.log_prob(z, context=u) + logabsdet
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z (B, d) and log |det J|, (B,)."""
         z, total = x, x.new_zeros(len(x))
         for layer in self.layers:
             z, logabsdet = layer.inverse(z)
             total = total + logabsdet
-        return self.base.log_prob(z, context=u) + total
+        return z, total
 
     def decode(self, z: Tensor) -> Tensor:
         """x, (B, d)."""
@@ -134,10 +143,14 @@ class ZukoFlow(nn.Module):
 
     def log_prob(self, x: Tensor, u: Tensor) -> Tensor:
         """log p(x | u), (B,)."""
-        z, logabsdet = self.transform().call_and_ladj(x)
+        z, logabsdet = self.encode(x)
         mean, log_scale = self.table(u).chunk(2, dim=-1)
         normal = Normal(mean, log_scale.exp(), validate_args=False)
         return Independent(normal, 1, validate_args=False).log_prob(z) + logabsdet
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z (B, d) and log |det J|, (B,)."""
+        return self.transform().call_and_ladj(x)
 
     def decode(self, z: Tensor) -> Tensor:
         """x, (B, d)."""
