@@ -45,6 +45,7 @@ def test_every_study_leaves_its_results(name, tmp_path, monkeypatch):
     assert written == {path: path.stat().st_mtime_ns for path in (folder / "rows").iterdir()}
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_smoke(name, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
