@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from shared.auxiliary import AuxiliaryEncoder
 from shared.training import FileFormatError, History, load_tensors, save_tensors
@@ -43,6 +44,21 @@ def load_estimator(
 ) -> EstimatorT:
     """Read what `save_estimator` wrote."""
     tensors, info = load_tensors(path, cls.__name__)
+    try:
+        return _rebuild(cls, tensors, info, replaced)
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise FileFormatError(
+            f"Expected {path} to hold an {cls.__name__} as save writes it; got {error!r}. It is "
+            "damaged, or of another version."
+        ) from None
+
+
+def _rebuild(
+    cls: type[EstimatorT],
+    tensors: dict[str, Tensor],
+    info: dict[str, Any],
+    replaced: dict[str, Any],
+) -> EstimatorT:
     missing = sorted(set(info["replaced"]) - set(replaced))
     if missing:
         raise ValueError(
@@ -58,15 +74,32 @@ def load_estimator(
     estimator.history_ = History(**info["history"])
     estimator.x_mean_ = tensors.pop("x_mean").numpy()
     estimator.x_scale_ = tensors.pop("x_scale").numpy()
-    for name, value in info["measured"].items():
-        setattr(estimator, name, _as_tuple(value))
-    model = estimator._new_model().double().eval().requires_grad_(False)
-    try:
-        model.load_state_dict({name.removeprefix("model/"): t for name, t in tensors.items()})
-    except RuntimeError as error:
-        raise FileFormatError(f"Expected {path} to fit {estimator!r}; got {error}") from None
-    estimator.model_ = model
+    for name in cls.measured:
+        setattr(estimator, name, _as_tuple(info["measured"][name]))
+    estimator.model_ = _with_weights(
+        estimator, {name.removeprefix("model/"): tensor for name, tensor in tensors.items()}
+    )
     return estimator
+
+
+def _with_weights(estimator: Estimator, weights: dict[str, Tensor]) -> nn.Module:
+    """The estimator's model with these weights, once they are known to be its own."""
+    with torch.device("meta"):  # where a model takes no memory, however large a file says it is
+        expected = {name: t.shape for name, t in estimator._new_model().state_dict().items()}
+    got = {name: tensor.shape for name, tensor in weights.items()}
+    differing = sorted(n for n in expected | got if expected.get(n) != got.get(n))
+    if differing:
+        first = differing[0]
+        raise RuntimeError(
+            f"{first} of shape {_shape(got.get(first))} instead of {_shape(expected.get(first))}"
+        )
+    model = estimator._new_model().double().eval().requires_grad_(False)
+    model.load_state_dict(weights)
+    return model
+
+
+def _shape(size: torch.Size | None) -> tuple[int, ...] | None:
+    return None if size is None else tuple(size)
 
 
 def _of_numpy(value: Any) -> Any:

@@ -21,7 +21,7 @@ from iflow import IFlow
 from ivae import IVAE
 from shared.estimator import Estimator
 from shared.priors import GaussianPrior
-from shared.training import FileFormatError
+from shared.training import FileFormatError, load_tensors, save_tensors
 
 Array = np.ndarray
 Make = Callable[..., Estimator]
@@ -94,7 +94,7 @@ def test_parts_of_ones_own_are_given_again_to_load(
         type(fit).load(path)
     assert_same_bits(type(fit).load(path, prior=GaussianPrior(latent_dim, n_labels=10)), fit)
     other = GaussianPrior(latent_dim, n_labels=10, modulates="scale")
-    with pytest.raises(ValueError, match=f"Expected {re.escape(str(path))} to fit .*"):
+    with pytest.raises(ValueError, match=f"Expected {re.escape(str(path))} to hold an .* of shape"):
         type(fit).load(path, prior=other)
 
 
@@ -158,6 +158,60 @@ def test_a_file_that_is_no_model_is_refused(case: str, fitted: Estimator, path: 
     with pytest.raises(FileFormatError, match=message):
         type(fitted).load(path)
     assert not path.with_name("fired").exists()
+
+
+def reach(value: Any, keys: list[str]) -> Any:
+    for key in keys:
+        value = value[key]
+    return value
+
+
+# What someone could write into a file whose digest is right, and what is then found wrong.
+HOSTILE: dict[str, tuple[list[str], Any, str]] = {
+    "an unknown parameter": (["parameters", "evil"], 1, "unexpected keyword argument 'evil'"),
+    "a model of terabytes": (["parameters", "hidden"], [10**6, 10**6], "of shape"),
+    "columns beyond memory": (["n_features_in"], 10**5, "of shape"),
+    "a word for a number": (["parameters", "seed"], "now", "invalid literal|int"),
+    "an unknown field of u": (["auxiliary", "evil"], 1, "unexpected keyword argument 'evil'"),
+    "an unknown field of the history": (["history", "evil"], 1, "'evil'"),
+    "labels that are none": (["auxiliary", "labels"], 5, "len|int"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_file_is_refused(case: str, fitted: Estimator, path: Path) -> None:
+    keys, value, message = HOSTILE[case]
+    fitted.save(path)
+    tensors, info = load_tensors(path, type(fitted).__name__)
+    reach(info, keys[:-1])[keys[-1]] = value
+    save_tensors(path, type(fitted).__name__, tensors, info)
+    with pytest.raises(ValueError, match=f"(?s)^(Expected|invalid literal).*{message}"):
+        type(fitted).load(path)
+
+
+def test_a_file_sets_no_attributes_but_the_measured_ones(fitted: Estimator, path: Path) -> None:
+    fitted.save(path)
+    tensors, info = load_tensors(path, type(fitted).__name__)
+    info["measured"] |= {"transform": "gone", "__class__": "other"}
+    save_tensors(path, type(fitted).__name__, tensors, info)
+    assert callable(type(fitted).load(path).transform)
+
+
+@pytest.mark.parametrize("entry", ["../model/x_mean", "/etc/passwd", "model/../../x"])
+def test_names_of_tensors_are_no_paths(entry: str, fitted: Estimator, path: Path) -> None:
+    fitted.save(path)
+    tensors, info = load_tensors(path, type(fitted).__name__)
+    before = sorted(path.parent.rglob("*"))
+    save_tensors(path, type(fitted).__name__, {**tensors, entry: torch.zeros(1)}, info)
+    with pytest.raises(FileFormatError, match="of shape"):
+        type(fitted).load(path)
+    assert sorted(path.parent.rglob("*")) == before
+
+
+def test_a_header_beyond_memory_is_refused(fitted: Estimator, path: Path) -> None:
+    path.write_bytes((2**62).to_bytes(8, "little") + b"{" * 100)
+    with pytest.raises(FileFormatError, match="safetensors file written by save"):
+        type(fitted).load(path)
 
 
 def test_the_bomb_would_have_gone_off(path: Path) -> None:
