@@ -116,6 +116,14 @@ def test_a_write_that_fails_leaves_the_old_file(kind, path, monkeypatch):
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_what_a_killed_write_left_is_removed(tmp_path):
+    path, others = tmp_path / "run[1].ckpt", ["run[1].ckpt.part", "run1.ckpt.0123abcd.part"]
+    for name in [path.name, *others, "run[1].ckpt.0123abcd.part"]:
+        (tmp_path / name).touch()
+    checkpoint.discard_parts(path)
+    assert sorted(os.listdir(tmp_path)) == sorted([path.name, *others])
+
+
 def test_a_file_is_as_readable_as_others(path):
     plain = path.with_name("plain")
     plain.touch()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,7 +14,6 @@ from torch import Tensor, nn
 from shared.priors import GaussianPrior
 from shared.random import seeded
 from shared.training import DivergedError, FileFormatError, History, fit, run
-from shared.training.checkpoint import load_tensors
 from shared.training.run import MAX_BAD_STEPS_IN_A_ROW
 from shared.training.schedule import Batches, OneCycle, mix
 
@@ -172,76 +168,6 @@ def test_a_resumed_fit_equals_an_uninterrupted_one(name, stops, tmp_path, monkey
     assert len(calls) == 40 - sum(stop // 5 * 5 for stop in stops)
 
 
-def signal_at(stop: int, number: int, times: int = 1) -> Callable[[int], float]:
-    def before(step: int) -> float:
-        for _ in range(times if step == stop else 0):
-            signal.raise_signal(number)
-        return 1.0
-
-    return before
-
-
-ENDINGS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: SystemExit}
-
-
-@pytest.mark.parametrize("number", ENDINGS)
-@pytest.mark.parametrize("stops", [(0,), (4,), (5,), (23, 1), (39,)])
-@pytest.mark.parametrize("name", MODELS)
-def test_a_signal_waits_for_the_step_and_loses_none(name, stops, number, tmp_path, monkeypatch):
-    whole, path = build(name), tmp_path / "run.ckpt"
-    expected, handlers = train(whole), [signal.getsignal(s) for s in ENDINGS]
-    for stop in stops:
-        model = build(name)
-        calls_of_loss(model, monkeypatch, signal_at(stop, number))
-        with pytest.raises(ENDINGS[number]):
-            train(model, checkpoint=path)
-        assert [signal.getsignal(s) for s in ENDINGS] == handlers
-    model = build(name)
-    calls = calls_of_loss(model, monkeypatch)
-    history = train(model, checkpoint=path)
-    assert len(calls) == 40 - sum(stop + 1 for stop in stops)
-    assert without_time(history) == without_time(expected)
-    assert same(state(model), state(whole))
-
-
-def test_a_second_signal_acts_at_once(tmp_path, monkeypatch):
-    model, path = build("quadratic"), tmp_path / "run.ckpt"
-    calls = calls_of_loss(model, monkeypatch, signal_at(7, signal.SIGINT, times=2))
-    with pytest.raises(KeyboardInterrupt):
-        train(model, checkpoint=path)
-    assert load_tensors(path, "checkpoint")[1]["step"] == 5 and len(calls) == 8
-
-
-def test_a_signal_with_a_handler_of_ones_own_goes_to_it(tmp_path, monkeypatch):
-    class Stop(Exception):
-        pass
-
-    def handle(*_: object) -> None:
-        raise Stop
-
-    model, path = build("quadratic"), tmp_path / "run.ckpt"
-    calls_of_loss(model, monkeypatch, signal_at(7, signal.SIGTERM))
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        with pytest.raises(Stop):
-            train(model, checkpoint=path)
-        assert signal.getsignal(signal.SIGTERM) == handle
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert load_tensors(path, "checkpoint")[1]["step"] == 8
-
-
-def test_signals_without_a_checkpoint_or_in_a_thread_are_left_alone(tmp_path, monkeypatch):
-    seen, before = [], signal.getsignal(signal.SIGINT)
-    model = build("quadratic")
-    calls_of_loss(model, monkeypatch, lambda _: seen.append(signal.getsignal(signal.SIGINT)) or 1.0)
-    train(model)
-    threaded = threading.Thread(target=lambda: train(model, checkpoint=tmp_path / "run.ckpt"))
-    threaded.start()
-    threaded.join()
-    assert len(seen) == 80 and set(seen) == {before}
-
-
 def test_a_stop_while_evaluating_resumes_too(tmp_path, monkeypatch):
     whole, model, path = build("linear flow"), build("linear flow"), tmp_path / "run.ckpt"
     expected, record, count = train(whole), run.Run.record, []
@@ -298,14 +224,6 @@ def test_a_truncated_checkpoint_is_refused(kept, tmp_path):
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(FileFormatError, match="run.ckpt.*damaged"):
         train(build("linear flow"), checkpoint=path)
-
-
-def test_what_a_killed_write_left_is_removed(tmp_path):
-    path, others = tmp_path / "run[1].ckpt", ["run[1].ckpt.part", "run1.ckpt.0123abcd.part"]
-    for name in [*others, "run[1].ckpt.0123abcd.part"]:
-        (tmp_path / name).touch()
-    train(build("quadratic"), checkpoint=path)
-    assert sorted(os.listdir(tmp_path)) == sorted([path.name, *others])
 
 
 # Bad steps ---------------------------------------------------------------------------------------
