@@ -85,21 +85,19 @@ def _rebuild(
 def _with_weights(estimator: Estimator, weights: dict[str, Tensor]) -> nn.Module:
     """The estimator's model with these weights, once they are known to be its own."""
     with torch.device("meta"):  # where a model takes no memory, however large a file says it is
-        expected = {name: t.shape for name, t in estimator._new_model().state_dict().items()}
-    got = {name: tensor.shape for name, tensor in weights.items()}
+        expected = _shapes(estimator._new_model().state_dict())
+    got = _shapes(weights)
     differing = sorted(n for n in expected | got if expected.get(n) != got.get(n))
     if differing:
         first = differing[0]
-        raise RuntimeError(
-            f"{first} of shape {_shape(got.get(first))} instead of {_shape(expected.get(first))}"
-        )
+        raise RuntimeError(f"{first} of shape {got.get(first)} instead of {expected.get(first)}")
     model = estimator._new_model().double().eval().requires_grad_(False)
     model.load_state_dict(weights)
     return model
 
 
-def _shape(size: torch.Size | None) -> tuple[int, ...] | None:
-    return None if size is None else tuple(size)
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def _of_numpy(value: Any) -> Any:

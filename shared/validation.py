@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from shared.rows import chunks_of
 
 MIN_ROWS = 10
-# In float64, so that single and half precision are compared with them and not they with those.
+# Sums of squares of numbers much beyond these overflow float64, or vanish. They are in float64, so
+# that single and half precision are compared with them and not they with those.
 SMALLEST, LARGEST = np.float64(1e-100), np.float64(1e100)
 
 
@@ -132,18 +133,18 @@ def check_enough_rows(x: NDArray[Any]) -> None:
 
 def check_varying(x: NDArray[Any]) -> None:
     """Raise if a column of x is constant: it has no density and cannot be standardised."""
-    constant = np.flatnonzero(np.ptp(x, axis=0) == 0)
+    spread = np.ptp(x, axis=0)
+    constant = np.flatnonzero(spread == 0)
     if len(constant):
         raise ValueError(
             f"Expected every column of x to vary; got constant column(s) {constant.tolist()}. "
             "Drop them: a constant carries no density."
         )
-    check_spread(x, "x")
+    check_spread(spread, "x")
 
 
-def check_spread(values: NDArray[Any], name: str) -> None:
-    """Raise if a column's values differ by so little that the squares of that are 0."""
-    spread = np.ptp(values, axis=0)
+def check_spread(spread: NDArray[Any], name: str) -> None:
+    """Raise if a column's values differ, but by so little (d,) that the squares of that are 0."""
     tiny = np.flatnonzero((spread > 0) & (spread < SMALLEST))
     if len(tiny):
         raise ValueError(

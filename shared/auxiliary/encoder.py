@@ -46,8 +46,9 @@ class AuxiliaryEncoder:
         if columns.continuous is None:
             _check_several(labels or [])
             return cls(labels, shares=shares, names=columns.names)
-        check_spread(columns.continuous, "u")
-        varies = np.ptp(columns.continuous, axis=0) > 0  # rounding gives a constant some spread
+        ranges = np.ptp(columns.continuous, axis=0)
+        check_spread(ranges, "u")
+        varies = ranges > 0  # rounding gives a constant some spread
         mean, scale = columns.continuous.mean(0), columns.continuous.std(0)
         if not varies.any():
             _check_several(labels or mean[None].tolist())

@@ -7,11 +7,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from shared.validation import to_numpy
+from shared.validation import LARGEST, to_numpy
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-LARGEST = 1e100  # sums of squares of much larger numbers overflow float64
 _BLOCK_ENTRIES = 2**16  # 0.5 MiB of float64: a block stays in cache while it is worked on
 
 

@@ -134,6 +134,8 @@ class ConditionalPrior(nn.Module, ABC):
     def transport(self, z: Tensor, u: Tensor, u_new: Tensor) -> Tensor:
         """z (B, n) carried from u to u_new: each latent keeps its quantile."""
         before, after = _of_each_latent(self(u)), _of_each_latent(self(u_new))
+        if hasattr(before, "log_odds"):
+            return after.at_log_odds(before.log_odds(z))
         return after.loc + after.scale / before.scale * (z - before.loc)
 
     def raw_parameters(self, u: Tensor) -> dict[str, Tensor]:

@@ -282,9 +282,6 @@ class ExponentialFamilyPrior(ConditionalPrior):
         lam = LAMBDA_BOUND * torch.tanh(lam / LAMBDA_BOUND)
         return ExponentialFamily(centre, width, lam, self.statistics)
 
-    def transport(self, z: Tensor, u: Tensor, u_new: Tensor) -> Tensor:
-        return self(u_new).at_log_odds(self(u).log_odds(z))
-
     def natural_parameters(self, u: Tensor) -> Tensor:
         family = self(u)
         precision = family.width**-2

@@ -123,9 +123,6 @@ class MixturePrior(ConditionalPrior):
         )
         return Independent(mixture, 1, validate_args=False)
 
-    def transport(self, z: Tensor, u: Tensor, u_new: Tensor) -> Tensor:
-        return self(u_new).base_dist.at_log_odds(self(u).base_dist.log_odds(z))
-
     def natural_parameters(self, u: Tensor) -> Tensor:
         raw = self.raw_parameters(u)
         precision = bounded_exp(raw["raw_width"], LOG_WIDTH_BOUND) ** -2
