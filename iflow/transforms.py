@@ -23,6 +23,10 @@ ElementMap = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 # Each of the factors on the diagonal of an LU layer stays within exp(± this).
 LOG_DIAGONAL_BOUND = log(1e3)
 
+# A step of training changes all entries of a matrix alike, and so what a row becomes by d times as
+# much. With more columns than this an entry counts for less, and a step moves z no further.
+COLUMNS_OF_A_FULL_STEP = 20
+
 
 class Bijection(Transform):
     """A Transform of rows with `features` columns that refuses a context."""
@@ -191,7 +195,8 @@ class LULinear(Bijection):
     map can not become singular. With `volume_preserving` its product is 1.
 
     One matrix holds all of it: L below its diagonal, U above, and what U's diagonal is made of on
-    it.
+    it. Off the diagonal its entries are multiplied by min(1, 20 / d), without which no learning
+    rate suits both few columns and many.
     """
 
     below: Tensor
@@ -200,11 +205,13 @@ class LULinear(Bijection):
     def __init__(self, features: int, *, volume_preserving: bool = False) -> None:
         super().__init__(features)
         self.volume_preserving = volume_preserving
-        factors = 0.1 / features**0.5 * torch.randn(features, features)
+        share = min(1.0, COLUMNS_OF_A_FULL_STEP / features)
+        factors = 0.1 / features**0.5 / share * torch.randn(features, features)
         self.factors = nn.Parameter(factors.fill_diagonal_(0))
         self.bias = nn.Parameter(torch.zeros(features))
         # Constants, because making them anew would take as long as the product itself.
-        self.register_buffer("below", torch.ones_like(factors).tril(-1), persistent=False)
+        shares = torch.full_like(factors, share)
+        self.register_buffer("below", shares.tril(-1), persistent=False)
         self.register_buffer("eye", torch.eye(features), persistent=False)
 
     @property

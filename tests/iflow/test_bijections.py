@@ -26,6 +26,7 @@ from iflow import (
 from iflow.elements import AffineElement, SplineElement, VolumePreservingElement
 from iflow.transforms import LOG_DIAGONAL_BOUND
 from shared.nflows_adapter import InverseTransform, Transform
+from shared.random import seeded
 
 DOUBLE = torch.float64
 BOUND = 5.0
@@ -60,7 +61,7 @@ DIRECTIONS: dict[str, Callable[[Transform], Transform]] = {
     "x → z": lambda bijection: bijection,
     "z → x": InverseTransform,
 }
-CASES = [(name, d) for name in BIJECTIONS for d in (1, 2, 5)]
+CASES = [*((name, d) for name in BIJECTIONS for d in (1, 2, 5)), ("LU", 40)]
 
 
 def unmixing(d: int, volume_preserving: bool = False) -> Unmixing:
@@ -351,3 +352,18 @@ def test_an_lu_layer_can_not_become_singular(raw: float) -> None:
     z, logabsdet = layer(x)
     assert logabsdet.abs().max() <= 4 * LOG_DIAGONAL_BOUND
     assert (layer.inverse(z)[0] - x).abs().max() <= 1e-5
+
+
+@torch.no_grad()
+def test_a_step_of_all_entries_moves_many_columns_no_further_than_twenty() -> None:
+    """A learning rate for a table is then one for images too."""
+
+    def change(d: int) -> float:
+        with seeded(8):
+            layer = LULinear(d)
+        x = torch.ones(1, d)
+        before = layer(x)[0]
+        layer.factors.add_(1e-3)
+        return (layer(x)[0] - before).abs().max().item()
+
+    assert change(5) < change(20) < change(500) < 1.2 * change(20)
