@@ -11,6 +11,7 @@ EXPERIMENTS = {
     "demo": "every kind of data in a few minutes: one table, figures of sources",
     "round_trips": "how exactly flows invert themselves, beside nflows, zuko and normflows",
     "mutations": "faults planted in the code: does the test suite notice them",
+    "statistical_truth": "calibration, bounds, shuffled u and chance beside what they should be",
     "faults": "fits that are killed, stopped or given a damaged checkpoint: what is lost",
 }
 # Over data seeds (--seeds), each kept as it is done, so that a run that was killed goes on.

@@ -12,7 +12,7 @@ import joblib
 import pytest
 from joblib.parallel import ThreadingBackend
 
-from experiments import demo, faults, mutations, round_trips
+from experiments import demo, faults, mutations, round_trips, statistical_truth
 from experiments.__main__ import EXPERIMENTS, STUDIES
 from experiments.fits import has_data
 from experiments.table import run_all
@@ -21,6 +21,7 @@ SCRIPTS = {
     "demo": (demo, "| 5-D sources | IFlow "),
     "round_trips": (round_trips, "| identiflow | float64 |"),
     "mutations": (mutations, "1 of 1 caught"),
+    "statistical_truth": (statistical_truth, "| shuffled u | nats gained by the right u |"),
     "faults": (faults, "| SIGTERM | 1 | 1 | 0 |"),
 }
 
