@@ -16,6 +16,7 @@ from iflow.model import IdentifiableFlow
 from iflow.unmixing import start_from_linear
 from shared.estimator import Array, Estimator, rows_of
 from shared.nflows_adapter import Transform
+from shared.options import WIDTHS, Kind, count
 from shared.passes import in_chunks
 from shared.priors import ConditionalPrior
 from shared.random import seeded
@@ -81,6 +82,12 @@ class IFlow(Estimator):
         *Estimator.measured,
         "round_trip_error_",
     )
+
+    options: ClassVar[dict[str, Kind]] = {
+        **Estimator.options,
+        "n_layers": count(),
+        "hidden": WIDTHS,
+    }
 
     def __init__(
         self,
@@ -176,7 +183,7 @@ class IFlow(Estimator):
             return self.architecture
         if callable(self.architecture):
             return _expect_transform(self.architecture(n_features))
-        if self.architecture not in ARCHITECTURES:
+        if not isinstance(self.architecture, str) or self.architecture not in ARCHITECTURES:
             raise ValueError(
                 f"Expected architecture to be an nflows Transform, a function d → Transform, or "
                 f"one of {sorted(ARCHITECTURES)}; got {self.architecture!r}."

@@ -12,22 +12,25 @@ import torch
 from torch import Tensor
 
 from ivae.decoders import MLPDecoder
-from ivae.encoders import MLPEncoder
+from ivae.encoders import HEADS, MLPEncoder
 from ivae.likelihoods import (
+    NOISE_MODES,
     BernoulliLikelihood,
     CategoricalLikelihood,
     GaussianLikelihood,
     Likelihood,
     PoissonLikelihood,
 )
-from ivae.model import IdentifiableVAE
+from ivae.model import OBJECTIVES, IdentifiableVAE
 from shared.estimator import Array, Estimator, rows_of
 from shared.identifiability import IdentifiabilityReport
+from shared.networks import ACTIVATIONS
+from shared.options import FLAG, WIDTHS, Kind, count, either, instance_of, one_of, optional
 from shared.passes import in_chunks
 from shared.priors import ConditionalPrior
 from shared.rows import Rows, chunks_of, head
 from shared.training import Plan
-from shared.validation import check_counts, check_varying
+from shared.validation import check_varying
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "gaussian": GaussianLikelihood,
@@ -109,6 +112,20 @@ class IVAE(Estimator):
         "n_categories_",
     )
 
+    options: ClassVar[dict[str, Kind]] = {
+        **Estimator.options,
+        "latent_dim": count(),
+        "likelihood": either(one_of(LIKELIHOODS), instance_of(Likelihood, words="a Likelihood")),
+        "noise": one_of(NOISE_MODES),
+        "covariance": one_of(HEADS),
+        "encoder_sees_u": FLAG,
+        "objective": either(one_of(OBJECTIVES), Kind("a function", callable)),
+        "n_samples": count(),
+        "warm_steps": optional(count(0)),
+        "hidden": WIDTHS,
+        "activation": one_of(ACTIVATIONS),
+    }
+
     def __init__(
         self,
         latent_dim: int,
@@ -175,7 +192,7 @@ class IVAE(Estimator):
     def elbo(self, x: Any, u: Any, *, n_samples: int = 16, seed: int = 0) -> Array:
         """The evidence lower bound of every row in nats, (N,), from antithetic draws."""
         data = self._read(x)
-        check_counts(n_samples=n_samples)
+        count().check("n_samples", n_samples)
         options = {"n_samples": n_samples, "kl": "sampled", "antithetic": True}
         bounds = self._bound("elbo", self._rows(data), self._encode(u, data), seed, **options)
         return bounds - np.log(self.x_scale_).sum()
@@ -187,7 +204,7 @@ class IVAE(Estimator):
         Without u, if that is labels: log p(x) = log Σ_u p(u) p(x | u), with a label's share of the
         rows of fit as its p(u).
         """
-        check_counts(n_samples=n_samples)
+        count().check("n_samples", n_samples)
         return self._log_prob(x, u, n_samples=n_samples, seed=seed)
 
     def sample_posterior(
@@ -195,7 +212,7 @@ class IVAE(Estimator):
     ) -> Array:
         """Draws of z from q(z | x), or q(z | x, u) if the encoder sees u, (S, N, n)."""
         data = self._read(x)
-        check_counts(n_samples=n_samples)
+        count().check("n_samples", n_samples)
         generator = torch.Generator().manual_seed(seed)
 
         def draw(rows: Tensor, codes: Tensor) -> Tensor:
@@ -277,19 +294,11 @@ class IVAE(Estimator):
         return LIKELIHOODS[self.likelihood](n_features, **options)
 
     def _check_data(self, x: Array) -> None:
-        if self.latent_dim not in range(1, x.shape[1] + 1):
+        if self.latent_dim > x.shape[1]:
             raise ValueError(
                 f"Expected latent_dim between 1 and the {x.shape[1]} columns of x; got "
                 f"{self.latent_dim}. With more latents than observations f is not injective."
             )
-        if not isinstance(self.likelihood, Likelihood) and self.likelihood not in LIKELIHOODS:
-            raise ValueError(
-                f"Expected likelihood to be a Likelihood or one of {sorted(LIKELIHOODS)}; got "
-                f"{self.likelihood!r}."
-            )
-        check_counts(n_samples=self.n_samples)
-        if self.warm_steps:
-            check_counts(warm_steps=self.warm_steps)
         self.n_categories_ = _count_categories(x) if self.likelihood == "categorical" else 0
         likelihood = self._make_likelihood(x.shape[1])
         _check_support(likelihood, x)

@@ -291,7 +291,10 @@ def _factorised(distribution: Distribution) -> Independent:
 
 
 def _noise_vector(noise_std: float | Sequence[float], size: int) -> Tensor:
-    std = torch.as_tensor(noise_std, dtype=torch.get_default_dtype(), device="cpu")
+    try:
+        std = torch.as_tensor(noise_std, dtype=torch.get_default_dtype(), device="cpu")
+    except (TypeError, ValueError, RuntimeError):  # no numbers
+        std = torch.zeros(())
     if std.numel() not in (1, size) or not bool((std > 0).all()):
         raise ValueError(
             f"Expected noise_std to be a positive number, or {size} of them; got {noise_std!r}. "

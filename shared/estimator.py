@@ -18,6 +18,7 @@ from typing_extensions import Self
 from shared.auxiliary import AuxiliaryEncoder, read_auxiliary
 from shared.frames import Frames
 from shared.identifiability import IdentifiabilityReport, check_conditions
+from shared.options import LABEL, SHARE, Kind, check_options, count, instance_of, optional
 from shared.over_u import OverU
 from shared.parameters import Parameterized
 from shared.passes import in_chunks
@@ -29,8 +30,8 @@ from shared.rows import Rows, StoredRows, mean_and_std, subset
 from shared.streams import on_disk
 from shared.training import History, Plan, Stage, check_folder, run_plans
 from shared.training.ensemble import fit_best, with_seeds
-from shared.training.stage import MAX_HELD_OUT
-from shared.validation import as_matrix, check_counts, check_enough_rows, check_rates
+from shared.training.stage import MAX_HELD_OUT, OPTIONS
+from shared.validation import as_matrix, check_decay, check_enough_rows
 
 Array = NDArray[np.float64]
 
@@ -53,7 +54,17 @@ class Estimator(Parameterized, Frames, OverU, ABC):
     n_restarts: the MCC between the latents of each two seeds, on held-out rows).
     """
 
-    # The parameters every estimator has, set by the subclass's __init__.
+    # What the options that every estimator has may be; a front end adds its own.
+    options: ClassVar[dict[str, Kind]] = {
+        **OPTIONS,
+        "prior": instance_of(str, ConditionalPrior, words="to be a name or a ConditionalPrior"),
+        "informative": optional(count(0)),
+        "baseline": optional(LABEL),
+        "validation_fraction": SHARE,
+        "n_restarts": count(),
+        "device": instance_of(str, torch.device, words="'auto', 'cpu' or 'cuda'"),
+    }
+    # Their values, set by the subclass's __init__.
     prior: str | ConditionalPrior
     informative: int | None
     baseline: Any
@@ -113,7 +124,7 @@ class Estimator(Parameterized, Frames, OverU, ABC):
             ValueError: for unusable x or u, naming the argument and what to do.
             DivergedError: if training finds no finite gradient any more.
         """
-        check_counts(n_restarts=self.n_restarts)
+        self._check_options()
         self.agreement_ = None
         if self.n_restarts > 1 or self.prior == "auto":
             best, agreement = fit_best(self._candidates(), x, u, checkpoint)
@@ -134,8 +145,7 @@ class Estimator(Parameterized, Frames, OverU, ABC):
 
         What runs the plan decides how each of them is trained: alone, or with those of other seeds.
         """
-        check_counts(max_steps=self.max_steps, batch_size=self.batch_size, patience=self.patience)
-        check_rates(self.learning_rate, self.weight_decay)
+        self._check_options()
         if checkpoint is not None:
             check_folder(checkpoint, "checkpoint")
         data = as_matrix(x)
@@ -244,6 +254,11 @@ class Estimator(Parameterized, Frames, OverU, ABC):
 
     # --- steps of fit
 
+    def _check_options(self) -> None:
+        """Raise for an option that is of no use, before anything is done."""
+        check_options(self.options, vars(self))
+        check_decay(self.learning_rate, self.weight_decay)
+
     def _candidates(self) -> dict[str, list[Self]]:
         """What `fit` chooses from, by the name of the prior if that is to be chosen too."""
         seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
@@ -259,12 +274,8 @@ class Estimator(Parameterized, Frames, OverU, ABC):
         return self.auxiliary_.encode(columns)
 
     def _hold_out(self, n_rows: int) -> tuple[Tensor, Tensor]:
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                "Expected validation_fraction between 0 and 1 (both excluded); got "
-                f"{self.validation_fraction}."
-            )
-        n_held_out = min(max(1, round(self.validation_fraction * n_rows)), n_rows - 1)
+        # Two at least, so that seeds can be compared.
+        n_held_out = min(max(2, round(self.validation_fraction * n_rows)), n_rows - 1)
         n_held_out = min(n_held_out, MAX_HELD_OUT)
         # The same rows for every seed: fits can then be compared on rows that none was trained on.
         order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
@@ -380,12 +391,9 @@ def rows_of(u: Any) -> Array:
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
+    if str(name).partition(":")[0] not in ("cpu", "cuda"):
         raise ValueError(f"Expected device 'auto', 'cpu' or 'cuda'; got {name!r}.")
+    device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"Expected a device of this machine; got {name!r} and no CUDA. Use 'cpu'.")
     return device

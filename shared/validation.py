@@ -97,21 +97,12 @@ def check_finite(values: NDArray[Any], name: str) -> None:
         )
 
 
-def check_counts(**counts: int) -> None:
-    """Raise for counts below 1, by the names they are given under."""
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"Expected {name} of at least 1; got {count}.")
-
-
-def check_rates(learning_rate: float, weight_decay: float) -> None:
-    """Raise for a learning rate or a weight decay that no step could be taken with."""
-    if not 0 < learning_rate < np.inf:
-        raise ValueError(f"Expected learning_rate to be positive; got {learning_rate}.")
-    if not 0 <= weight_decay * learning_rate < 1:
+def check_decay(learning_rate: float, weight_decay: float) -> None:
+    """Raise for a weight decay that would take more than a weight in one step."""
+    if not weight_decay * learning_rate < 1:
         raise ValueError(
-            "Expected weight_decay of at least 0 and below 1 / learning_rate = "
-            f"{1 / learning_rate:g}; got {weight_decay}."
+            f"Expected weight_decay below 1 / learning_rate = {1 / learning_rate:g}; got "
+            f"{weight_decay}."
         )
 
 

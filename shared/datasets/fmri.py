@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.datasets._checks import expect_word
 from shared.datasets.base import Array
 from shared.datasets.files import data_files
 from shared.datasets.real import RealData, real_data
+from shared.options import one_of
 
 _MTL_REGIONS = ("CA1", "CA2", "DG", "CA3", "TAIL", "SUB", "ERC", "BA35", "BA36", "PHC")
 # the six regions of the iVAE paper's hippocampal data, from the subfields above
@@ -56,8 +56,9 @@ def load_mtlnet_fmri(
         >>> data.x.shape  # doctest: +SKIP
         (9963, 6)
     """
-    expect_word("hemisphere", hemisphere, ("L", "R", "both"))
-    grouping = _MTL_GROUPINGS[expect_word("regions", regions, _MTL_GROUPINGS)]
+    one_of(("L", "R", "both")).check("hemisphere", hemisphere)
+    one_of(_MTL_GROUPINGS).check("regions", regions)
+    grouping = _MTL_GROUPINGS[regions]
     sides = ("L", "R") if hemisphere == "both" else (hemisphere,)
     labels = [(subject, side) for side in sides for subject in range(1, 25)]
     filenames = [f"S{subject}_res_tcourse_{side}.txt" for subject, side in labels]

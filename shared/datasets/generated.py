@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from shared.datasets._checks import expect_count, expect_word
 from shared.datasets.base import Array, Dataset, rows
 from shared.datasets.mixing import ACTIVATIONS, Mixing, draw_mixing
 from shared.datasets.observations import (
@@ -19,8 +17,35 @@ from shared.datasets.observations import (
 )
 from shared.datasets.oracle import exact_log_prob
 from shared.datasets.sources import SOURCE_FAMILIES, SegmentSources, draw_segment_sources
+from shared.options import (
+    FLAG,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Kind,
+    check_options,
+    count,
+    one_of,
+    optional,
+)
 
 OBSERVATIONS = ("gaussian", "bernoulli", "poisson", "categorical")
+ONE_LAYER = "One layer makes the mixing linear."
+NO_SLOPE = "Without a slope the activation is not invertible; pass None for 0.1."
+OPTIONS: dict[str, Kind] = {
+    "latent_dim": count(),
+    "n_segments": count(),
+    "samples_per_segment": count(),
+    "observed_dim": optional(count()),
+    "centered": FLAG,
+    "source": one_of(SOURCE_FAMILIES),
+    "mixing": one_of(ACTIVATIONS),
+    "n_layers": count(hint=ONE_LAYER),
+    "slope": optional(replace(POSITIVE, hint=NO_SLOPE)),
+    "noise_std": replace(NOT_NEGATIVE, hint="Pass 0 for noise-free data."),
+    "observation": one_of(OBSERVATIONS),
+    "n_categories": count(2, hint="One category carries nothing."),
+    "seed": count(0),
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,9 +62,9 @@ class SourceData(Dataset):
     """
 
     oracle_log_prob: Array | None = rows(default=None)
-    prior: SegmentSources = dataclasses.field(repr=False)
-    mixing: Mixing = dataclasses.field(repr=False)
-    observation: Observation = dataclasses.field(repr=False)
+    prior: SegmentSources = field(repr=False)
+    mixing: Mixing = field(repr=False)
+    observation: Observation = field(repr=False)
     seed: int
 
     @property
@@ -114,16 +139,10 @@ def nonstationary_sources(
         >>> data.x.shape, data.u.shape, data.z.shape, data.oracle_log_prob.shape
         ((200, 2), (200,), (200, 2), (200,))
     """
-    n = expect_count("latent_dim", latent_dim)
-    d = _expect_observed_dim(n, observed_dim)
-    expect_count("n_segments", n_segments)
-    expect_count("samples_per_segment", samples_per_segment)
-    expect_count("n_layers", n_layers, hint="One layer makes the mixing linear.")
-    expect_count("seed", seed, minimum=0)
-    expect_word("source", source, SOURCE_FAMILIES)
-    expect_word("mixing", mixing, ACTIVATIONS)
-    _expect_slope(slope)
-    _expect_noise(noise_std, expect_word("observation", observation, OBSERVATIONS))
+    check_options(OPTIONS, locals())
+    n, d = latent_dim, latent_dim if observed_dim is None else observed_dim
+    _expect_injective(n, d)
+    _expect_one_noise(noise_std, observation)
 
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(5)]
     prior = draw_segment_sources(source, n_segments, n, centered, streams[0])
@@ -161,36 +180,20 @@ def _make_observation(
     if word == "poisson":
         return PoissonObservation()
     if word == "categorical":
-        expect_count("n_categories", n_categories, minimum=2, hint="One category carries nothing.")
         return draw_categorical(observed_dim, n_categories, rng)
     return GaussianObservation(noise_std)
 
 
-def _expect_observed_dim(latent_dim: int, observed_dim: int | None) -> int:
-    if observed_dim is None:
-        return latent_dim
-    return expect_count(
-        "observed_dim",
-        observed_dim,
-        minimum=latent_dim,
-        hint=f"f must be injective, so n = latent_dim = {latent_dim} sources need d >= n "
-        "dimensions: raise observed_dim or lower latent_dim.",
-    )
-
-
-def _expect_slope(slope: float | None) -> None:
-    if slope is not None and not 0 < slope < np.inf:
+def _expect_injective(latent_dim: int, observed_dim: int) -> None:
+    if observed_dim < latent_dim:
         raise ValueError(
-            f"Expected slope > 0; got {slope}. Without a slope the activation is not invertible; "
-            "pass None for 0.1."
+            f"Expected observed_dim of at least latent_dim = {latent_dim}; got {observed_dim}. f "
+            "must be injective, so n sources need d >= n dimensions: raise observed_dim or lower "
+            "latent_dim."
         )
 
 
-def _expect_noise(noise_std: float, observation: str) -> None:
-    if not 0 <= noise_std < np.inf:
-        raise ValueError(
-            f"Expected noise_std >= 0 and finite; got {noise_std}. Pass 0 for noise-free data."
-        )
+def _expect_one_noise(noise_std: float, observation: str) -> None:
     if noise_std > 0 and observation != "gaussian":
         raise ValueError(
             f"Expected noise_std = 0 with observation={observation!r}, which is random by itself; "

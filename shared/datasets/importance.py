@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from shared.datasets._checks import expect_count
 from shared.datasets.base import Array
 from shared.datasets.generated import SourceData
 from shared.datasets.observations import GaussianObservation
+from shared.options import count
 
 _T_DOF = 5.0  # heavier tails than the posterior, so that the weights stay bounded
 _PRIOR_SHARE = 0.2  # of the draws, from p(z | u): bounds the weights where the mode fit is poor
@@ -69,7 +69,7 @@ def oracle_importance_log_prob(
         >>> estimate.log_prob.shape, bool(estimate.standard_error.max() < 0.1)
         ((40,), True)
     """
-    expect_count("n_samples", n_samples, minimum=10)
+    count(10).check("n_samples", n_samples)
     if isinstance(data.observation, GaussianObservation) and data.observation.noise_std == 0:
         raise ValueError(
             "Expected data with noise or a discrete observation; got noise_std = 0. Use "

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.datasets._checks import expect_count
 from shared.datasets.base import Array
 from shared.datasets.files import data_files, registry
 from shared.datasets.mixing import draw_mixing
 from shared.datasets.real import RealData, real_data
+from shared.options import count, optional
 
 _NAME = "causal_chamber_lt"
 SOURCES = ("red", "green", "blue", "pol_1", "pol_2")
@@ -62,8 +62,7 @@ def load_light_tunnel(
         >>> data.x.shape, data.z.shape, data.u[0]  # doctest: +SKIP
         ((6000, 9), (6000, 5), 'reference')
     """
-    if rows_per_experiment is not None:
-        expect_count("rows_per_experiment", rows_per_experiment, hint="Pass None for all rows.")
+    optional(count()).check("rows_per_experiment", rows_per_experiment)
     chosen = _expect_experiments(experiments)
     filenames = [f"uniform_{experiment}.csv" for experiment in chosen]
     paths = data_files(_NAME, [*filenames, "dag.csv"], folder)

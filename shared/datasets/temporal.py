@@ -6,14 +6,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shared.datasets._checks import expect_count, expect_word
 from shared.datasets.base import Array, Dataset, rows
 from shared.datasets.mixing import Mixing, draw_mixing
 from shared.datasets.sources import SOURCE_FAMILIES
+from shared.options import Kind, check_options, count, one_of
 
 # Of the autoregressive coefficients: far enough from 0 to be seen, and from 1 to mix fast.
 SMALLEST, LARGEST = 0.6, 0.9
 MEMORY = 200  # rows before the first: its start is forgotten by then
+OPTIONS: dict[str, Kind] = {
+    "latent_dim": count(),
+    "n_samples": count(),
+    "innovation": one_of(SOURCE_FAMILIES),
+    "n_layers": count(hint="One layer makes the mixing linear."),
+    "seed": count(0),
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,10 +76,8 @@ def autocorrelated_sources(
         >>> data.x.shape, data.z.shape, data.oracle_log_prob.shape
         ((100, 2), (100, 2), (100,))
     """
-    n, n_rows = expect_count("latent_dim", latent_dim), expect_count("n_samples", n_samples)
-    expect_count("n_layers", n_layers, hint="One layer makes the mixing linear.")
-    expect_count("seed", seed, minimum=0)
-    family = SOURCE_FAMILIES[expect_word("innovation", innovation, SOURCE_FAMILIES)]
+    check_options(OPTIONS, locals())
+    n, n_rows, family = latent_dim, n_samples, SOURCE_FAMILIES[innovation]
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3)]
     coefficients = streams[0].uniform(SMALLEST, LARGEST, n)
     scale = np.sqrt(1 - coefficients**2)

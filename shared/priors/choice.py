@@ -92,5 +92,10 @@ def targets_of(baseline: Any, auxiliary: AuxiliaryEncoder) -> tuple[int | None, 
     Raises:
         ValueError: if u has no such label.
     """
-    code = auxiliary.code_of(baseline)
+    try:
+        code = auxiliary.code_of(baseline)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected baseline to be one of the labels of u; got {baseline!r}. {error}"
+        ) from None
     return (*range(code), None, *range(code, len(auxiliary.labels or []) - 1))

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shared.metrics import agreement
+from shared.options import count
 from shared.rows import Rows
 from shared.streams import on_disk
 from shared.training.checkpoint import check_folder
 from shared.training.fit import Plan, run_plans
 from shared.training.history import History
 from shared.training.processes import in_processes, most_processes
-from shared.validation import check_counts
 
 Array = NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def fit_ensemble(
         check_folder(checkpoint, "checkpoint")
     if n_jobs is None:
         n_jobs = jobs_that_pay(estimator, len(seeds))
-    check_counts(n_jobs=n_jobs)
+    count().check("n_jobs", n_jobs)
     named = [
         (str(seed), member)
         for seed, member in zip(seeds, with_seeds(estimator, seeds), strict=True)

@@ -7,11 +7,32 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from shared.options import (
+    COMPILE,
+    FLAG,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Kind,
+    check_options,
+    count,
+    optional,
+)
 from shared.rows import Rows
 from shared.training.run import Model
 from shared.training.schedule import OneCycle
-from shared.validation import check_counts, check_rates
+from shared.validation import check_decay
 
+# What the options of a training may be.
+OPTIONS: dict[str, Kind] = {
+    "max_steps": count(),
+    "batch_size": count(),
+    "learning_rate": POSITIVE,
+    "weight_decay": NOT_NEGATIVE,
+    "patience": count(),
+    "seed": count(0),
+    "progress": optional(FLAG),
+    "compile": COMPILE,
+}
 MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
 
 
@@ -57,13 +78,8 @@ class Stage:
     compile: bool | str = "auto"
 
     def __post_init__(self) -> None:
-        check_counts(
-            max_steps=self.max_steps,
-            batch_size=self.batch_size,
-            n_evaluations=self.n_evaluations,
-            patience=self.patience,
-        )
-        check_rates(self.learning_rate, self.weight_decay)
+        check_options(OPTIONS | {"n_evaluations": count()}, vars(self))
+        check_decay(self.learning_rate, self.weight_decay)
 
     @property
     def schedule(self) -> OneCycle:

@@ -114,17 +114,20 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a device without numbers": ({"device": "meta"}, "device 'auto', 'cpu' or 'cuda'; got 'meta'"),
     "nothing held out": ({"validation_fraction": 0.0}, "validation_fraction between 0 and 1"),
     "all held out": ({"validation_fraction": 1.0}, "validation_fraction between 0 and 1"),
-    "no steps": ({"max_steps": 0}, "max_steps of at least 1; got 0"),
-    "empty batches": ({"batch_size": 0}, "batch_size of at least 1; got 0"),
-    "no fit at all": ({"n_restarts": 0}, "n_restarts of at least 1; got 0"),
+    "no steps": ({"max_steps": 0}, "max_steps to be an integer of at least 1; got 0"),
+    "empty batches": ({"batch_size": 0}, "batch_size to be an integer of at least 1; got 0"),
+    "no fit at all": ({"n_restarts": 0}, "n_restarts to be an integer of at least 1; got 0"),
     "no learning": ({"learning_rate": 0.0}, "learning_rate to be positive; got 0.0"),
     "a rate of nan": ({"learning_rate": np.nan}, "learning_rate to be positive; got nan"),
-    "a decay that grows weights": ({"weight_decay": -0.1}, "at least 0 .*; got -0.1"),
+    "a decay that grows weights": (
+        {"weight_decay": -0.1},
+        "weight_decay to be at least 0; got -0.1",
+    ),
     "a decay of more than all": (
         {"weight_decay": 2.0, "learning_rate": 0.5},
         r"below 1 / learning_rate = 2; got 2\.0",
     ),
-    "no patience": ({"patience": 0}, "patience of at least 1; got 0"),
+    "no patience": ({"patience": 0}, "patience to be an integer of at least 1; got 0"),
 }
 
 

@@ -195,7 +195,7 @@ def test_errors_and_warnings_of_processes_arrive_here(x: Array, u: Array) -> Non
     with pytest.warns(IdentifiabilityWarning, match="u has 2 different values") as said:
         fit_ensemble(flow, x, np.arange(len(x)) % 2, seeds=[0, 1], n_jobs=2)
     assert len(said) == 1
-    with pytest.raises(ValueError, match="Expected n_jobs of at least 1; got 0"):
+    with pytest.raises(ValueError, match="Expected n_jobs to be an integer of at least 1; got 0"):
         fit_ensemble(flow, x, u, seeds=[0, 1], n_jobs=0)
 
 

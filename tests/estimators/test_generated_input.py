@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import hypothesis.extra.numpy as hnp
@@ -21,6 +22,7 @@ from iflow import IFlow
 from ivae import IVAE
 from shared import metrics
 from shared.auxiliary import Continuous, Fourier, History, Labels, Mixed, TimeSegments
+from shared.datasets import autocorrelated_sources, nonstationary_sources
 from shared.estimator import Estimator, IdentifiabilityWarning
 from shared.training import DivergedError
 
@@ -176,16 +178,30 @@ CALLS: dict[str, Callable[[Estimator, Any], Any]] = {
     "transport, u": lambda e, v: e.transport(X, U, v),
     "quantiles, u": lambda e, v: e.quantiles(X, v),
 }
+OF_ONE: dict[str, Callable[[Any, Any], Any]] = {
+    "IFlow, density, u": lambda e, v: e(v).log_prob(torch.zeros(2, dtype=torch.float64)),
+    "IVAE, elbo, x": lambda e, v: e.elbo(v, U),
+    "IVAE, sample_posterior, x": lambda e, v: e.sample_posterior(v, n_samples=2),
+}
+ALL_CALLS = [
+    *((name, call, function) for name in MAKE for call, function in CALLS.items()),
+    *((*key.split(", ", 1), function) for key, function in OF_ONE.items()),
+]
 
 
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("name", MAKE)
+@pytest.mark.parametrize(
+    ("name", "call", "function"), ALL_CALLS, ids=[f"{n}, {c}" for n, c, _ in ALL_CALLS]
+)
 @generated(value=READINGS)
 def test_any_argument_is_taken_or_refused(
-    name: str, call: str, value: Any, fitted_models: dict[str, Estimator]
+    name: str,
+    call: str,
+    function: Callable[[Estimator, Any], Any],
+    value: Any,
+    fitted_models: dict[str, Estimator],
 ) -> None:
     argument = call.split(", ")[1]
-    got = answer(lambda: CALLS[call](fitted_models[name], value), argument)
+    got = answer(lambda: function(fitted_models[name], value), argument)
     if got is not None:
         assert np.isfinite(np.asarray(got, dtype=float)).all()
 
@@ -195,15 +211,61 @@ METRICS: dict[str, Callable[[Any, Any], Any]] = {
     "spearman": lambda a, b: metrics.mean_corr_coef(a, b, method="spearman"),
     "linear_mean_corr_coef": metrics.linear_mean_corr_coef,
     "mean_r2": metrics.mean_r2,
+    "r2_per_source": lambda a, b: metrics.r2_per_source(a, b).min(),
+    "chance_level": lambda a, b: metrics.chance_level(a, b, n_permutations=2).mean,
+    "hsic_test": lambda a, b: metrics.hsic_test(a, b).p_value,
     "agreement": lambda a, b: metrics.agreement([a, b]).mean,
     "within groups": lambda a, b: metrics.within_group_mean_corr_coef(X, X, b),
 }
+NAMES_IN_METRICS = ("z", "fit", "group", "latents", "u", "x", "y")
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @generated(a=ANYTHING, b=ANYTHING)
 def test_any_latents_are_scored_or_refused(metric: str, a: Any, b: Any) -> None:
     for pair in ((a, b), (X, b), (a, a)):
-        got = answer(lambda pair=pair: METRICS[metric](*pair), "z", "fit", "group", "latents", "u")
+        got = answer(lambda pair=pair: METRICS[metric](*pair), *NAMES_IN_METRICS)
         if got is not None:
             assert np.isfinite(got)
+
+
+# Small numbers alone: a million layers are not refused, they take their time.
+SETTINGS = st.one_of(
+    st.integers(-2, 3),
+    st.floats(-2, 2),
+    st.sampled_from(
+        [float("nan"), float("inf"), "auto", "scale", "elbo", "spline", "cpu", b"", ()]
+    ),
+    CELLS.filter(lambda value: not isinstance(value, int | float) or abs(value) <= 3),
+    st.lists(st.one_of(st.integers(-2, 3), st.floats(), st.none()), max_size=3),
+    st.dictionaries(st.text(max_size=2), st.integers(-2, 3), max_size=2),
+    st.just(object()),
+    st.just(np.float32(1.5)),
+    st.just(np.array([1, 2])),
+)
+OPTIONS = [(name, option) for name, make in MAKE.items() for option in make().get_params()]
+
+
+@pytest.mark.parametrize(("name", "option"), OPTIONS)
+@generated(value=SETTINGS)
+def test_any_option_is_taken_or_refused_by_name(name: str, option: str, value: Any) -> None:
+    model = MAKE[name]()
+    fitted = answer(lambda: model.set_params(**{option: value}).fit(X, U), option)
+    if fitted is not None:
+        assert np.isfinite(fitted.log_prob(X, U)).all()
+
+
+GENERATORS = {f.__name__: f for f in (nonstationary_sources, autocorrelated_sources)}
+SIZES = {
+    "nonstationary_sources": {"latent_dim": 2, "n_segments": 3, "samples_per_segment": 4},
+    "autocorrelated_sources": {"latent_dim": 2, "n_samples": 9},
+}
+OF_GENERATORS = [(name, p) for name, f in GENERATORS.items() for p in signature(f).parameters]
+
+
+@pytest.mark.parametrize(("name", "option"), OF_GENERATORS)
+@generated(value=SETTINGS)
+def test_any_option_of_a_generator_is_taken_or_refused(name: str, option: str, value: Any) -> None:
+    data = answer(lambda: GENERATORS[name](**SIZES[name] | {option: value}), option)
+    if data is not None:
+        assert np.isfinite(data.x).all()

@@ -122,7 +122,7 @@ def test_posterior_samples_are_around_the_mean(covariance: str) -> None:
     error = z.std(0) / np.sqrt(2000)
     assert (np.abs(z.mean(0) - vae.transform(X)) < 6 * error).all()
     np.testing.assert_array_equal(z[:3], vae.sample_posterior(X, n_samples=2000, seed=1)[:3])
-    with pytest.raises(ValueError, match="n_samples of at least 1; got 0"):
+    with pytest.raises(ValueError, match="n_samples to be an integer of at least 1; got 0"):
         vae.sample_posterior(X, n_samples=0)
 
 

@@ -187,5 +187,5 @@ def test_an_architecture_that_is_none_is_refused_before_training(
 
 
 def test_no_layers_are_refused() -> None:
-    with pytest.raises(ValueError, match="n_layers of at least 1; got 0"):
+    with pytest.raises(ValueError, match="n_layers to be an integer of at least 1; got 0"):
         small(n_layers=0).fit(X, U)

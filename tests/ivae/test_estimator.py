@@ -256,8 +256,8 @@ def test_values_outside_the_support_are_refused(case: str, fits: dict[str, IVAE]
 
 BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "more latents than columns": ({"latent_dim": 5}, "latent_dim between 1 and the 4 .*; got 5"),
-    "no latents": ({"latent_dim": 0}, "latent_dim between 1 and the 4 columns of x; got 0"),
-    "half a latent": ({"latent_dim": 1.5}, "latent_dim between 1 and the 4 columns.* got 1.5"),
+    "no latents": ({"latent_dim": 0}, "latent_dim to be an integer of at least 1; got 0"),
+    "half a latent": ({"latent_dim": 1.5}, "latent_dim to be an integer of at least 1; got 1.5"),
     "an unknown likelihood": ({"likelihood": "beta"}, "likelihood to be .*'poisson'.* got 'beta'"),
     "a likelihood of another width": (
         {"likelihood": GaussianLikelihood(7)},
@@ -268,7 +268,7 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown posterior": ({"covariance": "block"}, "covariance .*'full'.*; got 'block'"),
     "an unknown objective": ({"objective": "vi"}, "objective .*'elbo'.*; got 'vi'"),
     "an unknown activation": ({"activation": "sine"}, "activation .*'silu'.*; got 'sine'"),
-    "no draws": ({"n_samples": 0}, "n_samples of at least 1; got 0"),
+    "no draws": ({"n_samples": 0}, "n_samples to be an integer of at least 1; got 0"),
     "a negative warm start": ({"latent_dim": D, "prior": "scale", "warm_steps": -1}, "got -1"),
 }
 
@@ -282,7 +282,10 @@ def test_bad_options_are_refused_before_training(case: str) -> None:
 
 
 BAD_CALLS: dict[str, tuple[Callable[[IVAE], object], str]] = {
-    "no draws": (lambda vae: vae.log_prob(X, U, n_samples=0), "n_samples of at least 1; got 0"),
+    "no draws": (
+        lambda vae: vae.log_prob(X, U, n_samples=0),
+        "n_samples to be an integer of at least 1; got 0",
+    ),
     "odd draws": (lambda vae: vae.elbo(X, U, n_samples=3), "even n_samples.* got 3. Pass 4"),
     "another width of z": (lambda vae: vae.inverse_transform(X), "z with 2 columns.* got 4"),
 }

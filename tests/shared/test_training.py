@@ -352,7 +352,7 @@ def test_progress_is_shown_when_asked_for(progress, shown, capsys):
 
 @pytest.mark.parametrize("name", ["max_steps", "batch_size", "n_evaluations", "patience"])
 def test_counts_below_one_are_refused(name):
-    with pytest.raises(ValueError, match=f"^Expected {name} of at least 1; got 0"):
+    with pytest.raises(ValueError, match=f"^Expected {name} to be an integer of at least 1; got 0"):
         train(build("quadratic"), **{name: 0})
 
 

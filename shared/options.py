@@ -1,0 +1,96 @@
+"""What options may be: one `Kind` for each sort of value, with the words that refuse all others."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from math import inf
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The values that an option may have.
+
+    Attributes:
+        words: what is expected, as it goes on after the option's name.
+        accepts: whether a value, whatever it is, is one of them; it never raises.
+        hint: what to do instead.
+    """
+
+    words: str
+    accepts: Callable[[Any], bool]
+    hint: str = ""
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a ValueError that names the option unless the value is of this kind."""
+        if not self.accepts(value):
+            message = f"Expected {name} {self.words}; got {reprlib.repr(value)}. {self.hint}"
+            raise ValueError(message.rstrip())
+
+
+def check_options(kinds: Mapping[str, Kind], values: Mapping[str, Any]) -> None:
+    """Check the value of each of these options."""
+    for name, kind in kinds.items():
+        kind.check(name, values[name])
+
+
+def count(least: int = 1, hint: str = "") -> Kind:
+    """Integers from `least` on."""
+    words = f"to be an integer of at least {least}"
+    return Kind(words, lambda v: _is_integer(v) and v >= least, hint)
+
+
+def one_of(words: Collection[str], hint: str = "") -> Kind:
+    """These words."""
+    listed = ", ".join(repr(word) for word in words)
+    return Kind(f"to be one of {listed}", lambda v: isinstance(v, str) and v in words, hint)
+
+
+def instance_of(*types: type, words: str) -> Kind:
+    """Whatever is of these types."""
+    return Kind(words, lambda v: isinstance(v, types))
+
+
+def either(one: Kind, other: Kind) -> Kind:
+    """The values of both."""
+    return Kind(f"{one.words} or {other.words}", lambda v: one.accepts(v) or other.accepts(v))
+
+
+def optional(kind: Kind) -> Kind:
+    """Those values, and None."""
+    return Kind(f"{kind.words}, or None", lambda v: v is None or kind.accepts(v), kind.hint)
+
+
+def number(words: str, accepts: Callable[[Any], bool], hint: str = "") -> Kind:
+    """Real numbers of which something else is true too."""
+    return Kind(words, lambda v: _is_number(v) and bool(accepts(v)), hint)
+
+
+POSITIVE = number("to be positive", lambda v: 0 < v < inf)
+NOT_NEGATIVE = number("to be at least 0", lambda v: 0 <= v < inf)
+SHARE = number("between 0 and 1 (both excluded)", lambda v: 0 < v < 1)
+FLAG = Kind("to be True or False", lambda v: isinstance(v, bool | np.bool_))
+COMPILE = Kind(
+    "to be True, False or 'auto'",
+    lambda v: FLAG.accepts(v) or (isinstance(v, str) and v == "auto"),
+)
+LABEL = instance_of(str, bytes, int, float, np.generic, words="to be one of the values of u")
+WIDTHS = Kind(
+    "to be integers of at least 1, such as (128, 128)",
+    lambda v: (
+        isinstance(v, list | tuple | np.ndarray) and all(_is_integer(w) and w >= 1 for w in v)
+    ),
+)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
