@@ -52,8 +52,8 @@ def volume_preserving_flow(
 ) -> Composition:
     """W, then n_layers × [GIN coupling, LU], all of determinant 1: log |det J_g| = 0 everywhere.
 
-    The prior's variances are then comparable across latents, which gives GIN's spectrum
-    (Sorrenson, Rother & Köthe 2020).
+    What the prior says of one latent can then be compared with what it says of the others, as in
+    GIN (Sorrenson, Rother & Köthe 2020).
     """
     layer = partial(VolumePreservingCoupling, features, hidden=hidden)
     linear = partial(LULinear, features, volume_preserving=True)

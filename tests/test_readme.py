@@ -40,7 +40,11 @@ def python_blocks(text: str) -> list[str]:
 
 
 # Pages about real data, and the data that their examples read.
-NEEDS = {"docs/guides/light-tunnel.md": ("causal_chamber_lt",)}
+NEEDS = {
+    "docs/guides/light-tunnel.md": ("causal_chamber_lt",),
+    "docs/guides/sachs.md": ("sachs",),
+    "docs/guides/fmri.md": ("fmri_9var",),
+}
 WITH_EXAMPLES = [page for page in PAGES if python_blocks(text_of(page))]
 
 

@@ -93,11 +93,23 @@ def identity_of(flow: IdentifiableFlow) -> bool:
 
 
 def test_labels_of_few_rows_do_not_take_part() -> None:
-    """The covariance of a label with fewer rows than columns has directions without variance."""
+    """Neither a mean nor a variance can be had of one row."""
     x, _, _ = linear_mixture(centered=True)
     flow = flow_of(prior=GaussianPrior(D, n_labels=len(x)).double())
     start_from_linear(flow, x, torch.arange(len(x)), seed=0)
     assert identity_of(flow)
+
+
+def test_labels_of_fewer_rows_than_columns_take_part() -> None:
+    """What a label is asked for is its mean and its variances, not a covariance."""
+    data = nonstationary_sources(20, 45, 36, n_layers=1, centered=False, seed=1)
+    order = np.random.default_rng(0).permutation(len(data.x))
+    x = torch.from_numpy((data.x - data.x.mean(0)) / data.x.std(0))[order]
+    bijection = ARCHITECTURES["affine"](20, n_layers=1, hidden=(4,))
+    flow = IdentifiableFlow(bijection, GaussianPrior(20, n_labels=45)).double()
+    start_from_linear(flow, x, torch.from_numpy(np.asarray(data.u))[order], seed=0)
+    assert not identity_of(flow)
+    assert mean_corr_coef(data.z[order], unmixing_of(flow)(x)[0].numpy()) > 0.9
 
 
 def test_it_is_left_out_where_other_rows_become_less_likely() -> None:
