@@ -17,7 +17,7 @@ ifneq ($(BESIDE),)
 export IDENTIFLOW_DATA ?= $(BESIDE)
 endif
 
-.PHONY: demo test docs format clean
+.PHONY: demo test docs format audit clean
 
 demo: $(INSTALLED)
 	$(RUN) -m experiments demo
@@ -35,6 +35,12 @@ docs: $(INSTALLED)
 format: $(INSTALLED)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
+
+# In an environment of its own: it asks servers that know of vulnerable versions.
+audit: $(VENV)/pyvenv.cfg
+	"$(PYTHON)" -m venv --clear build/audit
+	build/audit/bin/python -m pip install --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit -r constraints.txt --no-deps --disable-pip
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

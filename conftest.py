@@ -17,7 +17,7 @@ import torch
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.register_profile(
-    "nightly", deadline=None, database=None, max_examples=2000, print_blob=True
+    "nightly", deadline=None, database=None, max_examples=500, print_blob=True
 )
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
