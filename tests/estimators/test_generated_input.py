@@ -189,6 +189,7 @@ ALL_CALLS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning:pandas")  # its repr
 @pytest.mark.parametrize(
     ("name", "call", "function"), ALL_CALLS, ids=[f"{n}, {c}" for n, c, _ in ALL_CALLS]
 )
