@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from math import prod
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -289,8 +288,7 @@ def closed_form_kl(posterior: GaussianPosterior, prior: Distribution) -> Tensor 
 
 def _to_columns(rows: Tensor) -> Tensor:
     """(..., B, n) → (B, n, M): one batched product instead of a copy of L for every sample."""
-    # Not −1, which says nothing of no rows.
-    return rows.reshape(prod(rows.shape[:-2]), *rows.shape[-2:]).permute(1, 2, 0)
+    return rows.reshape(-1, *rows.shape[-2:]).permute(1, 2, 0)
 
 
 def _from_columns(columns: Tensor, shape: torch.Size) -> Tensor:

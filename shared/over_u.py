@@ -105,6 +105,8 @@ class OverU(ABC):
                 "Expected an estimator fitted with labels as u, which can be summed over; got one "
                 f"fitted with {got}. Pass u to log_prob."
             )
+        if not len(data):
+            raise ValueError("Expected x with at least 1 row; got 0. Leave the call out.")
         columns = self._log_density_of_labels(self._rows(data), len(shares), **options)
         return torch.from_numpy(columns + np.log(shares))
 
