@@ -68,12 +68,12 @@ def latents(z: Array, u: NDArray[Any]) -> str:
 def heat_map(
     values: Array, rows: Sequence[str], columns: Sequence[str], label: str, diverging: bool = True
 ) -> str:
-    """A matrix in colours, (len(rows), len(columns)); its names where they can be read."""
+    """A matrix in colours, (len(rows), len(columns)), around 0 or from 0 to 1; names if legible."""
     width = min(9.0, 2.2 + 0.28 * len(columns))
     height = min(9.0, 1.3 + 0.24 * len(rows))
     with _one_panel((width, height)) as (figure, ax):
         most = float(np.abs(values).max()) or 1.0
-        colours = ("RdBu_r", -most, most) if diverging else ("viridis", None, None)
+        colours = ("RdBu_r", -most, most) if diverging else ("viridis", 0.0, 1.0)
         options: Any = dict(zip(("cmap", "vmin", "vmax"), colours, strict=True))
         image = ax.imshow(values, aspect="auto", interpolation="nearest", **options)
         _names(ax.set_xticks, columns, rotation=90)
