@@ -15,6 +15,7 @@ from shared.rows import Rows, head
 
 # The smallest variance, as a share of the largest, that whitening makes 1.
 SMALLEST_SHARE = 1e-6
+# More rows than this are always enough of a label; of few columns twice as many as columns are.
 ROWS_OF_A_LABEL = 30
 # Together these bound the search to some seconds.
 MAX_FEATURES, MAX_ROWS, ITERATIONS = 100, 20_000, 200
@@ -106,7 +107,7 @@ def _of_frequent_labels(prior: ConditionalPrior, x: Tensor, u: Tensor) -> tuple[
     """Rows of labels that have enough of them for a mean and a variance of each latent."""
     if prior.n_labels is None or u.ndim > 1:
         return x, u
-    enough = torch.bincount(u)[u] >= ROWS_OF_A_LABEL
+    enough = torch.bincount(u)[u] > min(2 * x.shape[1], ROWS_OF_A_LABEL)
     return x[enough], u[enough]
 
 
