@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch._dynamo  # which a fit would take seconds to import, in each process anew
+from tqdm import tqdm
 
 from iflow import IFlow
 from shared.datasets import nonstationary_sources
@@ -179,7 +180,8 @@ def main(smoke: bool = False, jobs: int = 2) -> None:
 
     One fit at a time, whatever `jobs` says: what is killed is known by its number.
     """
-    counts = [inject_all(fault, 1 if smoke else 50) for fault in FAULTS]
+    faults = tqdm(FAULTS, desc="faults", unit="kind")
+    counts = [inject_all(fault, 1 if smoke else 50) for fault in faults]
     print("| fault | injected | survived | lost |\n|---|---|---|---|")
     for count in counts:
         survived = count.injected - count.lost
