@@ -54,7 +54,7 @@ class Estimator(Parameterized, Frames, OverU, ABC):
     n_restarts: the MCC between the latents of each two seeds, on held-out rows).
     """
 
-    # What the options that every estimator has may be; a front end adds its own.
+    # What options may be, and below the options; a front end adds its own and sets all.
     options: ClassVar[dict[str, Kind]] = {
         **OPTIONS,
         "prior": instance_of(str, ConditionalPrior, words="to be a name or a ConditionalPrior"),
@@ -64,7 +64,6 @@ class Estimator(Parameterized, Frames, OverU, ABC):
         "n_restarts": count(),
         "device": instance_of(str, torch.device, words="'auto', 'cpu' or 'cuda'"),
     }
-    # Their values, set by the subclass's __init__.
     prior: str | ConditionalPrior
     informative: int | None
     baseline: Any
@@ -274,9 +273,8 @@ class Estimator(Parameterized, Frames, OverU, ABC):
         return self.auxiliary_.encode(columns)
 
     def _hold_out(self, n_rows: int) -> tuple[Tensor, Tensor]:
-        # Two at least, so that seeds can be compared.
-        n_held_out = min(max(2, round(self.validation_fraction * n_rows)), n_rows - 1)
-        n_held_out = min(n_held_out, MAX_HELD_OUT)
+        wanted = max(2, round(self.validation_fraction * n_rows))  # of one, seeds cannot agree
+        n_held_out = min(wanted, n_rows - 1, MAX_HELD_OUT)
         # The same rows for every seed: fits can then be compared on rows that none was trained on.
         order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
         return order[n_held_out:], order[:n_held_out]
@@ -391,9 +389,12 @@ def rows_of(u: Any) -> Array:
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if str(name).partition(":")[0] not in ("cpu", "cuda"):
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
         raise ValueError(f"Expected device 'auto', 'cpu' or 'cuda'; got {name!r}.")
-    device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"Expected a device of this machine; got {name!r} and no CUDA. Use 'cpu'.")
     return device

@@ -111,6 +111,7 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "too many informative latents": ({"informative": 9}, "informative between 0 and .*; got 9"),
     "an unknown device": ({"device": "gpu"}, "device 'auto', 'cpu' or 'cuda'; got 'gpu'"),
+    "a device with an odd number": ({"device": "cpu:x"}, "'cpu' or 'cuda'; got 'cpu:x'"),
     "a device without numbers": ({"device": "meta"}, "device 'auto', 'cpu' or 'cuda'; got 'meta'"),
     "nothing held out": ({"validation_fraction": 0.0}, "validation_fraction between 0 and 1"),
     "all held out": ({"validation_fraction": 1.0}, "validation_fraction between 0 and 1"),

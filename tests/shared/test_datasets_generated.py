@@ -297,15 +297,15 @@ def test_small_noise_tends_to_the_noise_free_density():
 # ---------------------------------------------------------------- errors
 
 BAD_ARGUMENTS = {
-    "no sources": ({"latent_dim": 0}, r"latent_dim to be an integer of at least 1.*; got 0"),
+    "no sources": ({"latent_dim": 0}, r"latent_dim to be an integer of at least 1; got 0"),
     "half a source": ({"latent_dim": 1.5}, r"latent_dim to be an integer of at least 1; got 1\.5"),
     "n > d": ({"observed_dim": 2}, r"observed_dim of at least latent_dim = 3; got 2.*injective"),
-    "no segments": ({"n_segments": 0}, r"n_segments to be an integer of at least 1.*; got 0"),
+    "no segments": ({"n_segments": 0}, r"n_segments to be an integer of at least 1; got 0"),
     "no samples": (
         {"samples_per_segment": -1},
-        r"samples_per_segment to be an integer of at least 1.*; got -1",
+        r"samples_per_segment to be an integer of at least 1; got -1",
     ),
-    "no layers": ({"n_layers": 0}, r"n_layers to be an integer of at least 1.*; got 0"),
+    "no layers": ({"n_layers": 0}, r"n_layers to be an integer of at least 1; got 0"),
     "unknown source": (
         {"source": "cauchy"},
         r"source.*'gaussian', 'laplace', 'hyperbolic_secant'; got 'cauchy'",
@@ -325,9 +325,9 @@ BAD_ARGUMENTS = {
     "flat activation": ({"slope": 0.0}, r"slope to be positive, or None; got 0\.0"),
     "one category": (
         {"observation": "categorical", "n_categories": 1},
-        r"n_categories to be an integer of at least 2.*; got 1",
+        r"n_categories to be an integer of at least 2; got 1",
     ),
-    "negative seed": ({"seed": -1}, r"seed to be an integer of at least 0.*; got -1"),
+    "negative seed": ({"seed": -1}, r"seed to be an integer of at least 0; got -1"),
 }
 
 
@@ -345,7 +345,7 @@ BAD_CALLS = {
     ),
     "too few draws": (
         lambda: oracle_importance_log_prob(make({"noise_std": 1.0}), n_samples=3),
-        r"n_samples to be an integer of at least 10.*; got 3",
+        r"n_samples to be an integer of at least 10; got 3",
     ),
     "determinant of a wide map": (
         lambda: make({"observed_dim": 6}).mixing.logabsdet(np.zeros((1, 3))),

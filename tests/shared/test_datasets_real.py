@@ -300,7 +300,7 @@ BAD_CALLS = {
     ),
     "no rows": (
         lambda: datasets.load_light_tunnel(rows_per_experiment=0),
-        r"rows_per_experiment to be an integer of at least 1.*; got 0",
+        r"rows_per_experiment to be an integer of at least 1, or None; got 0",
     ),
     "unknown hemisphere": (
         lambda: datasets.load_mtlnet_fmri(hemisphere="left"),
