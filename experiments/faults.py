@@ -72,6 +72,8 @@ class Fit:
 
     def _run(self) -> int:
         torch.set_num_threads(1)
+        # A shell starts what it puts in the background with this signal ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         if self.limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.limit, self.limit))
         flow = IFlow(n_layers=2, hidden=(16,), max_steps=100, compile=False, progress=False)

@@ -106,7 +106,7 @@ def _train(stack: Stack) -> None:
             if interruption.received:
                 for course in courses:
                     course.save()
-                break
+                interruption.act()
 
 
 def _behind(courses: Sequence[Course]) -> list[Course]:

@@ -13,10 +13,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """While it is entered, the first of these signals is `received`, and acted on at its exit.
+    """While it is entered, the first of these signals is `received`, and waits for `act`.
 
-    A second one acts at once. In other threads than the main one, which cannot handle signals,
-    nothing is changed.
+    A second one acts at once. Signals that are ignored stay ignored, as do those of which Python
+    does not know who handles them. In other threads than the main one, which cannot handle
+    signals, nothing is changed.
 
     Args:
         wait: whether to do so; else signals act as they always do.
@@ -28,20 +29,32 @@ class Interruption:
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if self.wait:
-            self._handlers = {number: signal.signal(number, self._remember) for number in SIGNALS}
+        self._listen()
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        self._restore()
-        if error is None and self.received is not None:
-            self._act(self.received)
+        try:
+            if error is None:
+                self.act()
+        finally:
+            self._restore()
 
-    def _act(self, number: int) -> None:
+    def act(self) -> None:
+        """What the received signal does by itself; it returns where a handler of one's own does."""
+        number, self.received = self.received, None
+        if number is None:
+            return
         if signal.getsignal(number) == signal.SIG_DFL:
             # It would end the process on the spot, with files and processes of ours left open.
             raise SystemExit(128 + number)
         signal.raise_signal(number)
+        self._listen()
+
+    def _listen(self) -> None:
+        handlers = {number: signal.getsignal(number) for number in SIGNALS if self.wait}
+        for number, handler in handlers.items():
+            if handler not in (None, signal.SIG_IGN):
+                self._handlers[number] = signal.signal(number, self._remember)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.received = number

@@ -101,6 +101,35 @@ def test_a_signal_with_a_handler_of_ones_own_goes_to_it(
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_fit_goes_on_where_a_signal_is_ignored_or_its_handler_returns(
+    times: int,
+    make: Make,
+    x: Array,
+    u: Array,
+    path: Path,
+    assert_same_bits: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, seen = make().fit(x, u), []
+
+    def handle(*_: object) -> None:
+        seen.append(path.exists())
+
+    for handler in (signal.SIG_IGN, handle):
+        path.unlink(missing_ok=True)
+        before = signal.signal(signal.SIGINT, handler)
+        try:
+            with monkeypatch.context() as patch:
+                steps_with(patch, raised_at(7, signal.SIGINT, times))
+                model = make().fit(x, u, checkpoint=path)
+            assert signal.getsignal(signal.SIGINT) == handler
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert_same_bits(model, whole)
+    assert len(seen) == times and seen[-1]  # the one that waits comes after the state was saved
+
+
 def test_signals_without_a_checkpoint_or_in_a_thread_are_left_alone(
     make: Make, x: Array, u: Array, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
