@@ -26,7 +26,7 @@ from experiments.study import RESULTS, run_study
 from experiments.table import Row
 from iflow import IFlow
 from shared.datasets import Dataset, RealData, load_digits, load_mnist_t10k
-from shared.estimator import IdentifiabilityWarning
+from shared.identifiability import IdentifiabilityWarning
 
 Array = NDArray[np.float64]
 # Noise in units of the grey range: without it the border, which never changes, has no density.

@@ -28,7 +28,7 @@ from experiments.study import RESULTS, run_study
 from experiments.table import Row
 from iflow import IFlow
 from shared.datasets import Dataset, load_sachs
-from shared.estimator import IdentifiabilityWarning
+from shared.identifiability import IdentifiabilityWarning
 from shared.metrics import mean_corr_coef
 
 Array = NDArray[np.float64]

@@ -57,7 +57,7 @@ class AutoregressiveConditioner(nn.Module):
         super().__init__()
         self.shape = shape
         inputs = torch.arange(1, features + 1)
-        degrees = [inputs, *(torch.arange(width) % max(features - 1, 1) + 1 for width in hidden)]
+        degrees = [inputs, *(_degrees(width, features - 1) for width in hidden)]
         body: list[nn.Module] = []
         for before, after in zip(degrees[:-1], degrees[1:], strict=True):
             mask = after[:, None] >= before[None, :]
@@ -69,6 +69,13 @@ class AutoregressiveConditioner(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         columns = _columns(self.body(x.T), self.last.masked_weight, self.last.bias)
         return columns.unflatten(0, self.shape)
+
+
+def _degrees(width: int, largest: int) -> Tensor:
+    """Of hidden units: from 1, without which variable 1 is steered by nothing, to the largest."""
+    if width < largest:
+        return torch.linspace(1, largest, width).round().long()
+    return torch.arange(width) % max(largest, 1) + 1
 
 
 class MaskedLinear(nn.Linear):

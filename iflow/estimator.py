@@ -36,6 +36,8 @@ class IFlow(Estimator):
     Args:
         architecture: "spline", "affine", "volume_preserving" or "autoregressive" (see
             `iflow.architectures`), or an nflows Transform of your own, or a function d → Transform.
+            Parameters of yours that require no gradient, as those of a fitted flow, stay as they
+            are.
         prior: "mean_and_scale" (Gaussian), "scale", "mean", "laplace", "exponential_family",
             "mixture", "unconditional", a ConditionalPrior, or "auto": "scale", "mean_and_scale"
             and "laplace" are fitted, and the one with the best held-out score is kept.

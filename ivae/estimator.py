@@ -28,6 +28,7 @@ from shared.networks import ACTIVATIONS
 from shared.options import FLAG, WIDTHS, Kind, count, either, instance_of, one_of, optional
 from shared.passes import in_chunks
 from shared.priors import ConditionalPrior
+from shared.random import generator
 from shared.rows import Rows, chunks_of, head
 from shared.training import Plan
 from shared.validation import check_varying
@@ -213,11 +214,11 @@ class IVAE(Estimator):
         """Draws of z from q(z | x), or q(z | x, u) if the encoder sees u, (S, N, n)."""
         data = self._read(x)
         count().check("n_samples", n_samples)
-        generator = torch.Generator().manual_seed(seed)
+        noise = generator(seed)
 
         def draw(rows: Tensor, codes: Tensor) -> Tensor:
             posterior = self.model_.posterior(rows, codes)
-            return posterior.rsample_with_log_prob(n_samples, generator)[0].transpose(0, 1)
+            return posterior.rsample_with_log_prob(n_samples, noise)[0].transpose(0, 1)
 
         return in_chunks(draw, self._rows(data), self._codes(u, data)).swapaxes(0, 1)
 
@@ -238,7 +239,7 @@ class IVAE(Estimator):
         """One row x ~ p(x | u) for each row of u, (len(u), d); with its z if asked for."""
         self._require_fitted()
         codes = self._encode(u, rows_of(u))
-        standardized, z = self.model_.sample(codes, torch.Generator().manual_seed(seed))
+        standardized, z = self.model_.sample(codes, generator(seed))
         x: Array = standardized.numpy() * self.x_scale_ + self.x_mean_
         return (x, z.numpy()) if return_latents else x
 
@@ -357,8 +358,8 @@ class IVAE(Estimator):
 
     def _bound(self, name: str, rows: Rows, codes: Tensor, seed: int = 0, **options: Any) -> Array:
         bound = getattr(self.model_, name)
-        generator = torch.Generator().manual_seed(seed)
-        return in_chunks(lambda *chunk: bound(*chunk, generator=generator, **options), rows, codes)
+        noise = generator(seed)
+        return in_chunks(lambda *chunk: bound(*chunk, generator=noise, **options), rows, codes)
 
 
 def _check_support(likelihood: Likelihood, x: Array) -> None:

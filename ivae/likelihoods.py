@@ -15,6 +15,7 @@ from shared.networks import bounded_exp, inverse_bounded_exp
 
 LOG_NOISE_BOUND = log(1e3)
 LOG_RATE_BOUND = log(1e6)
+MAX_COUNT = 500_000  # no rate near the bound is needed for it
 NOISE_MODES = ("fixed", "scalar", "per_dimension")
 
 
@@ -205,7 +206,7 @@ class PoissonLikelihood(Likelihood):
                 [1.0000e-06]])
     """
 
-    support = "counts 0, 1, 2, ..."
+    support = f"counts 0, 1, 2, ..., {MAX_COUNT}"
     advice = "Pass raw counts, neither scaled nor logged, or choose another likelihood."
 
     def forward(self, parameters: Tensor) -> Distribution:
@@ -220,7 +221,7 @@ class PoissonLikelihood(Likelihood):
         return x.log1p()
 
     def _in_support(self, x: Tensor) -> Tensor:
-        return x.isfinite() & (x >= 0) & (x == x.round())
+        return (x >= 0) & (x <= MAX_COUNT) & (x == x.round())
 
 
 class CategoricalLikelihood(Likelihood):

@@ -79,6 +79,11 @@ class IdentifiableVAE(nn.Module):
         self.loss_name = f"negative {objective if isinstance(objective, str) else 'objective'}"
         self._check_sizes()
 
+    def extra_repr(self) -> str:
+        """What is minimised: two models that differ in that alone are not the same."""
+        name = getattr(self.objective, "__qualname__", type(self.objective).__name__)
+        return f"objective={name}, n_samples={self.n_samples}"
+
     @property
     def latent_dim(self) -> int:
         """n."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from typing import Any, ClassVar
@@ -17,7 +16,11 @@ from typing_extensions import Self
 
 from shared.auxiliary import AuxiliaryEncoder, read_auxiliary
 from shared.frames import Frames
-from shared.identifiability import IdentifiabilityReport, check_conditions
+from shared.identifiability import (
+    IdentifiabilityReport,
+    check_conditions,
+    warn_if_unidentified,
+)
 from shared.options import LABEL, SHARE, Kind, check_options, count, instance_of, optional
 from shared.over_u import OverU
 from shared.parameters import Parameterized
@@ -25,7 +28,7 @@ from shared.passes import in_chunks
 from shared.persistence import load_estimator, save_estimator
 from shared.priors import ConditionalPrior
 from shared.priors.choice import CANDIDATES, build_prior
-from shared.random import seeded
+from shared.random import seeded, single_precision
 from shared.rows import Rows, StoredRows, mean_and_std, subset
 from shared.streams import on_disk
 from shared.training import History, Plan, Stage, check_folder, run_plans
@@ -40,10 +43,6 @@ HOLD_OUT_SEED = 0
 
 class NotFittedError(ValueError, AttributeError):
     """The estimator was asked for something it only has after fit."""
-
-
-class IdentifiabilityWarning(UserWarning):
-    """The conditions of the identifiability theorem do not hold; latents may not be the sources."""
 
 
 class Estimator(Parameterized, Frames, OverU, ABC):
@@ -81,6 +80,7 @@ class Estimator(Parameterized, Frames, OverU, ABC):
 
     history_: History
     model_: Any  # the front end says which module
+    parameters_: dict[str, Any]  # as they were in fit
     chosen_prior_: str | None = None
     agreement_: tuple[tuple[float, ...], ...] | None = None
     # Fitted plain values, by attribute name, that belong in a saved file.
@@ -124,17 +124,16 @@ class Estimator(Parameterized, Frames, OverU, ABC):
             DivergedError: if training finds no finite gradient any more.
         """
         self._check_options()
-        self.agreement_ = None
+        fitted = type(self)(**self.get_params())  # what was fitted before stays, should this fail
         if self.n_restarts > 1 or self.prior == "auto":
-            best, agreement = fit_best(self._candidates(), x, u, checkpoint)
-            fitted = {name: value for name, value in vars(best).items() if name.endswith("_")}
-            vars(self).update(fitted)
-            self.agreement_ = tuple(map(tuple, agreement.tolist()))
+            fitted, agreement = fit_best(self._candidates(), x, u, checkpoint)
+            fitted.agreement_ = tuple(map(tuple, agreement.tolist()))
             if self.prior == "auto":
-                self.chosen_prior_ = str(best.prior)
+                fitted.chosen_prior_ = str(fitted.prior)
         else:
             with on_disk(x, u) as (rows, codes):
-                run_plans([self.plan(rows, codes, checkpoint)])
+                run_plans([fitted.plan(rows, codes, checkpoint)])
+        self._become(fitted)
         return self
 
     def plan(
@@ -151,16 +150,17 @@ class Estimator(Parameterized, Frames, OverU, ABC):
         self._remember_names(x)
         check_enough_rows(data)
         self._check_data(data)
-        codes = self._fit_auxiliary(u, data)
-        self.n_features_in_ = data.shape[1]
         train, held_out = self._hold_out(len(data))
+        codes = self._fit_auxiliary(u, data, train)
+        self.n_features_in_ = data.shape[1]
         self._fit_scale(data, train)
         model = self._new_model()
-        _warn_if_unidentified(model.prior, codes)
+        warn_if_unidentified(model.prior, codes)
         rows = self._rows(data)
         self.history_ = yield from self._train(model, rows, codes, train, held_out, checkpoint)
         # Everything after training is in float64: an inverse is only as exact as its arithmetic.
         self.model_ = model.to("cpu").double().eval().requires_grad_(False)
+        self.parameters_ = self.get_params()
         self._after_training(rows, codes)
         return subset(rows, held_out), codes[held_out]
 
@@ -179,7 +179,7 @@ class Estimator(Parameterized, Frames, OverU, ABC):
     def inverse_transform(self, z: Any) -> Array:
         """x of latents z (N, n), (N, d)."""
         latents = as_matrix(z, "z", columns=self.prior_.latent_dim)
-        x = in_chunks(self.model_.decode, torch.from_numpy(np.require(latents, requirements="W")))
+        x = in_chunks(self.model_.decode, torch.from_numpy(np.require(latents, float, ["C", "W"])))
         return x * self.x_scale_ + self.x_mean_
 
     @abstractmethod
@@ -258,6 +258,13 @@ class Estimator(Parameterized, Frames, OverU, ABC):
         check_options(self.options, vars(self))
         check_decay(self.learning_rate, self.weight_decay)
 
+    def _become(self, fitted: Self) -> None:
+        """Take all that another one has learned in the place of what was learned before."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        learned = {name: value for name, value in vars(fitted).items() if name.endswith("_")}
+        vars(self).update(learned | {"parameters_": self.get_params()})
+
     def _candidates(self) -> dict[str, list[Self]]:
         """What `fit` chooses from, by the name of the prior if that is to be chosen too."""
         seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
@@ -265,11 +272,11 @@ class Estimator(Parameterized, Frames, OverU, ABC):
             return {"": with_seeds(self, seeds)}
         return {name: with_seeds(self, seeds, prior=name) for name in CANDIDATES}
 
-    def _fit_auxiliary(self, u: Any, data: Array) -> Tensor:
+    def _fit_auxiliary(self, u: Any, data: Array, train: Tensor) -> Tensor:
         if self.prior == "unconditional":
             u = np.arange(len(data)) % 2  # any u will do: the prior does not look at it
         columns = read_auxiliary(u, data)
-        self.auxiliary_ = AuxiliaryEncoder.fit(columns)
+        self.auxiliary_ = AuxiliaryEncoder.fit(columns, train.numpy())
         return self.auxiliary_.encode(columns)
 
     def _hold_out(self, n_rows: int) -> tuple[Tensor, Tensor]:
@@ -327,7 +334,7 @@ class Estimator(Parameterized, Frames, OverU, ABC):
 
     def _new_model(self) -> Any:
         """An untrained model; a copy, so that parts given by the user stay as they were."""
-        with seeded(self.seed):
+        with seeded(self.seed), single_precision():
             return copy.deepcopy(self._build(self.n_features_in_))
 
     def _make_prior(self, latent_dim: int) -> ConditionalPrior:
@@ -359,20 +366,6 @@ class Estimator(Parameterized, Frames, OverU, ABC):
         if self.prior_.informative == 0:
             return torch.zeros(len(data), dtype=torch.long)
         return self.auxiliary_.encode(read_auxiliary(u, data))
-
-
-def _warn_if_unidentified(prior: ConditionalPrior, codes: Tensor) -> None:
-    n_values = len(torch.unique(codes, dim=0))
-    needed = prior.directions_needed + 1
-    if prior.informative and n_values < needed:
-        warnings.warn(
-            f"u has {n_values} different values; theorem 1 asks for nk + 1 = {needed} "
-            f"(n = {prior.informative} latents, k = {prior.n_statistics} statistics). The fit goes "
-            "on, but its latents may not be the sources. Fewer latents (informative=) or a prior "
-            "with fewer statistics (prior='scale') needs fewer values.",
-            IdentifiabilityWarning,
-            stacklevel=5,
-        )
 
 
 def rows_of(u: Any) -> Array:

@@ -18,7 +18,8 @@ class Frames(ABC):
     """Remembers the names of x's columns, and hands latents out as frames if asked to."""
 
     feature_names_in_: NDArray[Any]
-    _output = "default"
+    # Under the name that scikit-learn's clone takes along.
+    _sklearn_output_config: dict[str, str]
 
     @property
     @abstractmethod
@@ -29,7 +30,7 @@ class Frames(ABC):
         if transform is not None:
             if transform not in OUTPUTS:
                 raise ValueError(f"Expected transform to be one of {OUTPUTS}; got {transform!r}.")
-            self._output = transform
+            self._sklearn_output_config = {"transform": transform}
         return self
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
@@ -54,7 +55,8 @@ class Frames(ABC):
 
     def _as_output(self, z: Array, x: Any) -> Any:
         """Latents (N, n) of rows x, in the form that was asked for."""
-        if "pandas" not in (self._output, _global_output()):
+        own = getattr(self, "_sklearn_output_config", {}).get("transform")
+        if (own or _global_output()) != "pandas":
             return z
         import pandas as pd
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +26,10 @@ N_DRAWS = 4096
 DRAWS_AT_ONCE = 256
 
 
+class IdentifiabilityWarning(UserWarning):
+    """The conditions of the identifiability theorem do not hold; latents may not be the sources."""
+
+
 @dataclass(frozen=True)
 class IdentifiabilityReport:
     """What theorem 1 asks for, and what this model and these data have. `str` puts it in words.
@@ -41,6 +46,8 @@ class IdentifiabilityReport:
             u of the Jeffreys divergence between its two priors, in nats; (n,).
         unmodulated: latents whose prior is the same for all u: theorem 1 says nothing of them.
         collapsed: latents that carry no information on x (iVAE only; a flow's never do).
+        dependent: latents whose k statistics are linearly dependent (theorem 1, iii), as learned
+            ones may be.
         permutation: whether the result is sharpened to a permutation: by theorems 2 and 3, for
             k ≥ 2 or statistics that are not monotone, or by values that change one latent alone.
         round_trip_error: largest |x − f(g(x))| measured on standardised data; None for an iVAE.
@@ -57,6 +64,7 @@ class IdentifiabilityReport:
     collapsed: tuple[int, ...]
     permutation: bool
     round_trip_error: float | None = None
+    dependent: tuple[int, ...] = ()
 
     @property
     def satisfied(self) -> bool:
@@ -67,11 +75,14 @@ class IdentifiabilityReport:
             and self.rank >= self.rank_needed
             and not self.unmodulated
             and not self.collapsed
+            and not self.dependent
         )
 
     def to_dict(self) -> dict[str, Any]:
         """All fields and the verdict, as plain values for JSON."""
         fields = asdict(self) | {"modulation": self.modulation.tolist()}
+        if not np.isfinite(self.condition_number):
+            fields["condition_number"] = None  # JSON knows no infinity
         return {"satisfied": self.satisfied, **fields}
 
     def __str__(self) -> str:
@@ -83,6 +94,11 @@ class IdentifiabilityReport:
         else:
             sentences += [self._about_values(), self._about_rank(), self._about_modulation()]
             sentences.append(self._about_permutation())
+        if self.dependent:
+            sentences.append(
+                f"The statistics of latents {list(self.dependent)} are linearly dependent: a prior "
+                "with fewer of them will do."
+            )
         if self.collapsed:
             sentences.append(
                 f"Latents {list(self.collapsed)} carry no information on x: fewer latents will do."
@@ -155,7 +171,7 @@ def check_conditions(
     m, needed = prior.informative, prior.directions_needed
     n_checked = max(MAX_VALUES, needed + 1)
     if n_values > n_checked:
-        values = values[torch.linspace(0, n_values - 1, n_checked).long()]
+        values = values[torch.linspace(0, n_values - 1, n_checked, dtype=torch.float64).long()]
     natural = prior.natural_parameters(values)
     lam = natural.double().cpu()
     differences = _without_rounding(lam[:, :m].flatten(1).numpy(), torch.finfo(natural.dtype).eps)
@@ -173,6 +189,27 @@ def check_conditions(
         collapsed=collapsed,
         permutation=_is_up_to_permutation(prior, values),
         round_trip_error=round_trip_error,
+        dependent=_dependent(prior, values) if prior.learns_statistics else (),
+    )
+
+
+def warn_if_unidentified(prior: ConditionalPrior, codes: Tensor) -> None:
+    """Warn, in the name of who called `fit`, if encoded u (N, ...) has too few values."""
+    n_values, needed = len(torch.unique(codes, dim=0)), prior.directions_needed + 1
+    if not prior.informative or n_values >= needed:
+        return
+    n, k = prior.informative, prior.n_statistics
+    if prior.targets is None:
+        asked = f"theorem 1 asks for nk + 1 = {needed} (n = {n} latents, k = {k} statistics)"
+        advice = " or a prior with fewer statistics (prior='scale') needs"
+    else:
+        asked = f"values that change one of n = {n} latents each are to be n + 1 = {needed}"
+        advice = " need"
+    warnings.warn(
+        f"u has {n_values} different values; {asked}. The fit goes on, but its latents may not be "
+        f"the sources. Fewer latents (informative=){advice} fewer values.",
+        IdentifiabilityWarning,
+        stacklevel=5,
     )
 
 
@@ -191,6 +228,17 @@ def _rank_and_conditioning(differences: NDArray[np.float64], needed: int) -> tup
     singular = np.linalg.svd(scaled, compute_uv=False)
     rank = int((singular > RANK_TOLERANCE * max(singular[0], 1e-300)).sum())
     return rank, float(singular[0] / singular[needed - 1]) if rank >= needed else float("inf")
+
+
+def _dependent(prior: ConditionalPrior, values: Tensor) -> tuple[int, ...]:
+    """Latents whose statistics, on draws of the prior, do not span k dimensions."""
+    with seeded(0):
+        z = prior(values).sample((-(-N_DRAWS // len(values)),)).flatten(0, 1)
+    statistics = prior.sufficient_statistics(z).double().cpu().numpy()
+    centred = statistics - statistics.mean(0)
+    k = prior.n_statistics
+    ranks = [_rank_and_conditioning(centred[:, i], k)[0] for i in range(prior.informative)]
+    return tuple(i for i, rank in enumerate(ranks) if rank < k)
 
 
 def _modulation(prior: ConditionalPrior, values: Tensor, lam: Tensor) -> NDArray[np.float64]:

@@ -73,6 +73,7 @@ def number(words: str, accepts: Callable[[Any], bool], hint: str = "") -> Kind:
 
 POSITIVE = number("to be positive", lambda v: 0 < v < inf)
 NOT_NEGATIVE = number("to be at least 0", lambda v: 0 <= v < inf)
+SEED = Kind("to be an integer from 0 to 2**63 - 1", lambda v: _is_integer(v) and 0 <= v < 2**63)
 SHARE = number("between 0 and 1 (both excluded)", lambda v: 0 < v < 1)
 FLAG = Kind("to be True or False", lambda v: isinstance(v, bool | np.bool_))
 COMPILE = Kind(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.auxiliary import AuxiliaryEncoder
+from shared.auxiliary import Auxiliary, AuxiliaryEncoder
 from shared.passes import in_chunks
 from shared.priors import ConditionalPrior
 from shared.rows import Rows
@@ -86,8 +86,8 @@ class OverU(ABC):
             u_new: another one for each row, or one label for all of them.
         """
         data = self._read(x)
-        if isinstance(u_new, (str, int, np.integer)):
-            u_new = np.full(len(data), u_new)
+        if not isinstance(u_new, Auxiliary) and u_new is not None and np.ndim(u_new) == 0:
+            u_new = np.full(len(data), np.asarray(u_new))
         codes, new = self._encode(u, data), self._encode(u_new, data)
         latents = torch.from_numpy(self._latents(data, u))
         return self.inverse_transform(in_chunks(self.prior_.transport, latents, codes, new))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from shared.compilation import is_of_known_parts
 from shared.rows import Rows
-from shared.threads import side_by_side
+from shared.threads import most_threads, side_by_side
 
 CHUNK_ROWS = 4096
 MOST_THREADS = 16  # each needs the memory of a chunk
@@ -40,5 +40,5 @@ def _most_threads(function: Callable[..., Tensor]) -> int:
     """One, unless calls side by side are known not to meet: ours keep no state and draw nothing."""
     model = getattr(function, "__self__", None)
     if isinstance(model, nn.Module) and is_of_known_parts(model):
-        return min(torch.get_num_threads(), MOST_THREADS)
+        return min(most_threads(), MOST_THREADS)
     return 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +23,7 @@ EstimatorT = TypeVar("EstimatorT", bound="Estimator")
 
 def save_estimator(estimator: Estimator, path: str | os.PathLike[str]) -> None:
     """Write parameters, fitted tensors and plain fitted values."""
-    given = {name: _of_numpy(value) for name, value in estimator.get_params().items()}
+    given = {name: _plain(value) for name, value in estimator.parameters_.items()}
     parameters = {name: value if _is_plain(value) else None for name, value in given.items()}
     tensors = {f"model/{name}": t for name, t in estimator.model_.state_dict().items()}
     tensors["x_mean"] = torch.from_numpy(estimator.x_mean_)
@@ -65,8 +67,14 @@ def _rebuild(
             f"Expected {', '.join(f'{name}=' for name in missing)} with load: files hold no code, "
             "and this estimator was built with an object of yours."
         )
+    unknown = sorted(set(replaced) - set(cls._parameter_names()))
+    if unknown:
+        raise ValueError(
+            f"Expected load with parameters among {cls._parameter_names()}; got {unknown[0]!r}."
+        )
     parameters = {name: _as_tuple(value) for name, value in info["parameters"].items()}
     estimator = cls(**{**parameters, **replaced})
+    estimator.parameters_ = estimator.get_params()
     estimator.n_features_in_ = info["n_features_in"]
     if info.get("feature_names_in"):
         estimator.feature_names_in_ = np.array(info["feature_names_in"], dtype=object)
@@ -77,14 +85,20 @@ def _rebuild(
     for name in cls.measured:
         setattr(estimator, name, _as_tuple(info["measured"][name]))
     estimator.model_ = _with_weights(
-        estimator, {name.removeprefix("model/"): tensor for name, tensor in tensors.items()}
+        estimator,
+        {name.removeprefix("model/"): tensor for name, tensor in tensors.items()},
+        info["replaced"],
     )
     return estimator
 
 
-def _with_weights(estimator: Estimator, weights: dict[str, Tensor]) -> nn.Module:
+def _with_weights(
+    estimator: Estimator, weights: dict[str, Tensor], replaced: Collection[str]
+) -> nn.Module:
     """The estimator's model with these weights, once they are known to be its own."""
-    with torch.device("meta"):  # where a model takes no memory, however large a file says it is
+    # Where a model takes no memory, however large a file says it is. What users hand over is as
+    # large as they made it, and may not work there.
+    with torch.device("meta") if not replaced else nullcontext():
         expected = _shapes(estimator._new_model().state_dict())
     got = _shapes(weights)
     differing = sorted(n for n in expected | got if expected.get(n) != got.get(n))
@@ -100,9 +114,13 @@ def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def _of_numpy(value: Any) -> Any:
-    """Numbers and arrays of numpy, as a grid search sets them, as Python's own."""
-    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
+def _plain(value: Any) -> Any:
+    """What JSON does not know but has a twin there, such as the numbers of a grid search."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return _plain(value.tolist())
+    if isinstance(value, bytes):  # a label, which is read so too
+        return value.decode("utf-8", "backslashreplace")
+    return str(value) if isinstance(value, torch.device) else value
 
 
 def _is_plain(value: Any) -> bool:

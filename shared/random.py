@@ -10,17 +10,50 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
+from shared.options import SEED
+
 # torch.distributions and nn.Module initialisers draw from the process-wide generator only; the
 # lock keeps two of our own threads from interleaving their draws.
 _global_generator = threading.RLock()
+_default_dtype = threading.Lock()
+_defaults_before: list[torch.dtype] = []
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Run a block with torch's global generator at `seed`, then restore its state."""
+    SEED.check("seed", seed)
     with _global_generator, torch.random.fork_rng():
         torch.manual_seed(int(seed))
         yield
+
+
+@contextmanager
+def single_precision() -> Iterator[None]:
+    """Run a block in which new tensors are float32, whatever the caller's default is.
+
+    The default is one for all threads: the first to enter changes it, the last to leave restores
+    it.
+    """
+    with _default_dtype:
+        if not _defaults_before:
+            _defaults_before.append(torch.get_default_dtype())
+            torch.set_default_dtype(torch.float32)
+        else:
+            _defaults_before.append(_defaults_before[0])
+    try:
+        yield
+    finally:
+        with _default_dtype:
+            before = _defaults_before.pop()
+            if not _defaults_before:
+                torch.set_default_dtype(before)
+
+
+def generator(seed: int) -> torch.Generator:
+    """A generator on the CPU that starts from this seed."""
+    SEED.check("seed", seed)
+    return torch.Generator().manual_seed(int(seed))
 
 
 class NoiseSource(Protocol):

@@ -110,22 +110,25 @@ def chunks_of(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
 def mean_and_std(
     array: NDArray[Any], numbers: Tensor
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation (d,) of the rows numbered.
+    """Mean and standard deviation (d,) of the rows numbered; 0 of a constant, to the bit.
 
     Reference: Chan, Golub & LeVeque 1983, for the parts of an array on disk.
     """
     if not isinstance(array, np.memmap):
         rows = array[numbers]
-        return rows.mean(0), rows.std(0)
+        return rows.mean(0), np.where(rows.max(0) > rows.min(0), rows.std(0), 0.0)
     # Several parts are read in the order of the file; one is added up as in memory, to the bit.
     numbers = numbers.sort().values if len(numbers) > CHUNK else numbers
     n_features = array.shape[1]
     stored = StoredRows(array, np.zeros(n_features), np.ones(n_features), numbers.numpy())
     count, mean, variance = 0, np.zeros(n_features), np.zeros(n_features)
+    lowest, highest = np.full(n_features, np.inf), np.full(n_features, -np.inf)
     for part in stored.split(CHUNK):
         values = part.numpy()
         total, shift = count + len(values), values.mean(0) - mean
         old, new = count / total, len(values) / total
         variance = old * variance + new * values.var(0) + old * new * shift**2
         mean, count = mean + new * shift, total
-    return mean, np.sqrt(variance)
+        lowest = np.minimum(lowest, values.min(0))
+        highest = np.maximum(highest, values.max(0))
+    return mean, np.where(highest > lowest, np.sqrt(variance), 0.0)

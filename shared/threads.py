@@ -11,11 +11,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import Any
 
 import torch
 from torch import Tensor
+
+_number_of_threads = Lock()
 
 
 def side_by_side(
@@ -57,7 +59,7 @@ def _one_core_each(n_threads: int) -> ThreadPoolExecutor:
     torch takes the number that was set last for that of any thread that asks for the first time.
     So each of these asks before it sets its own, and the number is set back for all others.
     """
-    before, started = torch.get_num_threads(), Barrier(n_threads + 1)
+    before, started = most_threads(), Barrier(n_threads + 1)
 
     def begin() -> None:
         torch.get_num_threads()
@@ -65,8 +67,15 @@ def _one_core_each(n_threads: int) -> ThreadPoolExecutor:
         started.wait()
 
     pool = ThreadPoolExecutor(n_threads)
-    for _ in range(n_threads):
-        pool.submit(begin)
-    started.wait()
-    torch.set_num_threads(before)
+    with _number_of_threads:
+        for _ in range(n_threads):
+            pool.submit(begin)
+        started.wait()
+        torch.set_num_threads(before)
     return pool
+
+
+def most_threads() -> int:
+    """How many threads torch uses, asked when no thread of ours is changing that."""
+    with _number_of_threads:
+        return torch.get_num_threads()

@@ -124,7 +124,7 @@ def check_enough_rows(x: NDArray[Any]) -> None:
 
 def check_varying(x: NDArray[Any]) -> None:
     """Raise if a column of x is constant: it has no density and cannot be standardised."""
-    spread = np.ptp(x, axis=0)
+    spread = x.max(0).astype(np.float64) - x.min(0)  # np.ptp knows no booleans
     constant = np.flatnonzero(spread == 0)
     if len(constant):
         raise ValueError(

@@ -33,8 +33,8 @@ class AuxiliaryEncoder:
     names: list[list[str]] | None = field(default=None)
 
     @classmethod
-    def fit(cls, columns: Columns) -> AuxiliaryEncoder:
-        """Learn the labels and the scale of the continuous values.
+    def fit(cls, columns: Columns, train: NDArray[np.int64] | None = None) -> AuxiliaryEncoder:
+        """Learn the labels, and the mean and scale of the continuous values in the rows `train`.
 
         Raises:
             ValueError: if u has one value only.
@@ -48,9 +48,10 @@ class AuxiliaryEncoder:
             return cls(labels, shares=shares, names=columns.names)
         ranges = np.ptp(columns.continuous, axis=0)
         check_spread(ranges, "u")
-        varies = ranges > 0  # rounding gives a constant some spread
-        mean, scale = columns.continuous.mean(0), columns.continuous.std(0)
-        if not varies.any():
+        rows = columns.continuous if train is None else columns.continuous[train]
+        varies = np.ptp(rows, axis=0) > 0  # rounding gives a constant some spread
+        mean, scale = rows.mean(0), rows.std(0)
+        if not ranges.any():
             _check_several(labels or mean[None].tolist())
         spread = np.where(varies, scale, 1.0).tolist()
         return cls(labels, mean.tolist(), spread, names=columns.names)
@@ -112,6 +113,11 @@ class AuxiliaryEncoder:
                 f"Expected u {_describe(self.labels is not None, self.aux_dim)}, as in fit; got u "
                 f"{_describe(columns.labels is not None, width)}."
             )
+        if len(_flat(self.names)) > 1 and columns.names not in (None, self.names):
+            raise ValueError(
+                f"Expected u with the columns {_flat(self.names)}, as in fit; got "
+                f"{_flat(columns.names)}. Pass them by these names and in this order."
+            )
 
 
 def _check_several(values: list[Any]) -> None:
@@ -121,6 +127,10 @@ def _check_several(values: list[Any]) -> None:
             "variation in u nothing identifies z; for an unconditional baseline pass "
             "prior='unconditional'."
         )
+
+
+def _flat(names: list[list[str]] | None) -> list[str]:
+    return [name for part in names or [] for name in part]
 
 
 def _describe(has_labels: bool, aux_dim: int | None) -> str:

@@ -72,10 +72,11 @@ def hsic_test(
 
 def _kernel(name: str, values: Array) -> Array:
     """exp(−|v_i − v_j|² / (2 · median²)), (N, N)."""
+    from scipy.spatial.distance import cdist  # imported where it is needed, as gamma is
+
     values = values.astype(np.float64) - values.mean(0, dtype=np.float64)
-    squares = (values**2).sum(1)
-    distances = np.maximum(squares[:, None] + squares - 2 * values @ values.T, 0)
-    np.fill_diagonal(distances, 0)
+    # From differences, so that rows that are the same are at a distance of exactly 0.
+    distances = cdist(values, values, "sqeuclidean")
     positive = distances[distances > 0]
     if not len(positive):
         raise ValueError(

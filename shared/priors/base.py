@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # A label with fewer rows than this takes its spread from others: its own would be near zero.
 MIN_ROWS_PER_LABEL = 5
+ROWS_AT_A_TIME = 4096
 
 
 class ConditionalPrior(nn.Module, ABC):
@@ -51,6 +52,8 @@ class ConditionalPrior(nn.Module, ABC):
     n_statistics: int
     # Whether `fit_groups` is the maximum-likelihood fit, and not only a start for it.
     closed_form: ClassVar[bool] = True
+    # Whether T is fitted too, and could come out linearly dependent.
+    learns_statistics = False
 
     def __init__(
         self,
@@ -171,7 +174,7 @@ class ConditionalPrior(nn.Module, ABC):
             both = torch.cat([fitted[name][0, :m], pooled[name][0, m:]])
             value.copy_(both[self.latent_dim - len(value) :])
         if not closed_form:
-            self._maximize_likelihood(*self._rows_to_fit(z, u))
+            self._refine(z, u)
 
     @property
     def max_fit_rows(self) -> int:
@@ -204,9 +207,20 @@ class ConditionalPrior(nn.Module, ABC):
             z, u = z[rows], u[rows]
         return z, u
 
-    def _maximize_likelihood(self, z: Tensor, u: Tensor) -> None:
-        if len(z):
-            minimize(lambda: -self.log_prob(z, u).mean(), self.parameters(), max_iter=50)
+    def _refine(self, z: Tensor, u: Tensor) -> None:
+        """Climb the likelihood of some rows; back to the start, if all become less likely."""
+        some, codes = self._rows_to_fit(z, u)
+        if not len(some):
+            return
+        start = {name: tensor.clone() for name, tensor in self.state_dict().items()}
+        before = self._mean_log_prob(z, u)
+        minimize(lambda: -self.log_prob(some, codes).mean(), self.parameters(), max_iter=50)
+        if not self._mean_log_prob(z, u) >= before:  # which a NaN is not either
+            self.load_state_dict(start)
+
+    def _mean_log_prob(self, z: Tensor, u: Tensor) -> Tensor:
+        parts = zip(z.split(ROWS_AT_A_TIME), u.split(ROWS_AT_A_TIME), strict=True)
+        return torch.cat([self.log_prob(*part) for part in parts]).mean()
 
     def as_nflows(self) -> PriorAsBase:
         """This prior as an nflows base distribution that takes u as its context."""

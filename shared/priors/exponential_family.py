@@ -15,9 +15,10 @@ from shared.priors.base import ConditionalPrior, group_mean, group_spread
 from shared.priors.maps import AuxiliaryNetwork, LabelTable, MixedMap
 
 N_NODES = 192
-# The statistics beyond the first two are bounded by 1 and their λ by this, so that they change a
-# density by at most a constant factor and nine Gaussian widths hold all of its mass.
-LAMBDA_BOUND = 8.0
+# The statistics beyond the first two are bounded by 1 and their λ by the first of these, the sum of
+# |λ| by the second, so that they change a density by at most a constant factor and nine Gaussian
+# widths hold all of its mass.
+LAMBDA_BOUND, SUM_BOUND = 8.0, 32.0
 HALF_WIDTH = 9.0
 LOG_WIDTH_BOUND = log(50.0)
 # Learned statistics no steeper than this are resolved by the nodes.
@@ -42,13 +43,15 @@ class FixedStatistics(nn.Module):
         self.register_buffer("peak", self._functions(grid).abs().amax(0).float(), persistent=False)
 
     def _functions(self, z: Tensor) -> Tensor:
-        polynomials = [torch.ones_like(z), z]
+        # The recurrence is linear: the factor may come first, and then nothing overflows.
+        factor = torch.exp(-0.25 * z**2)
+        functions = [factor, z * factor]
         for order in range(1, self.count):
-            polynomials.append(z * polynomials[-1] - order * polynomials[-2])
-        return torch.stack(polynomials[: self.count], dim=-1) * torch.exp(-0.25 * z**2)[..., None]
+            functions.append(z * functions[-1] - order * functions[-2])
+        return torch.stack(functions[: self.count], dim=-1)
 
     def forward(self, z: Tensor) -> Tensor:
-        # He_j overflows far out, where the function is 0 to rounding.
+        # Farther out they are 0 to rounding, and an infinity would be no number.
         return self._functions(z.clamp(-40, 40)) / self.peak.to(z)
 
 
@@ -102,10 +105,14 @@ class ExponentialFamily(Distribution):
         with torch.no_grad():
             shape = self._extended_shape(torch.Size(sample_shape))
             like = self.centre
-            return self.icdf(torch.rand(shape, dtype=like.dtype, device=like.device))
+            uniform = torch.rand(shape, dtype=like.dtype, device=like.device)
+            return self.icdf(uniform.clamp(min=torch.finfo(like.dtype).eps / 4))  # 0 is at −∞
 
     def cdf(self, value: Tensor) -> Tensor:
-        """The cumulative distribution of each component at value (..., B, n), to about 3e-4."""
+        """The cumulative distribution of each component at value (..., B, n).
+
+        To about 3e-4; to 3e-3 where λ is at its bound and the density far from 0 and wide.
+        """
         return self.log_odds(value).sigmoid()
 
     def icdf(self, value: Tensor) -> Tensor:
@@ -253,9 +260,11 @@ class ExponentialFamilyPrior(ConditionalPrior):
         extra = n_statistics - 2
         self.statistics: nn.Module | None = None
         if extra > 0:
-            learned = statistics == "learned"
+            self.learns_statistics = statistics == "learned"
             self.statistics = (
-                LearnedStatistics(latent_dim, extra) if learned else FixedStatistics(extra)
+                LearnedStatistics(latent_dim, extra)
+                if self.learns_statistics
+                else FixedStatistics(extra)
             )
 
     @property
@@ -279,7 +288,8 @@ class ExponentialFamilyPrior(ConditionalPrior):
         centre = parameters.get("centre", torch.zeros_like(width))
         raw = [parameters[name] for name in self.parameter_names[2:]]
         lam = torch.stack(raw, dim=-1) if raw else width.new_zeros(*width.shape, 0)
-        lam = LAMBDA_BOUND * torch.tanh(lam / LAMBDA_BOUND)
+        bound = min(LAMBDA_BOUND, SUM_BOUND / max(1, len(raw)))
+        lam = bound * torch.tanh(lam / bound)
         return ExponentialFamily(centre, width, lam, self.statistics)
 
     def natural_parameters(self, u: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class GaussianPrior(ConditionalPrior):
     | mean           | 1 | z          | μ/σ²               |
 
     A family no richer than the data needs is easier to learn: for sources that differ in variance
-    only take "scale". With "mean" alone theorem 1 holds, theorem 2 does not (its statistics are
+    only take "scale". With "mean" alone theorem 1 holds, theorem 3 does not (its statistics are
     monotone): the latents are then identified up to a linear map, not a permutation.
 
     Reference: Khemakhem et al. 2020, equation (7) and appendix B.

@@ -33,6 +33,8 @@ def check_folder(path: str | os.PathLike[str], name: str = "path") -> None:
             f"Expected {name} in an existing folder; got {os.fspath(path)!r}, and there is no "
             f"{folder}. Make the folder first."
         )
+    if Path(path).is_dir():
+        raise ValueError(f"Expected {name} to be a file; got the folder {os.fspath(path)!r}.")
 
 
 def save_tensors(

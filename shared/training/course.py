@@ -93,8 +93,10 @@ class Course:
 
 
 def _fingerprint(stage: Stage) -> str:
-    """Identifies a fit by its starting weights, its data and its settings."""
-    digest = hashlib.sha256(repr(stage.settings).encode())
+    """Identifies a fit by its model, its starting weights, its data and its settings."""
+    # Models that start alike may still differ in their layers' kinds and in what they minimise.
+    what = (stage.settings, stage.model.loss_name, stage.model)
+    digest = hashlib.sha256(repr(what).encode())
     data = (stage.x, stage.u, stage.x_held_out, stage.u_held_out)
     for tensor in (*stage.model.state_dict().values(), *(p for d in data for p in d.split(CHUNK))):
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

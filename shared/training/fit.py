@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from shared.random import single_precision
 from shared.training.course import Course
 from shared.training.history import History
 from shared.training.interruption import Interruption
@@ -56,11 +58,14 @@ def fit_together(stages: Sequence[Stage]) -> list[History]:
     those with data-dependent shapes, are trained one after another, with a warning.
     """
     join_process_group()
+    starts = [_copy(stage.model.state_dict()) for stage in stages if len(stages) > 1]
     courses = [Course(stage) for stage in stages]
     try:
         stack = Stack(courses)
     except NotStackableError as error:
         warnings.warn(f"Seeds are fitted one after another: {error}", UserWarning, stacklevel=3)
+        for stage, start in zip(stages, starts, strict=True):
+            stage.model.load_state_dict(start)
         return [fit_together([stage])[0] for stage in stages]
     _train(stack)
     return [course.finish() for course in courses]
@@ -70,16 +75,21 @@ def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
     """Run plans side by side, stage by stage; what each of them returns."""
     replies: list[Any] = [None] * len(plans)
     values: list[T] = []
-    while not values:
-        stages = []
-        for plan, reply in zip(plans, replies, strict=True):
-            try:
-                stages.append(plan.send(reply))
-            except StopIteration as end:
-                values.append(end.value)
-        if stages:
-            replies = fit_together(stages)
+    with single_precision(), torch.inference_mode(False):
+        while not values:
+            stages = []
+            for plan, reply in zip(plans, replies, strict=True):
+                try:
+                    stages.append(plan.send(reply))
+                except StopIteration as end:
+                    values.append(end.value)
+            if stages:
+                replies = fit_together(stages)
     return values
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in state.items()}
 
 
 def _train(stack: Stack) -> None:

@@ -58,7 +58,7 @@ class Optimizer:
         self.size = sum(prod(shape) for shape in self.shapes)
         of_hidden, of_others = self.flat.vector[: self.size], self.flat.vector[self.size :]
         self.state = {
-            "step": torch.zeros((), device=of_others.device),
+            "step": torch.zeros((), dtype=torch.float32, device=of_others.device),
             "exp_avg": torch.zeros_like(of_others),
             "exp_avg_sq": torch.zeros_like(of_others),
             "momentum": torch.zeros_like(of_hidden),

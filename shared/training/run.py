@@ -17,6 +17,7 @@ from shared.training.optimizer import Optimizer
 
 MAX_BAD_STEPS_IN_A_ROW = 100
 EVALUATION_ROWS = 4096
+ADVICE = "Lower learning_rate, or look for outliers in x."
 
 
 class DivergedError(RuntimeError):
@@ -86,8 +87,7 @@ class Run:
         raise DivergedError(
             f"Expected a finite {self.history.loss_name} and gradient; got "
             f"{int(self.bad_in_a_row)} steps in a row without (loss {loss.item()}, gradient norm "
-            f"{norm.item()}) up to step {self.step}. Lower learning_rate, or look for "
-            "outliers in x."
+            f"{norm.item()}) up to step {self.step}. {ADVICE}"
         )
 
     @torch.no_grad()
@@ -123,6 +123,12 @@ class Run:
         if self.step >= max_steps:
             self.history.stopped = "budget"
         elif self.step - self.history.best_step >= patience_steps:
+            if self.bad_in_a_row >= patience_steps:
+                raise DivergedError(
+                    f"Expected a finite {self.history.loss_name} and gradient; got "
+                    f"{int(self.bad_in_a_row)} steps in a row without up to step {self.step}. "
+                    f"{ADVICE}"
+                )
             self.history.stopped = "patience"
 
     def summary(self) -> str:
@@ -156,7 +162,8 @@ class Run:
         if info["fingerprint"] != fingerprint:
             raise FileFormatError(
                 f"Expected checkpoint {path} to belong to this fit; got one of other data or "
-                "settings. Delete it to start anew, or pass another file name."
+                "settings, of which the number of threads is one. Delete it to start anew, or pass "
+                "another file name."
             )
         by_group: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
         for key, tensor in tensors.items():

@@ -140,8 +140,11 @@ class Stack:
         self.matrix = torch.stack([course.run.flat.vector for course in self.courses])
         for course, row in zip(self.courses, self.matrix, strict=True):
             course.run.flat.move_to(row)
+        before = {name: values.clone() for name, values in self.differing.items()}
         with _refusals():
             self.differentiate(self.courses)
+            if not all(torch.equal(before[name], now) for name, now in self.differing.items()):
+                raise ValueError("it changes tensors in a step that are no parameters")
 
     def _draw(self, course: Course) -> list[Tensor]:
         """The noise of the step whose batch was drawn last."""
@@ -154,7 +157,8 @@ class Stack:
         x, u = self.courses[0].batch()
         recorder = RecordedShapes(self.courses[0].noise)
         self.loss.model.train()
-        self.loss(x, u, recorder)
+        copies = {name: tensor.clone() for name, tensor in self.fixed[0].items()}
+        functional_call(self.loss, copies, (x, u, recorder))
         return recorder.shapes
 
 

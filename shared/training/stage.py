@@ -12,6 +12,7 @@ from shared.options import (
     FLAG,
     NOT_NEGATIVE,
     POSITIVE,
+    SEED,
     Kind,
     check_options,
     count,
@@ -29,7 +30,7 @@ OPTIONS: dict[str, Kind] = {
     "learning_rate": POSITIVE,
     "weight_decay": NOT_NEGATIVE,
     "patience": count(),
-    "seed": count(0),
+    "seed": SEED,
     "progress": optional(FLAG),
     "compile": COMPILE,
 }

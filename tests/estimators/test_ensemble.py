@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from nflows.transforms import PiecewiseRationalQuadraticCouplingTransform
+from nflows.transforms import BatchNorm, PiecewiseRationalQuadraticCouplingTransform
 from torch import Tensor, nn
 
 from iflow import IFlow
-from shared.estimator import Estimator, IdentifiabilityWarning
+from iflow.transforms import Composition, SplineCoupling
+from shared.estimator import Estimator
+from shared.identifiability import IdentifiabilityWarning
 from shared.metrics import mean_corr_coef
 from shared.training import Ensemble, Stage, fit, fit_ensemble
 from shared.training.ensemble import jobs_that_pay
@@ -211,3 +213,19 @@ def test_processes_are_started_where_there_is_work_for_them(
     assert jobs_that_pay(flow, seeds) == expected
     monkeypatch.setenv("WORLD_SIZE", "2")  # this process is one of several already
     assert jobs_that_pay(flow, seeds) == 1
+
+
+def test_an_ensemble_that_was_fitted_seed_by_seed_is_resumed(
+    x: Array, u: Array, tmp_path: Path
+) -> None:
+    def coupling(features: int) -> nn.Module:
+        return Composition([SplineCoupling(features, hidden=(8,)), BatchNorm(features)])
+
+    flow = IFlow(architecture=coupling, max_steps=20)
+    with pytest.warns(UserWarning, match="after another.*changes tensors .* no parameters"):
+        ensemble = fit_ensemble(flow, x, u, seeds=[0, 1], checkpoint=tmp_path / "run")
+    alone = flow.set_params(seed=1).fit(x, u)
+    assert ensemble.members_[1].held_out_nats_ == pytest.approx(alone.held_out_nats_, abs=1e-4)
+    with pytest.warns(UserWarning, match="after another"):
+        again = fit_ensemble(flow, x, u, seeds=[0, 1], checkpoint=tmp_path / "run")
+    assert again.members_[1].history_.held_out_loss == ensemble.members_[1].history_.held_out_loss

@@ -23,7 +23,8 @@ from ivae import IVAE
 from shared import metrics
 from shared.auxiliary import Continuous, Fourier, History, Labels, Mixed, TimeSegments
 from shared.datasets import autocorrelated_sources, nonstationary_sources
-from shared.estimator import Estimator, IdentifiabilityWarning
+from shared.estimator import Estimator
+from shared.identifiability import IdentifiabilityWarning
 from shared.training import DivergedError
 
 N_ROWS = 12

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from shared import rows, streams
+from shared.auxiliary import TimeSegments
 from shared.estimator import Estimator
 from shared.training import fit_ensemble
 
@@ -124,6 +126,23 @@ REFUSALS: dict[str, tuple[Callable[[Array, Array], tuple[Any, Any]], str]] = {
         lambda x, u: (iter([(x, u), (x[:, :1], u)]), None),
         "Expected x in part 1 with 2 columns",
     ),
+    "u that is one number": (lambda x, u: (iter([(x, 3)]), None), r"u of shape \(N,\).*got shape"),
+    "u that knows its columns": (
+        lambda x, u: (iter([(x, TimeSegments(4))]), None),
+        "u in part 0 as labels or values.*got TimeSegments",
+    ),
+    "a masked u": (
+        lambda x, u: (iter([(x, np.ma.masked_equal(u, 0))]), None),
+        "Expected u without masked cells",
+    ),
+    "u of two shapes": (
+        lambda x, u: (iter([(x, u), (x, u[:, None])]), None),
+        "one kind in all parts; got shape .* and shape",
+    ),
+    "frames and arrays": (
+        lambda x, u: (iter([(x, pd.Series(u)), (x, u)]), None),
+        "one kind in all parts; got a frame and shape",
+    ),
     "too few u": (lambda x, u: (iter([(x, u[1:])]), None), "Expected u with 200 rows in part 0"),
     "NaN": (lambda x, u: (parts(with_nan(x), u), None), r"finite values in x in part 4.* \(2, 1\)"),
 }
@@ -145,3 +164,32 @@ def test_nan_on_disk_is_found_in_its_row(
         ValueError, match=r"got 1 NaN, infinite or beyond 1e.100, the first at \(150, 1\)"
     ):
         make().fit(mapped, u)
+
+
+def test_u_of_a_stream_is_read_as_in_memory(
+    make: Callable, x: Array, u: Array, outputs: Callable
+) -> None:
+    """Frames too, whose columns are labels and values, and parts that are empty."""
+    frame = pd.DataFrame({"who": u.astype(str), "when": np.linspace(0, 1, 200)})
+    whole = make(max_steps=2).fit(x, frame)
+    split = [(x[:0], []), (x[:70], frame[:70]), (x[70:], frame[70:])]
+    streamed = make(max_steps=2).fit(iter(split))
+    assert streamed.auxiliary_ == whole.auxiliary_
+    for name, expected in outputs(whole, x, frame).items():
+        np.testing.assert_array_equal(outputs(streamed, x, frame)[name], expected)
+
+
+def test_a_dataset_leaves_the_global_random_state(
+    make: Callable, x: Array, u: Array, assert_rng_untouched: Callable
+) -> None:
+    data = TensorDataset(torch.from_numpy(x), torch.from_numpy(u))
+    with assert_rng_untouched():
+        make(max_steps=2).fit(data)
+
+
+def test_booleans_on_disk_are_numbers(make: Callable, u: Array, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((200, 2)) < 0.5
+    mapped = np.memmap(tmp_path / "x", bool, "w+", shape=x.shape)
+    mapped[:] = x
+    expected = make(max_steps=2).fit(x, u).transform(x, u)
+    np.testing.assert_array_equal(make(max_steps=2).fit(mapped, u).transform(x, u), expected)

@@ -11,7 +11,8 @@ import pytest
 
 from iflow import IFlow
 from ivae import IVAE
-from shared.estimator import Estimator, IdentifiabilityWarning
+from shared.estimator import Estimator
+from shared.identifiability import IdentifiabilityWarning
 from shared.training import DivergedError
 
 Array = np.ndarray
@@ -62,7 +63,7 @@ def spoilt(case: tuple[str, str], x: Array, u: Array) -> tuple[Array, Array]:
     return (HARD_X[name](x), u) if kind == "x" else (x, HARD_U[name](u))
 
 
-@pytest.mark.filterwarnings("ignore::shared.estimator.IdentifiabilityWarning")
+@pytest.mark.filterwarnings("ignore::shared.identifiability.IdentifiabilityWarning")
 @pytest.mark.parametrize("case", CASES, ids=[": ".join(case) for case in CASES])
 def test_hard_data_end_in_finite_nats(case, make: Make, x: Array, u: Array, outputs) -> None:
     x, u = spoilt(case, x, u)
@@ -117,3 +118,9 @@ def test_rare_values_of_discrete_data_are_fitted(likelihood: str, u: Array) -> N
         warnings.simplefilter("ignore", IdentifiabilityWarning)
         vae = IVAE(2, likelihood=likelihood, hidden=(16,), max_steps=24).fit(x, u)
     assert np.isfinite(vae.log_prob(x, u)).all() and np.isfinite(vae.transform(x, u)).all()
+
+
+def test_a_short_fit_without_a_finite_step_is_an_error(x: Array, u: Array) -> None:
+    options = {"learning_rate": 1e10, "weight_decay": 0.0, "max_steps": 60}
+    with pytest.raises(DivergedError, match="steps in a row without up to step .* Lower learning_"):
+        IFlow(architecture="affine", n_layers=1, hidden=(8,), **options).fit(x, u)

@@ -77,6 +77,35 @@ def test_latents_that_are_read_only_are_inverted(fitted: Estimator, x: Array, u:
     np.testing.assert_array_equal(fitted.inverse_transform(z), expected)
 
 
+def test_latents_in_any_layout_are_inverted(
+    fitted: Estimator, x: Array, u: Array, tmp_path: Path
+) -> None:
+    z = fitted.transform(x, u).astype(np.float32)
+    expected = fitted.inverse_transform(z)
+    np.testing.assert_array_equal(fitted.inverse_transform(z[::-1]), expected[::-1])
+    np.testing.assert_array_equal(fitted.inverse_transform(np.asfortranarray(z)), expected)
+    for kind in ("<f4", ">f8"):
+        np.save(tmp_path / "z.npy", z.astype(kind))
+        mapped = np.load(tmp_path / "z.npy", mmap_mode="r")
+        np.testing.assert_array_equal(fitted.inverse_transform(mapped), expected)
+
+
+def test_seeds_may_be_numbers_of_numpy(fitted: Estimator, u: Array) -> None:
+    expected = fitted.sample(u, seed=3)
+    np.testing.assert_array_equal(fitted.sample(u, seed=np.int64(3)), expected)
+    with pytest.raises(ValueError, match=r"seed to be an integer from 0 to 2\*\*63 - 1; got 1844"):
+        fitted.sample(u, seed=2**64)
+
+
+def test_held_out_rows_do_not_scale_a_continuous_u(make: Make, x: Array) -> None:
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
+    u = np.linspace(0, 1, 200)
+    one = make(max_steps=2).fit(x, u)
+    u[order[0]] = 1e4
+    other = make(max_steps=2).fit(x, u)
+    assert one.auxiliary_.scale == other.auxiliary_.scale
+
+
 def test_rescaling_x_shifts_log_densities_by_the_log_of_the_scale(
     make: Make, fitted: Estimator, x: Array, u: Array
 ) -> None:
@@ -89,13 +118,14 @@ def test_rescaling_x_shifts_log_densities_by_the_log_of_the_scale(
     np.testing.assert_allclose(other.sample(u), fitted.sample(u) * scale, rtol=1e-12)
 
 
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e6 / 3])
 def test_a_column_that_varies_in_held_out_rows_only_is_scaled(
-    make: Make, x: Array, u: Array
+    constant: float, make: Make, x: Array, u: Array
 ) -> None:
-    """Its training rows have no spread to divide by."""
+    """Its training rows have no spread to divide by, though rounding may say otherwise."""
     order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
-    x[:, 1] = 0.0
-    x[order[0], 1] = 1.0
+    x[:, 1] = constant
+    x[order[0], 1] += 1.0
     fit = make(max_steps=1).fit(x, u)
     assert fit.x_scale_[1] == 1.0
     assert np.isfinite(fit.log_prob(x, u)).all()
@@ -212,14 +242,23 @@ def test_no_call_touches_global_random_state(
         outputs(type(estimator).load(tmp_path / "model"))
 
 
-def test_another_default_dtype_does_no_harm(
-    make: Make, x: Array, u: Array, tmp_path: Path, assert_same_bits: Callable
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16], ids=str)
+def test_another_default_dtype_changes_nothing(
+    dtype: torch.dtype,
+    make: Make,
+    fitted: Estimator,
+    x: Array,
+    u: Array,
+    tmp_path: Path,
+    assert_same_bits: Callable,
 ) -> None:
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(dtype)
     try:
-        fit = make().fit(x, u)
+        with torch.inference_mode():
+            fit = make().fit(x, u)
         fit.save(tmp_path / "model")
         loaded = type(fit).load(tmp_path / "model")
     finally:
         torch.set_default_dtype(torch.float32)
     assert_same_bits(loaded, fit)
+    assert_same_bits(fit, fitted)

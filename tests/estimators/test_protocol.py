@@ -20,7 +20,8 @@ from sklearn.utils.validation import check_is_fitted
 from iflow import IFlow, MaskedAutoregressive
 from ivae import IVAE, GaussianLikelihood
 from shared.auxiliary import Continuous, Fourier, History, Mixed, TimeSegments
-from shared.estimator import Estimator, IdentifiabilityWarning
+from shared.estimator import Estimator
+from shared.identifiability import IdentifiabilityWarning
 from shared.priors import GaussianPrior
 
 Array = np.ndarray
@@ -169,3 +170,9 @@ def test_too_few_values_of_u_are_a_warning(make: Make, x: Array, u: Array, laten
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make(max_steps=3).fit(x, u)
+
+
+def test_the_warning_counts_values_that_change_one_latent_each(x: Array, u: Array) -> None:
+    prior = GaussianPrior(2, n_labels=2, targets=(0, 1))
+    with pytest.warns(IdentifiabilityWarning, match="one of n = 2 latents each .* n . 1 = 3"):
+        IFlow(prior=prior, n_layers=1, hidden=(8,), max_steps=2).fit(x, u % 2)

@@ -37,7 +37,7 @@ with warnings.catch_warnings():
 
 
 # Ten columns of noise and two labels, as the checks have them, identify nothing.
-@pytest.mark.filterwarnings("ignore::shared.estimator.IdentifiabilityWarning")
+@pytest.mark.filterwarnings("ignore::shared.identifiability.IdentifiabilityWarning")
 @pytest.mark.filterwarnings("ignore:SCIPY_ARRAY_API is not set")
 @every_check
 def test_scikit_learn_has_no_objections(estimator: Estimator, check: Callable) -> None:

@@ -66,3 +66,19 @@ def test_memory_is_flat_over_many_fits(x: Array, u: Array) -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         assert pool.submit(growth, x, u, n_fits).result() < 10_000
+
+
+def test_threads_of_callers_keep_their_number(x: Array, u: Array) -> None:
+    """Passes over many rows set one thread of torch in threads of their own, and nowhere else."""
+    flow, many, before = small().fit(x, u), np.tile(x, (100, 1)), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+
+        def number_after_a_pass(_: int) -> int:
+            flow.transform(many)
+            return torch.get_num_threads()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(number_after_a_pass, range(40))) == {2}
+    finally:
+        torch.set_num_threads(before)

@@ -47,7 +47,7 @@ def facts() -> Facts:
 
 
 @pytest.mark.parametrize("case", PAGES)
-@pytest.mark.filterwarnings("ignore::shared.estimator.IdentifiabilityWarning")
+@pytest.mark.filterwarnings("ignore::shared.identifiability.IdentifiabilityWarning")
 def test_a_page_is_whole_and_needs_nothing_else(case: str, tmp_path: Path) -> None:
     estimator, x, u = PAGES[case]()
     write_report(estimator, x, u, tmp_path / "page.html", title="A <script>bad()</script> title")

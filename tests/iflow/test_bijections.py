@@ -367,3 +367,15 @@ def test_a_step_of_all_entries_moves_many_columns_no_further_than_twenty() -> No
         return (layer(x)[0] - before).abs().max().item()
 
     assert change(5) < change(20) < change(500) < 1.2 * change(20)
+
+
+@pytest.mark.parametrize("width", [2, 3, 8, 18, 40])
+def test_narrow_autoregressive_layers_read_all_variables(width: int) -> None:
+    """All but the last steer one that follows, and all but the first are steered."""
+    features = 20
+    with seeded(0):
+        transform = MaskedAutoregressive(features, hidden=(width, width)).double()
+    x = torch.randn(1, features, generator=rng(1), dtype=DOUBLE)
+    jacobian = torch.autograd.functional.jacobian(lambda v: transform(v)[0], x)[0, :, 0]
+    below = jacobian.tril(-1) != 0
+    assert below.any(0)[:-1].all() and below.any(1)[1:].all()

@@ -175,6 +175,7 @@ BAD_X = {
     "NaN for a label": ("Bernoulli", [[float("nan"), 1.0]], "values 0 and 1 .* got nan"),
     "a negative count": ("Poisson", [[3.0, -1.0]], "counts 0, 1, 2.* got -1 .* Pass raw counts"),
     "half a count": ("Poisson", [[3.0, 1.5]], "counts .* got 1.5"),
+    "a count beyond all rates": ("Poisson", [[3.0, 4e6]], "counts .*, 500000 .*got 4e.06"),
     "an infinite count": ("Poisson", [[3.0, float("inf")]], "counts .* got inf"),
     "one category too many": ("categorical", [[3.0, 4.0]], "codes 0, ..., 3 .* got 4 .* Encode"),
     "a negative code": ("categorical", [[0.0, -1.0]], "codes .* got -1"),

@@ -307,6 +307,11 @@ OTHER_U: dict[str, tuple[Any, Any, str]] = {
     "wrong width": (VALUES, VALUES[:, :1], r"with 2 continuous column\(s\).*with 1 continuous"),
     "labels for continuous": (VALUES, CODES, "2 continuous.*, as in fit; got u of labels"),
     "continuous for labels": (CODES, VALUES, "u of labels, as in fit; got u with 2 continuous"),
+    "columns in another order": (
+        pd.DataFrame(VALUES, columns=["a", "b"]),
+        pd.DataFrame(VALUES, columns=["a", "b"])[["b", "a"]],
+        r"columns \['a', 'b'\], as in fit; got \['b', 'a'\]",
+    ),
     "half of a mixed u": (Mixed(CODES, VALUES), CODES, "of labels with 2 continuous"),
 }
 
@@ -325,3 +330,12 @@ def test_reading_leaves_the_arguments_alone():
     encoded(frame)
     pd.testing.assert_frame_equal(frame, before)
     assert isinstance(read_auxiliary(frame, X), Columns)
+
+
+def test_labels_of_several_columns_keep_every_digit():
+    large = np.arange(2**60, 2**60 + 4, dtype=np.uint64)
+    frame = pd.DataFrame({"a": np.array([1, 1, 2, 2]), "b": large})
+    columns = read_auxiliary(frame, np.zeros((4, 1)))
+    assert columns.labels.tolist() == [
+        f"{a}, {b}" for a, b in zip([1, 1, 2, 2], large, strict=True)
+    ]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from shared.priors import ExponentialFamilyPrior
 from shared.priors.exponential_family import ExponentialFamily, FixedStatistics, LearnedStatistics
 from shared.random import seeded
 
@@ -38,3 +39,46 @@ def test_bounded_statistics_stay_bounded():
     for statistics in (FixedStatistics(6), learned):
         values = statistics.double()(z)
         assert values.isfinite().all() and values.abs().max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("k", [4, 8, 12, 20])
+def test_priors_of_many_statistics_at_their_bounds_are_normalised(k: int) -> None:
+    prior = ExponentialFamilyPrior(1, n_statistics=k, n_labels=2).double()
+    table = prior.modulation.table.data
+    table.copy_(1e3 * torch.randn(table.shape, generator=torch.Generator().manual_seed(k)))
+    table[..., prior.parameter_names.index("raw_width")] = -1.6
+    table[..., prior.parameter_names.index("centre")] = 3.0
+    family = prior(torch.tensor([0, 1]))
+    z = (
+        family.centre
+        + 60 * family.width * torch.linspace(-1, 1, 400_001, dtype=DOUBLE)[:, None, None]
+    )
+    total = torch.trapezoid(family.log_prob(z).exp(), z[..., 0], dim=0)
+    torch.testing.assert_close(total, torch.ones(2, dtype=DOUBLE), rtol=0, atol=1e-6)
+
+
+def test_many_statistics_are_finite_in_single_precision():
+    z = torch.linspace(-100, 100, 2001)[:, None]
+    got, expected = FixedStatistics(38)(z), FixedStatistics(38).double()(z.double())
+    torch.testing.assert_close(got.double(), expected, rtol=0, atol=1e-3)
+
+
+def test_a_uniform_draw_of_zero_is_a_finite_sample(monkeypatch):
+    family = ExponentialFamilyPrior(1, n_statistics=4, n_labels=2)(torch.tensor([0]))
+    monkeypatch.setattr(torch, "rand", torch.zeros)
+    assert family.sample((3,)).isfinite().all()
+
+
+def test_a_refined_start_is_no_worse_than_the_pooled_fit(monkeypatch):
+    """Rows with heavy tails, of which the refinement sees a few."""
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(3000, 2, generator=generator) / torch.rand(3000, 2, generator=generator)
+    z, u = (z - z.mean(0)) / z.std(0), torch.randn(3000, 1, generator=generator)
+    with seeded(0):
+        prior = ExponentialFamilyPrior(2, aux_dim=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(prior, "_refine", lambda *_: None)
+        prior.initialize_from(z, u)
+    before = prior.log_prob(z, u).mean()
+    prior.initialize_from(z, u)
+    assert prior.log_prob(z, u).mean() >= before - 1e-5

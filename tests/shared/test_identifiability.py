@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +27,7 @@ from shared.priors import (
     UnconditionalPrior,
 )
 from shared.priors.gaussian import LOG_SCALE_BOUND
+from shared.random import seeded
 
 DOUBLE = torch.float64
 
@@ -89,6 +91,14 @@ def far_from_zero() -> IdentifiabilityReport:
 
 def family(k: int, n_labels: int = 12) -> IdentifiabilityReport:
     return report(filled(ExponentialFamilyPrior(2, n_statistics=k, n_labels=n_labels)), n_labels)
+
+
+def learned(change: Callable[[Tensor], object]) -> IdentifiabilityReport:
+    with seeded(0):
+        prior = ExponentialFamilyPrior(2, n_statistics=4, statistics="learned", n_labels=12)
+    with torch.no_grad():
+        change(prior.statistics.mixing)
+    return report(filled(prior), 12)
 
 
 def filled(prior: ConditionalPrior) -> ConditionalPrior:
@@ -175,6 +185,21 @@ REPORTS: dict[str, tuple[Callable[[], IdentifiabilityReport], dict[str, Any], li
         {"rank": 2, "rank_needed": 3, "satisfied": False},
         ["3 values, too few for the 4", "2 of the 3"],
     ),
+    "learned statistics": (
+        partial(learned, lambda mixing: None),
+        {"rank": 8, "dependent": (), "satisfied": True},
+        [],
+    ),
+    "learned statistics, two of them the same": (
+        partial(learned, lambda mixing: mixing[1, :, 1].copy_(mixing[1, :, 0])),
+        {"rank": 8, "dependent": (1,), "satisfied": False},
+        [r"do not hold.*statistics of latents \[1\] are linearly dependent"],
+    ),
+    "learned statistics that are constant": (
+        partial(learned, lambda mixing: mixing.zero_()),
+        {"dependent": (0, 1), "satisfied": False},
+        [],
+    ),
     "unconditional": (
         lambda: report(UnconditionalPrior(3), 8),
         {"rank_needed": 0, "rank": 0, "satisfied": False},
@@ -206,6 +231,7 @@ def test_rank_and_condition_are_numpys(n_labels, n):
 
 def test_condition_number_is_infinite_when_the_rank_is_short():
     assert together().condition_number == one_latent_still().condition_number == float("inf")
+    assert json.loads(json.dumps(together().to_dict(), allow_nan=False))["condition_number"] is None
 
 
 def jeffreys(prior: ConditionalPrior, n_labels: int) -> Tensor:

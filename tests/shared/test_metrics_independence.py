@@ -81,3 +81,14 @@ def test_bad_input_is_refused(a: np.ndarray, b: np.ndarray, message: str) -> Non
 def test_a_count_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="Expected n_permutations of at least 1; got 0"):
         hsic_test(np.arange(10.0), np.arange(10.0), n_permutations=0)
+
+
+def test_rows_that_repeat_are_at_no_distance_wherever_they_are():
+    groups = (np.arange(200) < 12).astype(int)
+    a = np.array([[-0.46, 0.06, -0.38], [1.2, 0.53, 0.77]])[groups]
+    b = np.random.default_rng(0).normal(size=200) + groups
+    expected = hsic_test(a, b)
+    for shift in (1.0, 0.1, -7.3):
+        got = hsic_test(a + shift, b)
+        assert got.statistic == pytest.approx(expected.statistic, rel=1e-9)
+        assert got.p_value == pytest.approx(expected.p_value, rel=1e-6)
