@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # A label with fewer rows than this takes its spread from others: its own would be near zero.
 MIN_ROWS_PER_LABEL = 5
-ROWS_AT_A_TIME = 4096
+MAX_JUDGES = 4096  # rows that say whether an iterative fit is a better one
 
 
 class ConditionalPrior(nn.Module, ABC):
@@ -201,26 +201,19 @@ class ConditionalPrior(nn.Module, ABC):
         if isinstance(self.modulation, LabelTable):
             enough = torch.bincount(u)[u] >= MIN_ROWS_PER_LABEL
             z, u = z[enough], u[enough]
-        if len(z) > self.max_fit_rows:
-            generator = torch.Generator().manual_seed(0)
-            rows = torch.randperm(len(z), generator=generator)[: self.max_fit_rows].to(z.device)
-            z, u = z[rows], u[rows]
-        return z, u
+        return _some(z, u, self.max_fit_rows)
 
     def _refine(self, z: Tensor, u: Tensor) -> None:
-        """Climb the likelihood of some rows; back to the start, if all become less likely."""
-        some, codes = self._rows_to_fit(z, u)
-        if not len(some):
+        """Climb the likelihood of some rows; back to the start, if more become less likely."""
+        few, codes = self._rows_to_fit(z, u)
+        if not len(few):
             return
+        judges = _some(z, u, MAX_JUDGES)
         start = {name: tensor.clone() for name, tensor in self.state_dict().items()}
-        before = self._mean_log_prob(z, u)
-        minimize(lambda: -self.log_prob(some, codes).mean(), self.parameters(), max_iter=50)
-        if not self._mean_log_prob(z, u) >= before:  # which a NaN is not either
+        before = self.log_prob(*judges).mean()
+        minimize(lambda: -self.log_prob(few, codes).mean(), self.parameters(), max_iter=50)
+        if not self.log_prob(*judges).mean() >= before:  # which a NaN is not either
             self.load_state_dict(start)
-
-    def _mean_log_prob(self, z: Tensor, u: Tensor) -> Tensor:
-        parts = zip(z.split(ROWS_AT_A_TIME), u.split(ROWS_AT_A_TIME), strict=True)
-        return torch.cat([self.log_prob(*part) for part in parts]).mean()
 
     def as_nflows(self) -> PriorAsBase:
         """This prior as an nflows base distribution that takes u as its context."""
@@ -232,6 +225,15 @@ class ConditionalPrior(nn.Module, ABC):
 def _of_each_latent(family: Distribution) -> Any:
     """The n distributions of a row's latents, where a family holds them in one event."""
     return family.base_dist if isinstance(family, Independent) else family
+
+
+def _some(z: Tensor, u: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
+    """So many of the rows at random, always the same ones; all, if there are no more."""
+    if len(z) <= n_rows:
+        return z, u
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randperm(len(z), generator=generator)[:n_rows].to(z.device)
+    return z[rows], u[rows]
 
 
 def group_mean(values: Tensor, groups: Tensor, n_groups: int) -> Tensor:
