@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +14,19 @@ import click
 
 from identiflow import models
 from identiflow.console import NO, OneLineErrors, show
-from identiflow.tables import check_output, check_place, read_table, write_table
+from identiflow.labels import columns_of
+from identiflow.tables import (
+    check_output,
+    check_place,
+    has_names,
+    led_to,
+    read_table,
+    write_table,
+)
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from shared.estimator import Array, Estimator
 
 PATH = click.Path(path_type=Path)
@@ -29,7 +42,7 @@ output_option = click.option(
     help="The file to write: CSV, TSV, Parquet, NPZ, NPY.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-seed_option = click.option("--seed", default=0, help="Makes what is random reproducible.")
+seed_option = click.option("--seed", type=int, help="Makes what is random reproducible.")
 
 
 def several(*names: str, metavar: str, help: str) -> Decorator:
@@ -55,7 +68,7 @@ def app() -> None:
 @click.option("--latent-dim", type=int, help="How many latents a VAE has.")
 @click.option("--likelihood", help="What x is, to a VAE: gaussian, bernoulli, poisson, …")
 @click.option("--prior", help="The family p(z | u): mean_and_scale, scale, laplace, auto, …")
-@click.option("--seeds", default=1, help="So many fits, of which the best is kept.")
+@click.option("--seeds", type=int, help="So many fits, of which the best is kept.")
 @seed_option
 @several("--set", "settings", metavar="NAME=VALUE", help="Another parameter of the estimator.")
 @click.option("--checkpoint", type=PATH, help="A file to write on the way, to go on from.")
@@ -70,8 +83,8 @@ def fit(
     latent_dim: int | None,
     likelihood: str | None,
     prior: str | None,
-    seeds: int,
-    seed: int,
+    seeds: int | None,
+    seed: int | None,
     settings: tuple[str, ...],
     checkpoint: Path | None,
     as_json: bool,
@@ -80,13 +93,21 @@ def fit(
 
     Example: identiflow fit cells.csv --aux condition -o cells.model
     """
-    check_place(output)
-    options = {"likelihood": likelihood, "prior": prior, "n_restarts": seeds, "seed": seed}
-    options |= models.parse_settings(settings)
-    estimator = models.build(model, latent_dim, **options)
-    x, u = models.split(read_table(table), aux, continuous, ignore)
+    check_place(output, table)
+    if checkpoint is not None:
+        check_place(checkpoint, table, output)
+        checkpoint = led_to(checkpoint)
+    options = {
+        "latent_dim": latent_dim,
+        "likelihood": likelihood,
+        "prior": prior,
+        "n_restarts": seeds,
+        "seed": seed,
+    }
+    estimator = models.build(model, models.parameters(options, settings))
+    x, u = models.split(read_table(table, aux, unless_floats=True), aux, continuous, ignore)
     estimator.fit(x, u, checkpoint=checkpoint)
-    estimator.save(output)
+    estimator.save(led_to(output))
     report = estimator.check_identifiability(u)
     found = {
         "model": str(output),
@@ -111,8 +132,8 @@ def transform(model: Path, table: Path, output: Path) -> None:
 
     Example: identiflow transform cells.model cells.csv -o latents.csv
     """
-    check_output(output)
-    estimator, rows = models.load(model), read_table(table)
+    check_output(output, model, table)
+    estimator, rows = _opened(model, table)
     u = models.u_of(rows, estimator) if getattr(estimator, "encoder_sees_u", False) else None
     latents = estimator.set_output(transform="pandas").transform(models.x_of(rows, estimator), u)
     write_table(latents, output)
@@ -127,9 +148,10 @@ def invert(model: Path, latents: Path, output: Path) -> None:
 
     Example: identiflow invert cells.model latents.csv -o again.csv
     """
-    check_output(output)
+    check_output(output, model)
     estimator = models.load(model)
-    x = estimator.inverse_transform(models.numbers(read_table(latents)).to_numpy())
+    z = models.latents_of(read_table(latents), estimator, has_names(latents))
+    x = estimator.inverse_transform(z.to_numpy())
     _write_rows(x, estimator, output)
 
 
@@ -146,8 +168,8 @@ def score(model: Path, table: Path, output: Path | None, as_json: bool) -> None:
     import pandas as pd
 
     if output is not None:
-        check_output(output)
-    estimator, rows = models.load(model), read_table(table)
+        check_output(output, model, table)
+    estimator, rows = _opened(model, table)
     u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
     nats = estimator.log_prob(x, u)
     if output is not None:
@@ -161,14 +183,14 @@ def score(model: Path, table: Path, output: Path | None, as_json: bool) -> None:
 @click.option("-n", "--rows", type=click.IntRange(min=1), default=100, help="How many rows.")
 @seed_option
 @output_option
-def sample(model: Path, aux: tuple[str, ...], rows: int, seed: int, output: Path) -> None:
+def sample(model: Path, aux: tuple[str, ...], rows: int, seed: int | None, output: Path) -> None:
     """Write rows x drawn from p(x | u).
 
     Example: identiflow sample cells.model --aux control -n 1000 -o drawn.csv
     """
-    check_output(output)
+    check_output(output, model)
     estimator = models.load(model)
-    x = estimator.sample(models.u_of_values(aux, rows, estimator), seed=seed)
+    x = estimator.sample(models.u_of_values(aux, rows, estimator), seed=seed or 0)
     _write_rows(x, estimator, output)
 
 
@@ -181,7 +203,7 @@ def check(model: Path, table: Path, as_json: bool) -> None:
 
     Example: identiflow check cells.model cells.csv
     """
-    estimator, rows = models.load(model), read_table(table)
+    estimator, rows = _opened(model, table)
     u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
     report = estimator.check_identifiability(u, x)
     if as_json:
@@ -204,8 +226,8 @@ def report(model: Path, table: Path, output: Path, title: str) -> None:
     """
     from identiflow.report import write_report
 
-    check_place(output)
-    estimator, rows = models.load(model), read_table(table)
+    check_place(output, model, table)
+    estimator, rows = _opened(model, table)
     u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
     write_report(estimator, x, u, output, title=title)
 
@@ -219,14 +241,20 @@ def experiment(name: str, smoke: bool, jobs: int) -> None:
 
     Example: identiflow experiment special_case --smoke
     """
-    try:
-        scripts = importlib.import_module("experiments.__main__")
-    except ModuleNotFoundError:
-        raise ValueError(
-            "Expected a checkout of identiflow as the current folder; found no experiments there. "
-            "They are not installed."
-        ) from None
-    scripts.run(name, smoke=smoke, jobs=jobs)
+    with _current_folder_first():
+        try:
+            scripts = importlib.import_module("experiments.__main__")
+        except ModuleNotFoundError as error:
+            if error.name not in ("experiments", "experiments.__main__"):
+                raise ValueError(
+                    f"Expected the package {error.name}, which experiments import; found none. "
+                    "Install it."
+                ) from None
+            raise ValueError(
+                "Expected a checkout of identiflow as the current folder; found no experiments "
+                "there. They are not installed."
+            ) from None
+        scripts.run(name, smoke=smoke, jobs=jobs)
 
 
 @app.group()
@@ -261,6 +289,23 @@ def fetch(name: str) -> None:
         raise ValueError(f"Expected one of {', '.join(known)}; got {name}.")
     for path in data_files(name, files).values():
         click.echo(str(path))
+
+
+def _opened(model: Path, table: Path) -> tuple[Estimator, DataFrame]:
+    """A model, and a table whose labels are read as they stand."""
+    estimator = models.load(model)
+    return estimator, read_table(table, columns_of(estimator))
+
+
+@contextmanager
+def _current_folder_first() -> Iterator[None]:
+    """Imports look in the current folder, as those of `python -m` do and a console script's not."""
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
 
 
 def _write_rows(x: Array, estimator: Estimator, output: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from identiflow.labels import as_in_fit, flags_as_words
 from iflow import IFlow
 from ivae import IVAE
 from shared.auxiliary import Auxiliary, Continuous, Labels, Mixed
@@ -15,24 +18,27 @@ from shared.estimator import Estimator
 from shared.training import FileFormatError, kind_of
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 ESTIMATORS: dict[str, type[Estimator]] = {"iflow": IFlow, "ivae": IVAE}
 
 
-def build(model: str, latent_dim: int | None, **given: Any) -> Estimator:
-    """An estimator that is not fitted; what is None keeps its default."""
-    options = {name: value for name, value in given.items() if value is not None}
+ROW_NUMBERS = "Unnamed: 0"  # what pandas calls the column that its to_csv writes first
+IN_FIT = "Name it with --aux or --ignore, or remove what is no number."
+
+
+def build(model: str, given: dict[str, Any]) -> Estimator:
+    """An estimator that is not fitted, of these parameters."""
     if model == "ivae":
-        if latent_dim is None:
+        if "latent_dim" not in given:
             raise ValueError("Expected --latent-dim with --model ivae; got none. Try 2.")
-        return IVAE(latent_dim, **_known(IVAE, options))
-    if latent_dim is not None or "likelihood" in options:
+        return IVAE(**_known(IVAE, given))
+    if "latent_dim" in given or "likelihood" in given:
         raise ValueError(
             "Expected --latent-dim and --likelihood with --model ivae alone: a flow has as many "
             "latents as columns. Take --model ivae, or --set informative=N."
         )
-    return IFlow(**_known(IFlow, options))
+    return IFlow(**_known(IFlow, given))
 
 
 def load(path: Path) -> Estimator:
@@ -44,13 +50,20 @@ def load(path: Path) -> Estimator:
     return classes[kind].load(path)
 
 
-def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """`["n_layers=4", "prior=scale"]` as names and values."""
-    pairs = [setting.partition("=") for setting in settings]
-    for name, equals, value in pairs:
+def parameters(options: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """What options say of an estimator, and settings such as `"n_layers=4"` besides."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
         if not (name and equals and value):
-            raise ValueError(f"Expected --set NAME=VALUE; got {name + equals + value!r}.")
-    return {name: _value(value) for name, _, value in pairs}
+            raise ValueError(f"Expected --set NAME=VALUE; got {setting!r}.")
+        if name in given:
+            raise ValueError(
+                f"Expected {name} to be given once; got it twice, {given[name]!r} and {value!r}. "
+                "Leave out one."
+            )
+        given[name] = _value(value)
+    return given
 
 
 def split(
@@ -63,15 +76,33 @@ def split(
     twice = [name for name, count in Counter([*named, *ignore]).items() if count > 1]
     if twice:
         raise ValueError(f"Expected each column to be named once; got {twice[0]} twice.")
-    select(table, [*named, *ignore])
-    u = table[named].astype(dict.fromkeys(continuous, float))
-    x = table.drop(columns=[*named, *ignore])
-    return numbers(x), u
+    _check_present(table, [*named, *ignore])
+    u = select(table, named).astype(dict.fromkeys(continuous, float))
+    x = numbers(table.drop(columns=[*named, *ignore]), IN_FIT)
+    if ROW_NUMBERS in x and (x[ROW_NUMBERS] == np.arange(len(x))).all():
+        raise ValueError(
+            f"Expected measurements in every column of x; got the numbers of the rows in "
+            f'{ROW_NUMBERS!r}. Leave them out: --ignore "{ROW_NUMBERS}".'
+        )
+    return x, flags_as_words(u)
 
 
 def x_of(table: DataFrame, estimator: Estimator) -> DataFrame:
     """The columns of x that an estimator was fitted to."""
     return numbers(select(table, getattr(estimator, "feature_names_in_", table.columns)))
+
+
+def latents_of(table: DataFrame, estimator: Estimator, named: bool) -> DataFrame:
+    """The columns of latents, by their names; in their order, if the table has no names."""
+    names = list(estimator.get_feature_names_out())
+    if not named:
+        return numbers(table)
+    if not set(names) <= set(table.columns):
+        raise ValueError(
+            f"Expected the latents {', '.join(names)} as columns, as `transform` writes them; got "
+            f"{', '.join(map(_seen, table.columns))}."
+        )
+    return numbers(select(table, names))
 
 
 def u_of(table: DataFrame, estimator: Estimator) -> Auxiliary | None:
@@ -85,11 +116,12 @@ def u_of(table: DataFrame, estimator: Estimator) -> Auxiliary | None:
     if names is None:
         return None
     labels, continuous = (select(table, part) for part in names)
-    if not len(continuous.columns):
-        return Labels(labels.to_numpy())
     if not len(labels.columns):
         return Continuous(continuous)
-    return Mixed(labels.to_numpy(), continuous)
+    labels = as_in_fit(flags_as_words(labels), estimator.auxiliary_.labels or [])
+    # Several columns have no type in common that would not change some of them.
+    values = labels.to_numpy(object if len(labels.columns) > 1 else None)
+    return Mixed(values, continuous) if len(continuous.columns) else Labels(values)
 
 
 def u_of_values(values: Sequence[str], rows: int, estimator: Estimator) -> Any:
@@ -108,34 +140,53 @@ def u_of_values(values: Sequence[str], rows: int, estimator: Estimator) -> Any:
 
 
 def select(table: DataFrame, names: Sequence[str]) -> DataFrame:
-    """Columns by name, none of which may be missing."""
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        raise ValueError(
-            f"Expected columns among {', '.join(map(str, table.columns))}; got "
-            f"{', '.join(map(str, missing))}."
-        )
+    """Columns by name, none of which may be missing, nor a cell of theirs."""
+    _check_present(table, names)
     chosen = table[list(names)]
     for name in chosen.columns:
         empty = chosen[name].isna()
         if empty.any():
             raise ValueError(
                 f"Expected a value in every cell; got {int(empty.sum())} missing in the column "
-                f"{name}, the first in row {int(empty.to_numpy().argmax()) + 1}. Fill those cells, "
-                "or drop the rows."
+                f"{_seen(name)}, the first in row {int(empty.to_numpy().argmax()) + 1}. Fill those "
+                "cells, or drop the rows."
             )
     return chosen
 
 
-def numbers(x: DataFrame) -> DataFrame:
+def numbers(x: DataFrame, advice: str = "Remove what is no number.") -> DataFrame:
     """The columns, if all are numbers and there are any."""
     for name in select(x, list(x.columns)).columns:
         if x[name].dtype.kind not in "fiub":
             raise ValueError(
-                f"Expected numbers in every column of x; got {x[name].iloc[0]!r} in the column "
-                f"{name}. Name it with --aux or --ignore, or remove what is no number."
+                f"Expected numbers in every column of x; got {_no_number(x[name])!r} in the column "
+                f"{_seen(name)}. {advice}"
             )
     return x
+
+
+def _check_present(table: DataFrame, names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise ValueError(
+            f"Expected columns among {', '.join(map(_seen, table.columns))}; got "
+            f"{', '.join(map(_seen, missing))}."
+        )
+
+
+def _seen(name: Any) -> str:
+    """A column's name, in quotes where one would not see where it begins and ends."""
+    text = str(name)
+    plain = text.isprintable() and text == text.strip() and "," not in text
+    return text if plain and text else repr(text)
+
+
+def _no_number(column: Series) -> Any:
+    """The first cell that is no number; the first cell, where each of them is text."""
+    import pandas as pd
+
+    is_none = pd.to_numeric(column.astype(object), errors="coerce").isna()
+    return column.iloc[int(is_none.to_numpy().argmax())]
 
 
 def _known(cls: type[Estimator], options: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("commands")
     write_table(TABLE, place / "cells.csv")
     done("fit", place / "cells.csv", *FLOW, "-o", place / "cells.model")
+    (place / "model.csv").write_bytes((place / "cells.model").read_bytes())
     return place
 
 
@@ -120,6 +122,38 @@ def test_a_vae_of_mixed_u_goes_through_files(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_table(tmp_path / "s.csv"), vae.sample(frame))
 
 
+def test_a_vae_takes_its_latents_as_a_setting(folder: Path, tmp_path: Path) -> None:
+    options = ["--model", "ivae", "--set", "latent_dim=1", "--aux", "condition", *SMALL]
+    found = json.loads(done("fit", folder / "cells.csv", *options, "-o", tmp_path / "m", "--json"))
+    assert found["latents"] == 1
+
+
+def test_latents_go_by_their_names(folder: Path, flow: IFlow, tmp_path: Path) -> None:
+    model, path, out = folder / "cells.model", tmp_path / "z.csv", tmp_path / "x.csv"
+    z = pd.DataFrame(flow.transform(DATA.x), columns=["z0", "z1"])
+    write_table(z[["z1", "z0"]].assign(note="text"), path)
+    done("invert", model, path, "-o", out)
+    np.testing.assert_allclose(read_table(out), DATA.x, atol=1e-9)
+    np.save(tmp_path / "z.npy", z)  # which has no names
+    done("invert", model, tmp_path / "z.npy", "-o", out)
+    np.testing.assert_allclose(read_table(out), DATA.x, atol=1e-9)
+    np.save(tmp_path / "z.npy", z[["z0"]])
+    refused("z with 2 columns, as in fit; got 1", "invert", model, tmp_path / "z.npy", "-o", out)
+
+
+def test_cells_of_columns_to_ignore_may_be_missing(folder: Path, tmp_path: Path) -> None:
+    write_table(with_cell(4, "age", None), tmp_path / "t.csv")
+    done("fit", tmp_path / "t.csv", *FLOW, "-o", tmp_path / "m")
+    table = folder / "cells.csv"
+    assert done("score", tmp_path / "m", table) == done("score", folder / "cells.model", table)
+
+
+def test_a_model_is_written_to_where_a_link_leads(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "m").symlink_to(tmp_path / "v1.model")
+    done("fit", folder / "cells.csv", *FLOW, "-o", tmp_path / "m")
+    assert (tmp_path / "m").is_symlink() and IFlow.load(tmp_path / "v1.model")
+
+
 def test_a_model_without_u_needs_none(folder: Path, tmp_path: Path) -> None:
     model, table = tmp_path / "m", folder / "cells.csv"
     done("fit", table, *FLOW, "--prior", "unconditional", "-o", model)
@@ -147,6 +181,18 @@ BAD_TABLES: dict[str, tuple[pd.DataFrame, str]] = {
     "a constant u": (TABLE.assign(condition="a"), "u with at least 2 different values"),
     "no column of u": (TABLE.drop(columns="condition"), "among left, right, age; got condition"),
     "no rows": (TABLE[:0], "Expected rows in .*; got none"),
+    "a word further down": (
+        with_cell(7, "right", "n/k"),
+        "got 'n/k' in the column right. Name it with --aux or --ignore",
+    ),
+    "a space before a name": (
+        TABLE.rename(columns={"condition": " condition"}),
+        "among left, right, ' condition', age; got condition",
+    ),
+    "row numbers": (
+        TABLE.assign(**{"Unnamed: 0": range(len(TABLE))}),
+        "numbers of the rows in 'Unnamed: 0'. Leave them out: --ignore \"Unnamed: 0\"",
+    ),
 }
 
 
@@ -182,6 +228,38 @@ BAD_COMMANDS: dict[str, tuple[list[str], str]] = {
         r"once for each of \['condition'\]",
     ),
     "a column twice": (["fit", "cells.csv", *FLOW, "--aux", "age", "-o", "m"], "got age twice"),
+    "a setting twice": (
+        ["fit", "cells.csv", *FLOW, "--prior", "scale", "--set", "prior=laplace", "-o", "m"],
+        "prior to be given once; got it twice, 'scale' and 'laplace'",
+    ),
+    "the seed twice": (
+        ["fit", "cells.csv", *FLOW, "--seed", "0", "--set", "seed=1", "-o", "m"],
+        "seed to be given once",
+    ),
+    "a setting called model": (
+        ["fit", "cells.csv", *FLOW, "--set", "model=1", "-o", "m"],
+        "got mod",
+    ),
+    "x as latents": (
+        ["invert", "cells.model", "cells.csv", "-o", "x.csv"],
+        "latents z0, z1 as columns, as `transform` writes them; got left, right, condition, age",
+    ),
+    "a checkpoint over the table": (
+        ["fit", "cells.csv", *FLOW, "-o", "m", "--checkpoint", "cells.csv"],
+        "another file to write than cells.csv",
+    ),
+    "a checkpoint over the model": (
+        ["fit", "cells.csv", *FLOW, "-o", "m", "--checkpoint", "m"],
+        "another file to write than m,",
+    ),
+    "a checkpoint in no folder": (
+        ["fit", "cells.csv", *FLOW, "-o", "m", "--checkpoint", "a/b"],
+        "the folder a for b; found none",
+    ),
+    "no output": (["fit", "cells.csv"], "Missing option '-o' / '--output'. Try .* fit --help."),
+    "no such option": (["--quiet"], "No such option '?--quiet'?. Try .* --help."),
+    "no such command": (["fitt", "cells.csv"], "No such command 'fitt'"),
+    "no number": (["fit", "cells.csv", "-o", "m", "--seeds", "two"], "'two' is not a valid int"),
     "an unknown data set": (["data", "fetch", "iris"], "one of causal_chamber_lt, .*; got iris"),
     "an unknown experiment": (["experiment", "iris"], "one of demo, .*; got iris"),
 }
@@ -193,6 +271,25 @@ def test_bad_commands_are_one_line(case: str, folder: Path, monkeypatch) -> None
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     arguments, message = BAD_COMMANDS[case]
     refused(message, *arguments)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+OVER_INPUTS: dict[str, list[str]] = {
+    "fit": ["fit", "cells.csv", *FLOW, "-o", "cells.csv"],
+    "transform": ["transform", "cells.model", "cells.csv", "-o", "cells.csv"],
+    "score": ["score", "cells.model", "cells.csv", "-o", "./cells.csv"],
+    "report": ["report", "cells.model", "cells.csv", "-o", "cells.model"],
+    "report over the table": ["report", "cells.model", "cells.csv", "-o", "cells.csv"],
+    "invert": ["invert", "model.csv", "cells.csv", "-o", "model.csv"],
+    "sample": ["sample", "model.csv", "--aux", "a", "-o", "model.csv"],
+}
+
+
+@pytest.mark.parametrize("case", OVER_INPUTS)
+def test_what_a_command_reads_is_not_written_over(case: str, folder: Path, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    refused("another file to write than .*, which is in use here; got", *OVER_INPUTS[case])
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
@@ -230,6 +327,12 @@ def test_a_warning_is_a_line_on_stderr(tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_advice_is_of_options_that_a_command_has(folder: Path, tmp_path: Path) -> None:
+    write_table(with_cell(3, "right", "n/k"), tmp_path / "t.csv")
+    message = "got 'n/k' in the column right. Remove what is no number.$"
+    refused(message, "score", folder / "cells.model", tmp_path / "t.csv")
+
+
 def commands(group: click.Group) -> list[click.Command]:
     every = group.commands.values()
     return [c for sub in every for c in (commands(sub) if isinstance(sub, click.Group) else [sub])]
@@ -249,6 +352,32 @@ def test_experiments_run_by_their_names(monkeypatch) -> None:
     monkeypatch.setattr(study, "main", ran.update)
     done("experiment", "special_case", "--smoke", "--jobs", 1)
     assert ran == {"smoke": True, "jobs": 1}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch) -> Path:
+    """The current folder, whose experiments are none, and that imports do not look in."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "experiments"]:
+        monkeypatch.delitem(sys.modules, name)
+    elsewhere = [p for p in sys.path if p and not (Path(p) / "experiments").exists()]
+    monkeypatch.setattr(sys, "path", elsewhere)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_experiments_are_those_of_the_current_folder(checkout: Path, monkeypatch) -> None:
+    refused("found no experiments there", "experiment", "mine")
+    scripts = checkout / "experiments" / "__main__.py"
+    scripts.parent.mkdir()
+    refused("found no experiments there", "experiment", "mine")
+    scripts.write_text("import no_such_package")
+    refused("the package no_such_package, which experiments import", "experiment", "mine")
+    scripts.write_text("def run(*args, **options): print(args, options)  # longer")
+    before = list(sys.path)
+    assert done("experiment", "mine") == "('mine',) {'smoke': False, 'jobs': 2}\n"
+    assert sys.path == before
+    for name in ("experiments.__main__", "experiments"):
+        monkeypatch.delitem(sys.modules, name)
 
 
 def test_data_sets_are_listed(monkeypatch, tmp_path: Path) -> None:

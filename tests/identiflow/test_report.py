@@ -69,6 +69,11 @@ def test_colours_are_those_of_the_page(facts: Facts) -> None:
     assert "currentColor" in figure and figures.INK not in figure
 
 
+def test_labels_in_scripts_that_a_font_lacks_stay_text() -> None:
+    figure = figures.heat_map(np.eye(2), ["対照", "处理"], ["z0", "z1"], "λ(u)")
+    assert "対照" in figure and "处理" in figure
+
+
 def test_more_columns_get_a_map_of_their_own() -> None:
     data = nonstationary_sources(5, n_segments=12, samples_per_segment=30, seed=1)
     flow = IFlow(n_layers=1, **TINY).fit(data.x, data.u)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from identiflow.tables import READERS, WRITERS, read_table, write_table
+from identiflow.tables import (
+    READERS,
+    WRITERS,
+    check_output,
+    check_place,
+    read_table,
+    write_table,
+)
 
 MIXED = pd.DataFrame({"left": [0.1, 1 / 3, -2e-9], "count": [3, 1, 2], "who": ["a", "b", "ü, c"]})
 NUMBERS = pd.DataFrame({"x0": [0.1, 1 / 3], "x1": [2.0, 4.0]})
@@ -50,6 +60,171 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> No
         write_table(Broken(), path)
     assert path.read_bytes() == old
     assert [file.name for file in tmp_path.iterdir()] == ["table.npz"]
+
+
+def test_a_column_of_many_rows_has_one_type(tmp_path: Path) -> None:
+    cells = [*["01"] * 1_100_000, "ctrl"]  # pandas takes a million at a time
+    (tmp_path / "t.csv").write_text("\n".join(["u", *cells]))
+    assert read_table(tmp_path / "t.csv")["u"].tolist() == cells
+
+
+def test_separators_at_the_end_of_rows_shift_no_column(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2,\n3,4,\n")
+    assert read_table(tmp_path / "t.csv", ["b"]).to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+
+
+TEXTS = {
+    "a cell too many": "a,b\n1,2,\n3,4,5\n",
+    "row numbers without a name": "a,b\n0,1,2\n1,3,4\n",
+    "two separators": "a,b\n1,2,,\n3,4,,\n",
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_cells_without_a_column_are_refused(case: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TEXTS[case])
+    with pytest.raises(ValueError, match="got rows with more cells than the header has names"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", x=np.ones((3, 2)), x0=np.zeros(3))
+    with pytest.raises(ValueError, match="got two arrays that make the column x0. Rename one"):
+        read_table(tmp_path / "t.npz")
+
+
+def bytes_of(save: Callable[..., None], path: Path) -> bytes:
+    with path.open("wb") as file:
+        save(file, np.arange(99.0).reshape(-1, 3))
+    return path.read_bytes()
+
+
+def damaged(contents: bytes, start: int, stop: int | None = None) -> bytes:
+    part = bytes(255 - byte for byte in contents[start:stop])
+    return contents[:start] + part + (contents[stop:] if stop else b"")
+
+
+DAMAGED: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
+    "half an NPZ file": ("npz", lambda p: bytes_of(np.savez, p)[:300], "not a zip file"),
+    "a byte of an NPZ file": ("npz", lambda p: damaged(bytes_of(np.savez, p), 300, 301), "CRC"),
+    "what an NPZ file packed": (
+        "npz",
+        lambda p: damaged(bytes_of(np.savez_compressed, p), 60, 70),
+        "decompressing",
+    ),
+    "half an NPY file": ("npy", lambda p: bytes_of(np.save, p)[:300], "(reshape|read all data)"),
+    "an NPY file's head": ("npy", lambda p: bytes_of(np.save, p).replace(b"}", b"("), "line"),
+    "no NPY file": ("npy", lambda p: b"no", "pickled"),
+    "an NPZ file named NPY": ("npy", lambda p: bytes_of(np.savez, p), "arrays with names"),
+    "an NPY file named NPZ": ("npz", lambda p: bytes_of(np.save, p), "one array without a name"),
+    "no array in an NPZ file": ("npz", lambda p: bytes_of(save_text, p), "x with 0 dimensions"),
+    "no Parquet file": ("parquet", lambda p: b"PAR1no", "Parquet"),
+}
+
+
+def save_text(file: object, _: object) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(file, "w") as archive:  # type: ignore[arg-type]
+        archive.writestr("x", "text")
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_damaged_files_are_refused_by_name(case: str, tmp_path: Path) -> None:
+    ending, contents, message = DAMAGED[case]
+    path = tmp_path / f"t.{ending}"
+    path.write_bytes(contents(path))
+    with pytest.raises(
+        ValueError, match=rf"Expected .*t\.{ending} to hold a table; got .*{message}"
+    ):
+        read_table(path)
+
+
+def test_parquet_without_its_package_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch
+) -> None:
+    for name in ("pyarrow", "fastparquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ValueError, match="pyarrow to write .*; found none. Run pip install"):
+        check_output(tmp_path / "t.parquet")
+    check_output(tmp_path / "t.csv")
+
+
+# Places to write to ------------------------------------------------------------------------------
+
+
+def test_a_link_stays_and_leads_to_what_was_written(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link, place = tmp_path / "link.csv", tmp_path / "there" / "t.csv"
+    link.symlink_to(place)
+    for table in (NUMBERS, MIXED):  # to where there is nothing yet, then over what is there
+        write_table(table, link)
+        assert link.is_symlink() and len(read_table(place)) == len(table)
+    assert [file.name for file in place.parent.iterdir()] == ["t.csv"]
+
+
+def a_pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe.csv")
+    return folder / "pipe.csv"
+
+
+def a_circle(folder: Path) -> Path:
+    (folder / "a.csv").symlink_to(folder / "a.csv")
+    return folder / "a.csv"
+
+
+def a_lost_link(folder: Path) -> Path:
+    (folder / "a.csv").symlink_to(folder / "none" / "b.csv")
+    return folder / "a.csv"
+
+
+def a_folder(folder: Path) -> Path:
+    (folder / "a.csv").mkdir()
+    return folder / "a.csv"
+
+
+PLACES: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "a pipe": (a_pipe, "got a device, a pipe"),
+    "a device": (lambda _: Path(os.devnull), "got a device, a pipe"),
+    "a circle of links": (a_circle, "got a device, a pipe"),
+    "a link to nowhere": (a_lost_link, "the folder .*none for b.csv; found none"),
+    "a folder": (a_folder, "got a folder"),
+    "a name that is too long": (lambda folder: folder / ("a" * 250), "write in .*name too long"),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_what_is_no_place_for_a_file_is_refused(case: str, tmp_path: Path) -> None:
+    make, message = PLACES[case]
+    path = make(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=f"Expected .*{message}"):
+        check_place(path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_that_cannot_be_written_in_is_refused(tmp_path: Path, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    check_place(tmp_path / "t.csv")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(Path, "touch", refuse)  # the one who runs this may be root
+    with pytest.raises(ValueError, match=f"write in {tmp_path}; got Permission denied."):
+        check_place(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("make", [Path.symlink_to, Path.hardlink_to])
+def test_a_file_in_use_is_known_under_another_name(
+    make: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    table, other = tmp_path / "t.csv", tmp_path / "other.csv"
+    write_table(NUMBERS, table)
+    make(other, table)
+    for path, used in [(other, table), (table, other), (table, table)]:
+        with pytest.raises(ValueError, match=f"than {used}, which is in use here; got {path}"):
+            check_place(path, used)
+    check_place(tmp_path / "new.csv", table, other)
 
 
 class Broken(pd.DataFrame):

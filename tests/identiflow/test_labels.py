@@ -1,0 +1,163 @@
+"""Labels in files: what a label is depends on its own cell, and not on the other rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from identiflow.labels import as_written
+from identiflow.main import app
+from identiflow.tables import read_table, write_table
+from iflow import IFlow
+from shared.datasets import nonstationary_sources
+
+DATA = nonstationary_sources(2, n_segments=6, samples_per_segment=20, seed=1)
+X = pd.DataFrame(DATA.x, columns=["left", "right"])
+TINY: dict[str, Any] = {"n_layers": 1, "max_steps": 3, "hidden": (8,)}
+SETTINGS = [part for name, value in TINY.items() for part in ("--set", f"{name}={value}")]
+WORDS: dict[str, list[str]] = {
+    "leading zeros": ["01", "02", "03", "04", "5", "ctrl"],
+    "leading zeros alone": ["01", "02", "03", "04", "05", "06"],
+    "flags among words": ["True", "False", "maybe", "never", "1", "0"],
+    "flags": ["True", "False", "True", "False", "True", "False"],
+    "words for what is missing": ["NA", "None", "null", "n/a", "nan", "a"],
+    "gaps and signs": ["3", "-7", "0", "100", "5", "12"],
+    "beyond 64 bits": ["99999999999999999999", "1", "2", "3", "4", "5"],
+    "numbers among words": ["1.0", "1", "1e0", "+1", "a", " a"],
+    "a space after the comma": [" 1", " 2", " 3", " 4", " 5", " 6"],
+}
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code in (0, 1), result.output
+    return result
+
+
+def table_of(**columns: Sequence[Any]) -> pd.DataFrame:
+    """x, and columns of u with six values each."""
+    return X.assign(**{name: np.array(values)[DATA.u] for name, values in columns.items()})
+
+
+def nats(model: Path, table: pd.DataFrame, path: Path) -> np.ndarray:
+    """What `score` gives each row of a table."""
+    write_table(table, path)
+    out = path.with_name("nats.npy")
+    run("score", model, path, "-o", out)
+    return np.load(out)[:, 0]
+
+
+def fitted(table: pd.DataFrame, path: Path, *aux: str) -> Path:
+    write_table(table, path)
+    options = [part for name in aux for part in ("--aux", name)]
+    run("fit", path, *options, *SETTINGS, "-o", path.with_name("m"))
+    return path.with_name("m")
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_a_row_has_the_score_that_it_has_among_all_rows(case: str, tmp_path: Path) -> None:
+    words = WORDS[case]
+    table, path = table_of(u=words), tmp_path / "t.csv"
+    model = fitted(table, path, "u")
+    assert len(IFlow.load(model).auxiliary_.labels or []) == len(set(words))
+    together = nats(model, table, path)
+    for word in words:
+        rows = np.flatnonzero(table["u"] == word)
+        np.testing.assert_allclose(nats(model, table.iloc[rows], path), together[rows])
+        run(
+            "sample",
+            model,
+            f"--aux={word.strip() if case.startswith('a sp') else word}",
+            "-o",
+            path,
+        )
+
+
+@pytest.mark.parametrize("command", ["check", "transform", "report"])
+def test_joint_labels_go_through_every_command(command: str, tmp_path: Path) -> None:
+    table = table_of(subject=[-1, 1, 2, 2, 30, 30], side=["l", "r", "l", "r", "l", "r"])
+    path = tmp_path / "t.tsv"
+    model = fitted(table, path, "subject", "side")
+    labels = IFlow.load(model).auxiliary_.labels
+    assert labels == ["-1, l", "1, r", "2, l", "2, r", "30, l", "30, r"]
+    together = nats(model, table, path)
+    right = table["side"] == "r"
+    np.testing.assert_allclose(nats(model, table[right], path), together[right])
+    out = {"check": [], "transform": ["-o", tmp_path / "z.csv"], "report": ["-o", tmp_path / "r"]}
+    run(command, model, path, *out[command])
+
+
+@pytest.mark.parametrize("ending", ["csv", "npz", "parquet"])
+def test_flags_are_words(ending: str, tmp_path: Path) -> None:
+    table = table_of(flag=[True, False] * 3)
+    path = tmp_path / f"t.{ending}"
+    model = fitted(table, path, "flag")
+    assert IFlow.load(model).auxiliary_.labels == ["False", "True"]
+    together = nats(model, table, path)
+    np.testing.assert_allclose(nats(model, table[table["flag"]], path), together[table["flag"]])
+    run("sample", model, "--aux", "True", "-o", tmp_path / "s.csv")
+
+
+@pytest.mark.filterwarnings("ignore::shared.identifiability.IdentifiabilityWarning")
+@pytest.mark.parametrize("ending", ["csv", "npz", "parquet"])
+@pytest.mark.parametrize("kind", ["flags", "numbers with a point", "numbers with a zero"])
+def test_models_whose_labels_are_numbers_take_them_as_before(
+    kind: str, ending: str, tmp_path: Path
+) -> None:
+    values, cells = {
+        "flags": ([True, False] * 3, [True, False] * 3),
+        "numbers with a point": ([4, 1, 2, 3, 0, 7], [4.0, 1.0, 2.0, 3.0, 0.0, 7.0]),
+        "numbers with a zero": ([4, 1, 2, 3, 0, 7], ["04", "01", "02", "03", "00", "07"]),
+    }[kind]
+    u = table_of(u=values)[["u"]]
+    flow = IFlow(**TINY).fit(X, u)
+    flow.save(tmp_path / "m")
+    table = table_of(u=cells)
+    found = nats(tmp_path / "m", table, tmp_path / f"t.{ending}")
+    np.testing.assert_allclose(found, flow.log_prob(X, u))
+    run("sample", tmp_path / "m", "--aux", cells[1], "-o", tmp_path / "s.csv")
+
+
+COLUMNS: dict[str, tuple[list[str], list[Any]]] = {
+    "integers": (["3", "-1", "0"], [3, -1, 0]),
+    "a leading zero": (["3", "01"], ["3", "01"]),
+    "a sign": (["-0", "+1"], ["-0", "+1"]),
+    "a space": ([" 3", "4 "], [3, 4]),
+    "a space in text": ([" a", "4 "], [" a", "4"]),
+    "63 bits": (["-9223372036854775808", "9223372036854775807"], [-(2**63), 2**63 - 1]),
+    "64 bits": (["9223372036854775808"], ["9223372036854775808"]),
+    "a fraction": (["3", "4.0"], ["3", "4.0"]),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS)
+def test_cells_as_labels(case: str) -> None:
+    cells, labels = COLUMNS[case]
+    assert as_written(pd.Series(cells)).tolist() == labels
+
+
+def test_floats_of_u_stay_continuous(tmp_path: Path) -> None:
+    cells = ["0.5", "1", "2e0", "1e-3", "-2.0", "7"]
+    table = table_of(dose=cells)
+    model = fitted(table, tmp_path / "t.csv", "dose")
+    assert IFlow.load(model).auxiliary_.names == [[], ["dose"]]
+    table.loc[3, "dose"] = "NA"
+    write_table(table, tmp_path / "t.csv")
+    options = ["--aux", "dose", "-o", tmp_path / "m"]
+    result = CliRunner().invoke(app, ["fit", *map(str, [tmp_path / "t.csv", *options])])
+    assert result.exit_code == 2 and "1 missing in the column dose" in result.stderr
+
+
+def test_words_are_read_of_the_columns_named_alone(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": ["1.5", "NA"], "u": ["NA", "01"], "self": ["x", ""]})
+    write_table(table, tmp_path / "t.csv")
+    read = read_table(tmp_path / "t.csv", ["u", "self", "none such"])
+    assert list(read.columns) == ["a", "u", "self"]
+    assert read["u"].tolist() == ["NA", "01"]
+    assert read["a"].isna().tolist() == read["self"].isna().tolist() == [False, True]
