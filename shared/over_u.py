@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.auxiliary import Auxiliary, AuxiliaryEncoder
+from shared.auxiliary import AuxiliaryEncoder
 from shared.passes import in_chunks
 from shared.priors import ConditionalPrior
 from shared.rows import Rows
+from shared.validation import to_numpy
 
 Array = NDArray[np.float64]
 
@@ -86,8 +87,8 @@ class OverU(ABC):
             u_new: another one for each row, or one label for all of them.
         """
         data = self._read(x)
-        if not isinstance(u_new, Auxiliary) and u_new is not None and np.ndim(u_new) == 0:
-            u_new = np.full(len(data), np.asarray(u_new))
+        if isinstance(u_new, (str, bytes, int, float)) or getattr(u_new, "ndim", None) == 0:
+            u_new = np.full(len(data), to_numpy(u_new, "u_new"))
         codes, new = self._encode(u, data), self._encode(u_new, data)
         latents = torch.from_numpy(self._latents(data, u))
         return self.inverse_transform(in_chunks(self.prior_.transport, latents, codes, new))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import numpy as np
 
@@ -20,17 +21,18 @@ from shared.datasets.sources import SOURCE_FAMILIES, SegmentSources, draw_segmen
 from shared.options import (
     FLAG,
     NOT_NEGATIVE,
-    POSITIVE,
     Kind,
     check_options,
     count,
+    number,
     one_of,
     optional,
 )
 
 OBSERVATIONS = ("gaussian", "bernoulli", "poisson", "categorical")
 ONE_LAYER = "One layer makes the mixing linear."
-NO_SLOPE = "Without a slope the activation is not invertible; pass None for 0.1."
+FLATTEST = 1e-6  # a slope that an activation can be inverted with
+NO_SLOPE = f"Below {FLATTEST} the activation has no inverse in double precision; None is 0.1."
 OPTIONS: dict[str, Kind] = {
     "latent_dim": count(),
     "n_segments": count(),
@@ -40,7 +42,7 @@ OPTIONS: dict[str, Kind] = {
     "source": one_of(SOURCE_FAMILIES),
     "mixing": one_of(ACTIVATIONS),
     "n_layers": count(hint=ONE_LAYER),
-    "slope": optional(replace(POSITIVE, hint=NO_SLOPE)),
+    "slope": optional(number("to be positive", lambda v: FLATTEST <= v < inf, NO_SLOPE)),
     "noise_std": replace(NOT_NEGATIVE, hint="Pass 0 for noise-free data."),
     "observation": one_of(OBSERVATIONS),
     "n_categories": count(2, hint="One category carries nothing."),

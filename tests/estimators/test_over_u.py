@@ -49,7 +49,15 @@ def test_transport_moves_quantiles_of_the_latents(of_letters: Estimator, x: Arra
     np.testing.assert_allclose(carried, of_letters.inverse_transform(z.numpy()))
     assert np.abs(carried - x)[U != new].max() > 1e-3
     one = of_letters.transport(x, U, "b")
-    np.testing.assert_array_equal(one, of_letters.transport(x, U, ["b"] * 200))
+    for same in (["b"] * 200, b"b", np.str_("b"), np.array("b")):
+        np.testing.assert_array_equal(of_letters.transport(x, U, same), one)
+
+
+def test_one_label_in_any_form_is_that_of_all_rows(make: Make, x: Array, u: Array) -> None:
+    estimator = make(max_steps=2).fit(x, u)
+    expected = estimator.transport(x, u, np.full(200, 3))
+    for label in (3, np.int64(3), np.array(3), torch.tensor(3)):
+        np.testing.assert_array_equal(estimator.transport(x, u, label), expected)
 
 
 def encoded(u: Array) -> torch.Tensor:
