@@ -74,8 +74,9 @@ class Fit:
         torch.set_num_threads(1)
         # A shell starts what it puts in the background with this signal ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        without = resource.getrlimit(resource.RLIMIT_FSIZE)
         if self.limit:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (self.limit, self.limit))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.limit, without[1]))
         flow = IFlow(n_layers=2, hidden=(16,), max_steps=100, compile=False, progress=False)
         try:
             flow.fit(DATA.x, DATA.u, checkpoint=self.checkpoint)
@@ -84,6 +85,8 @@ class Fit:
         except OSError:
             return OUT_OF_DISK
         latents = flow.transform(DATA.x).tobytes()
+        # Of a fit that had nothing left to write; the result is a file of this study.
+        resource.setrlimit(resource.RLIMIT_FSIZE, without)
         self.result.write_text(hashlib.sha256(latents).hexdigest())
         return DONE
 
