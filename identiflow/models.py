@@ -53,6 +53,7 @@ def load(path: Path) -> Estimator:
 def parameters(options: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     """What options say of an estimator, and settings such as `"n_layers=4"` besides."""
     given = {name: value for name, value in options.items() if value is not None}
+    set_here: dict[str, Any] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not (name and equals and value):
@@ -62,8 +63,8 @@ def parameters(options: Mapping[str, Any], settings: Sequence[str]) -> dict[str,
                 f"Expected {name} to be given once; got it twice, {given[name]!r} and {value!r}. "
                 "Leave out one."
             )
-        given[name] = _value(value)
-    return given
+        set_here[name] = _value(value)  # of the same setting the last one counts
+    return given | set_here
 
 
 def split(
