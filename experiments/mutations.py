@@ -88,8 +88,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "the seed ignored": Mutation(
         "shared/estimator.py",
-        "with seeded(self.seed), single_precision():",
-        "with seeded(0), single_precision():",
+        "with seeded(self.seed):",
+        "with seeded(0):",
         "tests/estimators/test_outputs.py",
     ),
     "a step along a gradient that is not finite": Mutation(

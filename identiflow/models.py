@@ -120,9 +120,7 @@ def u_of(table: DataFrame, estimator: Estimator) -> Auxiliary | None:
     if not len(labels.columns):
         return Continuous(continuous)
     labels = as_in_fit(flags_as_words(labels), estimator.auxiliary_.labels or [])
-    # Several columns have no type in common that would not change some of them.
-    values = labels.to_numpy(object if len(labels.columns) > 1 else None)
-    return Mixed(values, continuous) if len(continuous.columns) else Labels(values)
+    return Mixed(labels, continuous) if len(continuous.columns) else Labels(labels)
 
 
 def u_of_values(values: Sequence[str], rows: int, estimator: Estimator) -> Any:

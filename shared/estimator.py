@@ -28,7 +28,7 @@ from shared.passes import in_chunks
 from shared.persistence import load_estimator, save_estimator
 from shared.priors import ConditionalPrior
 from shared.priors.choice import CANDIDATES, build_prior
-from shared.random import seeded, single_precision
+from shared.random import seeded
 from shared.rows import Rows, StoredRows, mean_and_std, subset
 from shared.streams import on_disk
 from shared.training import History, Plan, Stage, check_folder, run_plans
@@ -276,7 +276,7 @@ class Estimator(Parameterized, Frames, OverU, ABC):
         if self.prior == "unconditional":
             u = np.arange(len(data)) % 2  # any u will do: the prior does not look at it
         columns = read_auxiliary(u, data)
-        self.auxiliary_ = AuxiliaryEncoder.fit(columns, train.numpy())
+        self.auxiliary_ = AuxiliaryEncoder.fit(columns, train)
         return self.auxiliary_.encode(columns)
 
     def _hold_out(self, n_rows: int) -> tuple[Tensor, Tensor]:
@@ -334,7 +334,7 @@ class Estimator(Parameterized, Frames, OverU, ABC):
 
     def _new_model(self) -> Any:
         """An untrained model; a copy, so that parts given by the user stay as they were."""
-        with seeded(self.seed), single_precision():
+        with seeded(self.seed):
             return copy.deepcopy(self._build(self.n_features_in_))
 
     def _make_prior(self, latent_dim: int) -> ConditionalPrior:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.auxiliary import AuxiliaryEncoder
+from shared.random import single_precision
 from shared.training import FileFormatError, History, load_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def load_estimator(
     """Read what `save_estimator` wrote."""
     tensors, info = load_tensors(path, cls.__name__)
     try:
-        return _rebuild(cls, tensors, info, replaced)
+        with single_precision():
+            return _rebuild(cls, tensors, info, replaced)
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
         raise FileFormatError(
             f"Expected {path} to hold an {cls.__name__} as save writes it; got {error!r}. It is "

@@ -36,11 +36,9 @@ def single_precision() -> Iterator[None]:
     it.
     """
     with _default_dtype:
-        if not _defaults_before:
-            _defaults_before.append(torch.get_default_dtype())
-            torch.set_default_dtype(torch.float32)
-        else:
-            _defaults_before.append(_defaults_before[0])
+        first = not _defaults_before
+        _defaults_before.append(torch.get_default_dtype() if first else _defaults_before[0])
+        torch.set_default_dtype(torch.float32)
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from shared.auxiliary.kinds import Columns
 from shared.auxiliary.values import as_labels
+from shared.rows import mean_and_std
 from shared.validation import check_spread
 
 
@@ -33,7 +34,7 @@ class AuxiliaryEncoder:
     names: list[list[str]] | None = field(default=None)
 
     @classmethod
-    def fit(cls, columns: Columns, train: NDArray[np.int64] | None = None) -> AuxiliaryEncoder:
+    def fit(cls, columns: Columns, train: Tensor | None = None) -> AuxiliaryEncoder:
         """Learn the labels, and the mean and scale of the continuous values in the rows `train`.
 
         Raises:
@@ -48,13 +49,12 @@ class AuxiliaryEncoder:
             return cls(labels, shares=shares, names=columns.names)
         ranges = np.ptp(columns.continuous, axis=0)
         check_spread(ranges, "u")
-        rows = columns.continuous if train is None else columns.continuous[train]
-        varies = np.ptp(rows, axis=0) > 0  # rounding gives a constant some spread
-        mean, scale = rows.mean(0), rows.std(0)
+        rows = torch.arange(len(columns.continuous)) if train is None else train
+        mean, spread = mean_and_std(columns.continuous, rows)
         if not ranges.any():
             _check_several(labels or mean[None].tolist())
-        spread = np.where(varies, scale, 1.0).tolist()
-        return cls(labels, mean.tolist(), spread, names=columns.names)
+        scale = np.where(spread > 0, spread, 1.0)
+        return cls(labels, mean.tolist(), scale.tolist(), names=columns.names)
 
     @property
     def n_labels(self) -> int | None:

@@ -44,13 +44,8 @@ def _read_frame(frame: Any) -> Columns:
     floats, others = frame.loc[:, is_float], frame.loc[:, ~is_float]
     if not len(frame) or not len(is_float):
         raise ValueError(f"Expected u with rows and columns; got a frame of shape {frame.shape}.")
-    labels = None if is_float.all() else as_labels(as_array(_cells(others)))
+    labels = None if is_float.all() else as_labels(as_array(others))
     continuous = floats.to_numpy(dtype=float, na_value=np.nan) if is_float.any() else None
     names = [[str(name) for name in part.columns] for part in (others, floats)]
     values = None if continuous is None else as_continuous(continuous)
     return Columns(labels, values, names)
-
-
-def _cells(frame: Any) -> NDArray[Any]:
-    """A frame's values: of several columns as they are, for a common type could round them."""
-    return frame.to_numpy(dtype=object) if frame.shape[1] > 1 else frame.to_numpy()

@@ -13,7 +13,9 @@ INT64 = np.iinfo(np.int64)
 
 
 def as_array(values: Any) -> NDArray[Any]:
-    """A list, tensor or array as an array (N,) or (N, q), with no label changed on the way."""
+    """A list, tensor, array or frame as an array (N,) or (N, q), no label changed on the way."""
+    if hasattr(values, "columns") and hasattr(values, "dtypes") and values.dtypes.nunique() > 1:
+        values = values.to_numpy(dtype=object)  # a type in common could round some of them
     array = to_numpy(values, "u")
     if array.dtype.kind in "fU" and not hasattr(values, "dtype"):
         # Of a list numpy makes ["a", nan] strings and [2**63, -1] floats.

@@ -17,7 +17,6 @@ from shared.training.optimizer import Optimizer
 
 MAX_BAD_STEPS_IN_A_ROW = 100
 EVALUATION_ROWS = 4096
-ADVICE = "Lower learning_rate, or look for outliers in x."
 
 
 class DivergedError(RuntimeError):
@@ -84,10 +83,13 @@ class Run:
     def _give_up_if_all_is_bad(self, loss: Tensor, norm: Tensor) -> None:
         if float(self.bad_in_a_row) < MAX_BAD_STEPS_IN_A_ROW:
             return
-        raise DivergedError(
+        raise self._diverged(f" (loss {loss.item()}, gradient norm {norm.item()})")
+
+    def _diverged(self, last: str = "") -> DivergedError:
+        return DivergedError(
             f"Expected a finite {self.history.loss_name} and gradient; got "
-            f"{int(self.bad_in_a_row)} steps in a row without (loss {loss.item()}, gradient norm "
-            f"{norm.item()}) up to step {self.step}. {ADVICE}"
+            f"{int(self.bad_in_a_row)} steps in a row without{last} up to step {self.step}. "
+            "Lower learning_rate, or look for outliers in x."
         )
 
     @torch.no_grad()
@@ -124,11 +126,7 @@ class Run:
             self.history.stopped = "budget"
         elif self.step - self.history.best_step >= patience_steps:
             if self.bad_in_a_row >= patience_steps:
-                raise DivergedError(
-                    f"Expected a finite {self.history.loss_name} and gradient; got "
-                    f"{int(self.bad_in_a_row)} steps in a row without up to step {self.step}. "
-                    f"{ADVICE}"
-                )
+                raise self._diverged()
             self.history.stopped = "patience"
 
     def summary(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,21 @@ Make = Callable[..., Estimator]
 ENDINGS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: SystemExit}
 
 
+@contextmanager
+def handled_by(handler: Any, number: int = signal.SIGINT) -> Iterator[None]:
+    before = signal.signal(number, handler)
+    try:
+        yield
+        assert signal.getsignal(number) == handler
+    finally:
+        signal.signal(number, before)
+
+
 @pytest.fixture(autouse=True)
 def _as_in_the_foreground() -> Iterator[None]:
     """A shell starts what it puts in the background with SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+    with handled_by(signal.default_int_handler):
+        yield
 
 
 @pytest.fixture
@@ -100,13 +110,8 @@ def test_a_signal_with_a_handler_of_ones_own_goes_to_it(
         raise Stop
 
     steps_with(monkeypatch, raised_at(7, signal.SIGTERM))
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        with pytest.raises(Stop):
-            make().fit(x, u, checkpoint=path)
-        assert signal.getsignal(signal.SIGTERM) == handle
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with handled_by(handle, signal.SIGTERM), pytest.raises(Stop):
+        make().fit(x, u, checkpoint=path)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -126,14 +131,9 @@ def test_a_fit_goes_on_where_a_signal_is_ignored_or_its_handler_returns(
 
     for handler in (signal.SIG_IGN, handle):
         path.unlink(missing_ok=True)
-        before = signal.signal(signal.SIGINT, handler)
-        try:
-            with monkeypatch.context() as patch:
-                steps_with(patch, raised_at(7, signal.SIGINT, times))
-                model = make().fit(x, u, checkpoint=path)
-            assert signal.getsignal(signal.SIGINT) == handler
-        finally:
-            signal.signal(signal.SIGINT, before)
+        with handled_by(handler), monkeypatch.context() as patch:
+            steps_with(patch, raised_at(7, signal.SIGINT, times))
+            model = make().fit(x, u, checkpoint=path)
         assert_same_bits(model, whole)
     assert len(seen) == times and seen[-1]  # the one that waits comes after the state was saved
 

@@ -335,7 +335,6 @@ def test_reading_leaves_the_arguments_alone():
 def test_labels_of_several_columns_keep_every_digit():
     large = np.arange(2**60, 2**60 + 4, dtype=np.uint64)
     frame = pd.DataFrame({"a": np.array([1, 1, 2, 2]), "b": large})
-    columns = read_auxiliary(frame, np.zeros((4, 1)))
-    assert columns.labels.tolist() == [
-        f"{a}, {b}" for a, b in zip([1, 1, 2, 2], large, strict=True)
-    ]
+    expected = [f"{a}, {b}" for a, b in zip([1, 1, 2, 2], large, strict=True)]
+    for u in (frame, Labels(frame)):
+        assert read_auxiliary(u, np.zeros((4, 1))).labels.tolist() == expected
