@@ -17,6 +17,10 @@ ifneq ($(BESIDE),)
 export IDENTIFLOW_DATA ?= $(BESIDE)
 endif
 
+# Types are checked in the layout that is installed: type checkers do not follow the one of a checkout.
+TYPES = rm -rf build && $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
+    --no-build-isolation --upgrade --target build/installed . && $(RUN) -m mypy
+
 .PHONY: demo test docs format audit clean
 
 demo: $(INSTALLED)
@@ -26,7 +30,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy
+	$(TYPES)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope --durations 10
 
 docs: $(INSTALLED)

@@ -27,9 +27,9 @@ from experiments.figures import save
 from experiments.fits import has_data
 from experiments.study import RESULTS, run_study
 from experiments.table import Row
-from iflow import IFlow
-from shared.datasets import RealData, load_fmri_9var, load_mtlnet_fmri, load_sachs
-from shared.metrics import hsic_test
+from identiflow.iflow import IFlow
+from identiflow.shared.datasets import RealData, load_fmri_9var, load_mtlnet_fmri, load_sachs
+from identiflow.shared.metrics import hsic_test
 
 LEVEL = 0.05
 SMALLEST = 1e-12  # p-value that a figure shows

@@ -18,9 +18,9 @@ from torch.nn.functional import cross_entropy, silu, softplus
 from typing_extensions import Self
 
 from experiments.baselines import LinearICA
-from shared.networks import mlp
-from shared.random import seeded
-from shared.training import fit
+from identiflow.shared.compute.networks import mlp
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.training import fit
 
 Array = NDArray[np.float64]
 HIDDEN = (128, 128, 128)
@@ -97,7 +97,7 @@ class TCL(LearnedFeatures):
     learning and nonlinear ICA", theorem 1.
 
     Example:
-        >>> from shared.datasets import nonstationary_sources
+        >>> from identiflow.shared.datasets import nonstationary_sources
         >>> data = nonstationary_sources(2, n_segments=5, samples_per_segment=50, seed=1)
         >>> TCL(2, hidden=(16,), max_steps=20).fit(data.x, data.u).transform(data.x).shape
         (250, 2)
@@ -143,7 +143,7 @@ class PCL(LearnedFeatures):
     theorem 1.
 
     Example:
-        >>> from shared.datasets import autocorrelated_sources
+        >>> from identiflow.shared.datasets import autocorrelated_sources
         >>> data = autocorrelated_sources(2, n_samples=200, seed=1)
         >>> PCL(2, hidden=(16,), max_steps=20).fit(data.x).transform(data.x).shape
         (200, 2)

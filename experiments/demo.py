@@ -16,12 +16,12 @@ import numpy as np
 from experiments import light_tunnel
 from experiments.fits import Split, evaluate, fast_ica_row, has_data, pooled_mcc
 from experiments.table import Row, print_table, run_all
-from iflow import IFlow
-from ivae import IVAE
-from shared.datasets import Dataset, load_digits, nonstationary_sources
-from shared.estimator import Estimator
-from shared.metrics import within_group_mean_corr_coef
-from shared.plotting import plot_history, plot_latents, plot_sources
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
+from identiflow.shared.datasets import Dataset, load_digits, nonstationary_sources
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.metrics import within_group_mean_corr_coef
+from identiflow.shared.plotting import plot_history, plot_latents, plot_sources
 
 FOLDER = Path("results/demo")
 SMOKE = {"hidden": (16,), "max_steps": 10}

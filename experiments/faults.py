@@ -24,9 +24,9 @@ import torch
 import torch._dynamo  # which a fit would take seconds to import, in each process anew
 from tqdm import tqdm
 
-from iflow import IFlow
-from shared.datasets import nonstationary_sources
-from shared.training import FileFormatError
+from identiflow.iflow import IFlow
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.training import FileFormatError
 
 DATA = nonstationary_sources(2, n_segments=8, samples_per_segment=50, seed=1)
 DONE, OUT_OF_DISK, REFUSED, STOPPED = 0, 3, 4, 5

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from experiments.baselines import LinearICA
 from experiments.table import Row
-from shared.datasets import Dataset, find_folder
-from shared.datasets.files import registry
-from shared.metrics import mean_corr_coef
+from identiflow.shared.datasets import Dataset, find_folder
+from identiflow.shared.datasets.files import registry
+from identiflow.shared.metrics import mean_corr_coef
 
 Score = Callable[[Dataset, NDArray[np.float64]], float]
 

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from experiments.fits import Split, evaluate, has_data
 from experiments.study import RESULTS, run_study
 from experiments.table import Row
-from iflow import IFlow
-from shared.datasets import Dataset, RealData, load_digits, load_mnist_t10k
-from shared.identifiability import IdentifiabilityWarning
+from identiflow.iflow import IFlow
+from identiflow.shared.datasets import Dataset, RealData, load_digits, load_mnist_t10k
+from identiflow.shared.identifiability import IdentifiabilityWarning
 
 Array = NDArray[np.float64]
 # Noise in units of the grey range: without it the border, which never changes, has no density.

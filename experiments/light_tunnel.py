@@ -22,8 +22,8 @@ from experiments.fits import Split, fit_row
 from experiments.methods import build
 from experiments.study import run_study
 from experiments.table import Row
-from shared.datasets import Dataset, load_light_tunnel
-from shared.metrics import within_group_mean_corr_coef
+from identiflow.shared.datasets import Dataset, load_light_tunnel
+from identiflow.shared.metrics import within_group_mean_corr_coef
 
 NEEDS = ("causal_chamber_lt",)
 N_SOURCES = 5

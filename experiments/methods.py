@@ -15,9 +15,9 @@ from typing_extensions import Self
 
 from experiments.baselines import LinearICA
 from experiments.contrastive import PCL, TCL
-from iflow import IFlow
-from ivae import IVAE, weighted_elbo
-from shared.estimator import Estimator
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE, weighted_elbo
+from identiflow.shared.estimators.base import Estimator
 
 Array = NDArray[np.float64]
 

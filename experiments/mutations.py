@@ -51,7 +51,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/iflow/test_splines.py",
     ),
     "the scale of x left out of the density": Mutation(
-        "shared/estimator.py",
+        "shared/estimators/base.py",
         "return densities - np.log(self.x_scale_).sum()",
         "return densities",
         "tests/estimators/test_outputs.py",
@@ -75,7 +75,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/shared/test_auxiliary.py",
     ),
     "rows held out that were trained on": Mutation(
-        "shared/estimator.py",
+        "shared/estimators/base.py",
         "return order[n_held_out:], order[:n_held_out]",
         "return order, order[:n_held_out]",
         "tests/estimators/test_outputs.py tests/estimators/test_protocol.py",
@@ -87,7 +87,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/shared/test_training.py",
     ),
     "the seed ignored": Mutation(
-        "shared/estimator.py",
+        "shared/estimators/base.py",
         "with seeded(self.seed):",
         "with seeded(0):",
         "tests/estimators/test_outputs.py",
@@ -99,7 +99,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/shared/test_training.py",
     ),
     "a damaged file read as it is": Mutation(
-        "shared/training/checkpoint.py",
+        "shared/files.py",
         'if header.get("sha256") != _digest(tensors, header.get("info", "")):',
         "if False:",
         "tests/shared/test_checkpoint.py",
@@ -111,7 +111,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/shared/test_metrics.py",
     ),
     "rows carried the wrong way": Mutation(
-        "shared/over_u.py",
+        "shared/estimators/over_u.py",
         "in_chunks(self.prior_.transport, latents, codes, new)",
         "in_chunks(self.prior_.transport, latents, new, codes)",
         "tests/estimators/test_over_u.py",

@@ -18,8 +18,8 @@ from experiments.methods import build
 from experiments.sources import FIRST_SEED
 from experiments.study import RESULTS, run_study
 from experiments.table import Row
-from shared.datasets import SourceData, nonstationary_sources
-from shared.metrics import mean_corr_coef
+from identiflow.shared.datasets import SourceData, nonstationary_sources
+from identiflow.shared.metrics import mean_corr_coef
 
 METHODS = ("IVAE", "VAE", "IFlow")
 FOLDER = RESULTS / "recovery_2d"

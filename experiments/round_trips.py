@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from experiments.benchmarks.flows import our_flow
 from experiments.benchmarks.peers import build_peers, missing_peers
 from experiments.benchmarks.plan import FlowShape
-from shared.random import seeded
+from identiflow.shared.compute.random import seeded
 
 SHAPE = FlowShape(features=6, n_layers=1, hidden=(64, 64))
 # What the parameters are multiplied by, and the rows.

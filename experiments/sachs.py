@@ -26,10 +26,10 @@ from experiments.fits import Split, evaluate
 from experiments.methods import SMOKE
 from experiments.study import RESULTS, run_study
 from experiments.table import Row
-from iflow import IFlow
-from shared.datasets import Dataset, load_sachs
-from shared.identifiability import IdentifiabilityWarning
-from shared.metrics import mean_corr_coef
+from identiflow.iflow import IFlow
+from identiflow.shared.datasets import Dataset, load_sachs
+from identiflow.shared.identifiability import IdentifiabilityWarning
+from identiflow.shared.metrics import mean_corr_coef
 
 Array = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from experiments.fits import Split, fit_row
 from experiments.methods import SMOKE, build
 from experiments.supervised import Supervised
 from experiments.table import Row
-from shared.datasets import nonstationary_sources
-from shared.metrics import chance_level, mean_corr_coef
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.metrics import chance_level, mean_corr_coef
 
 # Seeds 1 to 100 are for choosing what the defaults are; reported are those from here on.
 FIRST_SEED = 101

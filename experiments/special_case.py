@@ -13,9 +13,9 @@ import numpy as np
 from experiments.figures import save
 from experiments.study import RESULTS, run_study
 from experiments.table import Row
-from iflow import IFlow
-from ivae import from_flow
-from shared.datasets import nonstationary_sources
+from identiflow.iflow import IFlow
+from identiflow.ivae import from_flow
+from identiflow.shared.datasets import nonstationary_sources
 
 NOISE = tuple(np.logspace(-1, -3.5, 11))
 SMALL = 10**-1.5 * 1.001

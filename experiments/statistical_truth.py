@@ -24,9 +24,9 @@ from experiments.fits import Split
 from experiments.methods import build
 from experiments.sources import FIRST_SEED
 from experiments.table import Row, run_all
-from ivae import IVAE, IdentifiableVAE
-from shared.datasets import nonstationary_sources
-from shared.metrics import (
+from identiflow.ivae import IVAE, IdentifiableVAE
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.metrics import (
     chance_level,
     hsic_test,
     linear_mean_corr_coef,

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from experiments.contrastive import Array, LearnedFeatures
-from shared.networks import mlp
+from identiflow.shared.compute.networks import mlp
 
 
 class Supervised(LearnedFeatures):
     """Regression of the sources on x: an estimate of E[z | x], which no MCC can be far above.
 
     Example:
-        >>> from shared.datasets import nonstationary_sources
+        >>> from identiflow.shared.datasets import nonstationary_sources
         >>> data = nonstationary_sources(2, n_segments=5, samples_per_segment=50, seed=1)
         >>> Supervised(2, hidden=(16,), max_steps=20).fit(data.x, data.z).transform(data.x).shape
         (250, 2)

@@ -16,7 +16,7 @@ from experiments.methods import build
 from experiments.sources import FIRST_SEED
 from experiments.study import run_study
 from experiments.table import Row
-from shared.datasets import TemporalData, autocorrelated_sources
+from identiflow.shared.datasets import TemporalData, autocorrelated_sources
 
 METHODS = ("IFlow", "PCL", "unconditional flow", "linear FastICA")
 DIMENSIONS = (2, 5)

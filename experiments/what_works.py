@@ -16,8 +16,8 @@ from experiments.figures import strips
 from experiments.sources import fit_sources, items, small
 from experiments.study import run_study
 from experiments.table import Row
-from iflow import unmixing
-from shared.training import optimizer
+from identiflow.iflow import unmixing
+from identiflow.shared.training import optimizer
 
 DATA: dict[str, dict[str, Any]] = {
     "uncentered": {"latent_dim": 5, "centered": False},

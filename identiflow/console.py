@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from shared.training import DivergedError
+from identiflow.shared.training import DivergedError
 
 NO, WRONG = 1, 2
 # What `identiflow` alone prints, which newer releases of click call an error.

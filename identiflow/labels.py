@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-    from shared.estimator import Estimator
+    from identiflow.shared.estimators.base import Estimator
 
 # What str() makes of an integer: 007 and +7 are words.
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")

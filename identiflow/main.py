@@ -27,7 +27,7 @@ from identiflow.tables import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from shared.estimator import Array, Estimator
+    from identiflow.shared.estimators.base import Array, Estimator
 
 PATH = click.Path(path_type=Path)
 Decorator = Callable[[Any], Any]
@@ -268,7 +268,7 @@ def list_data() -> None:
 
     Example: identiflow data list
     """
-    from shared.datasets.real import ABOUT
+    from identiflow.shared.datasets.real import ABOUT
 
     for name, about in ABOUT.items():
         click.echo(f"{name:18} {about['aux_name']:11} {about['licence']}")
@@ -281,7 +281,7 @@ def fetch(name: str) -> None:
 
     Example: identiflow data fetch sachs
     """
-    from shared.datasets.files import data_files, registry
+    from identiflow.shared.datasets.files import data_files, registry
 
     files = [key.partition("/")[2] for key in registry() if key.startswith(f"{name}/")]
     if not files:

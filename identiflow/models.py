@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
 from identiflow.labels import as_in_fit, flags_as_words
-from iflow import IFlow
-from ivae import IVAE
-from shared.auxiliary import Auxiliary, Continuous, Labels, Mixed
-from shared.estimator import Estimator
-from shared.training import FileFormatError, kind_of
+from identiflow.shared.auxiliary import Auxiliary, Continuous, Labels, Mixed
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.training import FileFormatError, kind_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

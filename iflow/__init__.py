@@ -1,15 +1,15 @@
 """Exact-likelihood identifiable flows: front end 1, built on nflows."""
 
-from iflow.architectures import (
+from identiflow.iflow.architectures import (
     ARCHITECTURES,
     affine_coupling_flow,
     autoregressive_flow,
     spline_coupling_flow,
     volume_preserving_flow,
 )
-from iflow.estimator import IFlow
-from iflow.model import IdentifiableFlow
-from iflow.transforms import (
+from identiflow.iflow.estimator import IFlow
+from identiflow.iflow.model import IdentifiableFlow
+from identiflow.iflow.transforms import (
     AffineCoupling,
     Composition,
     Coupling,
@@ -19,7 +19,7 @@ from iflow.transforms import (
     SplineCoupling,
     VolumePreservingCoupling,
 )
-from iflow.unmixing import Unmixing, start_from_linear
+from identiflow.iflow.unmixing import Unmixing, start_from_linear
 
 __all__ = [
     "ARCHITECTURES",

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from iflow.elements import AffineElement, SplineElement
-from iflow.transforms import (
+from identiflow.iflow.elements import AffineElement, SplineElement
+from identiflow.iflow.transforms import (
     AffineCoupling,
     Composition,
     LULinear,
@@ -18,8 +18,8 @@ from iflow.transforms import (
     SplineCoupling,
     VolumePreservingCoupling,
 )
-from iflow.unmixing import Unmixing
-from shared.nflows_adapter import Transform
+from identiflow.iflow.unmixing import Unmixing
+from identiflow.shared.compute.nflows_adapter import Transform
 
 
 def spline_coupling_flow(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from shared.networks import ACTIVATIONS, mlp
+from identiflow.shared.compute.networks import ACTIVATIONS, mlp
 
 # The last layer starts this much smaller than torch's default: near the identity, yet with a
 # gradient in every parameter.

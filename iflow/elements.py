@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from iflow.splines import spline_forward, spline_inverse
+from identiflow.iflow.splines import spline_forward, spline_inverse
 
 # exp(±LOG_SCALE_BOUND) is how far one affine layer can stretch or shrink a variable.
 LOG_SCALE_BOUND = 2.0

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iflow.architectures import ARCHITECTURES
-from iflow.given import FlowGivenU
-from iflow.model import IdentifiableFlow
-from iflow.unmixing import start_from_linear
-from shared.estimator import Array, Estimator, rows_of
-from shared.nflows_adapter import Transform
-from shared.options import WIDTHS, Kind, count
-from shared.passes import in_chunks
-from shared.priors import ConditionalPrior
-from shared.random import seeded
-from shared.rows import Rows
-from shared.training import Plan
-from shared.validation import check_varying
+from identiflow.iflow.architectures import ARCHITECTURES
+from identiflow.iflow.density import FlowGivenU
+from identiflow.iflow.model import IdentifiableFlow
+from identiflow.iflow.unmixing import start_from_linear
+from identiflow.shared.compute.nflows_adapter import Transform
+from identiflow.shared.compute.passes import in_chunks
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.estimators.base import Array, Estimator, rows_of
+from identiflow.shared.inputs.options import WIDTHS, Kind, count
+from identiflow.shared.inputs.rows import Rows
+from identiflow.shared.inputs.validation import check_varying
+from identiflow.shared.priors import ConditionalPrior
+from identiflow.shared.training import Plan
 
 Architecture: TypeAlias = str | Transform | Callable[[int], Transform]
 
@@ -70,7 +70,7 @@ class IFlow(Estimator):
     Reference: Khemakhem, Kingma, Monti & Hyvärinen 2020; Li, Hooi & Lee 2020 ("iFlow").
 
     Example:
-        >>> from shared.datasets import nonstationary_sources
+        >>> from identiflow.shared.datasets import nonstationary_sources
         >>> data = nonstationary_sources(latent_dim=2, n_segments=5, samples_per_segment=50, seed=1)
         >>> flow = IFlow(n_layers=2, hidden=(16,), max_steps=50, seed=0).fit(data.x, data.u)
         >>> flow.transform(data.x).shape, flow.log_prob(data.x, data.u).shape

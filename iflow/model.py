@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from shared.nflows_adapter import Flow, Transform, refuse_conditional
-from shared.priors.base import ConditionalPrior
-from shared.random import Randomness
-from shared.rows import Rows, head
+from identiflow.shared.compute.nflows_adapter import Flow, Transform, refuse_conditional
+from identiflow.shared.compute.random import Randomness
+from identiflow.shared.inputs.rows import Rows, head
+from identiflow.shared.priors.base import ConditionalPrior
 
 PRIOR_ROWS = 100_000
 
@@ -31,8 +31,8 @@ class IdentifiableFlow(Flow):
 
     Example:
         >>> import torch
-        >>> from iflow import spline_coupling_flow
-        >>> from shared.priors import GaussianPrior
+        >>> from identiflow.iflow import spline_coupling_flow
+        >>> from identiflow.shared.priors import GaussianPrior
         >>> flow = IdentifiableFlow(spline_coupling_flow(3), GaussianPrior(3, n_labels=2))
         >>> flow.loss(torch.randn(4, 3), torch.tensor([0, 1, 1, 0])).shape
         torch.Size([4])

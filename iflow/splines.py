@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from shared.networks import bounded_exp
+from identiflow.shared.compute.networks import bounded_exp
 
 # Together these two bound how flat and how steep a spline can be, whatever its parameters, and so
 # what a round trip can lose to rounding: 1e-10 in float64 with 8 bins.

@@ -14,9 +14,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from iflow.conditioners import AutoregressiveConditioner, CouplingConditioner
-from iflow.elements import AffineElement, Element, SplineElement, VolumePreservingElement
-from shared.nflows_adapter import CompositeTransform, Transform
+from identiflow.iflow.conditioners import AutoregressiveConditioner, CouplingConditioner
+from identiflow.iflow.elements import AffineElement, Element, SplineElement, VolumePreservingElement
+from identiflow.shared.compute.nflows_adapter import CompositeTransform, Transform
 
 ElementMap = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 

@@ -7,11 +7,11 @@ import copy
 import torch
 from torch import Tensor
 
-from iflow.model import IdentifiableFlow
-from iflow.transforms import Bijection
-from shared.lbfgs import minimize
-from shared.priors.base import ConditionalPrior
-from shared.rows import Rows, head
+from identiflow.iflow.model import IdentifiableFlow
+from identiflow.iflow.transforms import Bijection
+from identiflow.shared.compute.lbfgs import minimize
+from identiflow.shared.inputs.rows import Rows, head
+from identiflow.shared.priors.base import ConditionalPrior
 
 # The smallest variance, as a share of the largest, that whitening makes 1.
 SMALLEST_SHARE = 1e-6

@@ -1,18 +1,18 @@
 """Identifiable VAEs for noisy, undercomplete and discrete x: front end 2."""
 
-from ivae.decoders import MLPDecoder
-from ivae.encoders import MLPEncoder
-from ivae.estimator import IVAE
-from ivae.likelihoods import (
+from identiflow.ivae.decoders import MLPDecoder
+from identiflow.ivae.encoders import MLPEncoder
+from identiflow.ivae.estimator import IVAE
+from identiflow.ivae.likelihoods import (
     BernoulliLikelihood,
     CategoricalLikelihood,
     GaussianLikelihood,
     Likelihood,
     PoissonLikelihood,
 )
-from ivae.model import IdentifiableVAE
-from ivae.objectives import elbo, elbo_terms, estimate_log_prob, iw_bound, weighted_elbo
-from ivae.special_case import from_flow, noisy_model, start_from_flow
+from identiflow.ivae.model import IdentifiableVAE
+from identiflow.ivae.objectives import elbo, elbo_terms, estimate_log_prob, iw_bound, weighted_elbo
+from identiflow.ivae.special_case import from_flow, noisy_model, start_from_flow
 
 __all__ = [
     "IVAE",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from shared.networks import mlp
+from identiflow.shared.compute.networks import mlp
 
 
 class MLPDecoder(nn.Module):

@@ -8,8 +8,8 @@ from math import log
 import torch
 from torch import Tensor, nn
 
-from ivae.posteriors import DiagonalGaussian, FullGaussian, GaussianPosterior
-from shared.networks import bounded_exp, mlp
+from identiflow.ivae.posteriors import DiagonalGaussian, FullGaussian, GaussianPosterior
+from identiflow.shared.compute.networks import bounded_exp, mlp
 
 LOG_SCALE_BOUND = log(1e4)
 LABEL_EMBEDDING_DIM = 8

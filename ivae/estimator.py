@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ivae.decoders import MLPDecoder
-from ivae.encoders import HEADS, MLPEncoder
-from ivae.likelihoods import (
+from identiflow.ivae.decoders import MLPDecoder
+from identiflow.ivae.encoders import HEADS, MLPEncoder
+from identiflow.ivae.likelihoods import (
     NOISE_MODES,
     BernoulliLikelihood,
     CategoricalLikelihood,
@@ -21,17 +21,26 @@ from ivae.likelihoods import (
     Likelihood,
     PoissonLikelihood,
 )
-from ivae.model import OBJECTIVES, IdentifiableVAE
-from shared.estimator import Array, Estimator, rows_of
-from shared.identifiability import IdentifiabilityReport
-from shared.networks import ACTIVATIONS
-from shared.options import FLAG, WIDTHS, Kind, count, either, instance_of, one_of, optional
-from shared.passes import in_chunks
-from shared.priors import ConditionalPrior
-from shared.random import generator
-from shared.rows import Rows, chunks_of, head
-from shared.training import Plan
-from shared.validation import check_varying
+from identiflow.ivae.model import OBJECTIVES, IdentifiableVAE
+from identiflow.shared.compute.networks import ACTIVATIONS
+from identiflow.shared.compute.passes import in_chunks
+from identiflow.shared.compute.random import generator
+from identiflow.shared.estimators.base import Array, Estimator, rows_of
+from identiflow.shared.identifiability import IdentifiabilityReport
+from identiflow.shared.inputs.options import (
+    FLAG,
+    WIDTHS,
+    Kind,
+    count,
+    either,
+    instance_of,
+    one_of,
+    optional,
+)
+from identiflow.shared.inputs.rows import Rows, chunks_of, head
+from identiflow.shared.inputs.validation import check_varying
+from identiflow.shared.priors import ConditionalPrior
+from identiflow.shared.training import Plan
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "gaussian": GaussianLikelihood,
@@ -99,7 +108,7 @@ class IVAE(Estimator):
     Reference: Khemakhem, Kingma, Monti & Hyvärinen 2020; Burda, Grosse & Salakhutdinov 2016.
 
     Example:
-        >>> from shared.datasets import nonstationary_sources
+        >>> from identiflow.shared.datasets import nonstationary_sources
         >>> data = nonstationary_sources(2, 5, 50, observed_dim=4, noise_std=0.1, seed=1)
         >>> vae = IVAE(latent_dim=2, hidden=(16,), max_steps=50, seed=0).fit(data.x, data.u)
         >>> vae.transform(data.x, data.u).shape, vae.log_prob(data.x, data.u).shape
@@ -324,7 +333,7 @@ class IVAE(Estimator):
         if steps == 0 or not self._has_special_case(model):
             return {}
         # Only here, as special_case itself makes IVAEs.
-        from ivae.special_case import plan_from_flow
+        from identiflow.ivae.special_case import plan_from_flow
 
         options = self._stage_options()
         yield from plan_from_flow(model, x, u, max_steps=steps, checkpoint=checkpoint, **options)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, Poisson
 
-from shared.networks import bounded_exp, inverse_bounded_exp
+from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
 
 LOG_NOISE_BOUND = log(1e3)
 LOG_RATE_BOUND = log(1e6)

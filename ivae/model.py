@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ivae import objectives
-from ivae.likelihoods import Likelihood
-from ivae.posteriors import GaussianPosterior
-from shared.priors.base import ConditionalPrior
-from shared.random import Randomness, seeded
+from identiflow.ivae import objectives
+from identiflow.ivae.likelihoods import Likelihood
+from identiflow.ivae.posteriors import GaussianPosterior
+from identiflow.shared.compute.random import Randomness, seeded
+from identiflow.shared.priors.base import ConditionalPrior
 
 Objective = Callable[..., Tensor]
 
@@ -28,10 +28,10 @@ class IdentifiableVAE(nn.Module):
 
     Example:
         >>> import torch
-        >>> from ivae.decoders import MLPDecoder
-        >>> from ivae.encoders import MLPEncoder
-        >>> from ivae.likelihoods import GaussianLikelihood
-        >>> from shared.priors.gaussian import GaussianPrior
+        >>> from identiflow.ivae.decoders import MLPDecoder
+        >>> from identiflow.ivae.encoders import MLPEncoder
+        >>> from identiflow.ivae.likelihoods import GaussianLikelihood
+        >>> from identiflow.shared.priors.gaussian import GaussianPrior
         >>> model = IdentifiableVAE(
         ...     MLPEncoder(10, 5),
         ...     MLPDecoder(5, 10),

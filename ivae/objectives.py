@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ivae.late_scale import LateScale
-from ivae.posteriors import GaussianPosterior, closed_form_kl
-from shared.random import Randomness
+from identiflow.ivae.late_scale import LateScale
+from identiflow.ivae.posteriors import GaussianPosterior, closed_form_kl
+from identiflow.shared.compute.random import Randomness
 
 
 class LatentVariableModel(Protocol):

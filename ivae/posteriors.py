@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, constraints, kl_divergence
 
-from shared.networks import LOG_2PI
-from shared.random import Randomness, standard_normal
+from identiflow.shared.compute.networks import LOG_2PI
+from identiflow.shared.compute.random import Randomness, standard_normal
 
 # Up to this condition single precision solves L well, and the score stays near the size of ε.
 MAX_CONDITION = 1000.0

@@ -18,17 +18,17 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 from typing_extensions import Self
 
-from iflow import IdentifiableFlow, IFlow, spline_coupling_flow
-from iflow.unmixing import start_from_linear
-from ivae.estimator import IVAE
-from ivae.likelihoods import GaussianLikelihood
-from ivae.model import IdentifiableVAE
-from ivae.posteriors import standard_noise
-from shared.networks import LOG_2PI
-from shared.nflows_adapter import Transform
-from shared.random import Randomness, seeded
-from shared.rows import Rows, head
-from shared.training import Plan, Stage, run_plans, start_stage
+from identiflow.iflow import IdentifiableFlow, IFlow, spline_coupling_flow
+from identiflow.iflow.unmixing import start_from_linear
+from identiflow.ivae.estimator import IVAE
+from identiflow.ivae.likelihoods import GaussianLikelihood
+from identiflow.ivae.model import IdentifiableVAE
+from identiflow.ivae.posteriors import standard_noise
+from identiflow.shared.compute.networks import LOG_2PI
+from identiflow.shared.compute.nflows_adapter import Transform
+from identiflow.shared.compute.random import Randomness, seeded
+from identiflow.shared.inputs.rows import Rows, head
+from identiflow.shared.training import Plan, Stage, run_plans, start_stage
 
 START_LEARNING_RATE, WEIGHT_DECAY = 2e-2, 0.2  # the defaults of IFlow
 PAIR_ROWS = 200_000  # held in memory
@@ -52,8 +52,8 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
         noise.
 
     Example:
-        >>> from iflow import IFlow
-        >>> from shared.datasets import nonstationary_sources
+        >>> from identiflow.iflow import IFlow
+        >>> from identiflow.shared.datasets import nonstationary_sources
         >>> data = nonstationary_sources(latent_dim=2, n_segments=5, samples_per_segment=50, seed=1)
         >>> flow = IFlow(n_layers=2, hidden=(16,), max_steps=50, seed=0).fit(data.x, data.u)
         >>> gap = from_flow(flow, 1e-3).elbo(data.x, data.u) - flow.log_prob(data.x, data.u)

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.priors.base import ConditionalPrior
-from shared.random import seeded
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.priors.base import ConditionalPrior
 
 # Below this many nats a latent's prior is the same for every u, as far as data can tell.
 NEGLIGIBLE_MODULATION = 0.01

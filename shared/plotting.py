@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.metrics import Matching, mean_corr_coef
-from shared.training import History
+from identiflow.shared.metrics import Matching, mean_corr_coef
+from identiflow.shared.training import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,7 +19,7 @@ from experiments.benchmarks.plan import FlowShape, Rounds
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.run import BENCHMARKS, main
 from experiments.benchmarks.timing import interleave
-from shared.compilation import finds_compiler
+from identiflow.shared.compute.compilation import finds_compiler
 
 SHAPE = FlowShape(n_layers=3, hidden=(8, 16), n_labels=4)
 NUMBERS = ("ratio_min", "ratio_median", "ratio_max", "seconds", "peer_seconds")

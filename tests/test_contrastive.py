@@ -9,9 +9,9 @@ from experiments.contrastive import PCL, TCL
 from experiments.methods import METHODS, ShuffledU, build
 from experiments.sources import FIRST_SEED, fit_sources
 from experiments.supervised import Supervised
-from iflow import IFlow
-from shared.datasets import autocorrelated_sources, nonstationary_sources
-from shared.metrics import mean_corr_coef
+from identiflow.iflow import IFlow
+from identiflow.shared.datasets import autocorrelated_sources, nonstationary_sources
+from identiflow.shared.metrics import mean_corr_coef
 
 BUDGET = {"hidden": (32, 32), "max_steps": 600, "progress": False}
 

@@ -22,7 +22,9 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 OPTIONAL = PROJECT["optional-dependencies"]
 DEV = OPTIONAL["dev"]
-INSTALLED = ["identiflow", "iflow", "ivae", "shared"]
+# The folders beside identiflow/, installed as identiflow.iflow and so on.
+INSIDE = ["iflow", "ivae", "shared"]
+INSTALLED = ["identiflow", *INSIDE]
 CODE = [*INSTALLED, "experiments"]
 
 # Dependencies point one way: experiments, identiflow -> iflow, ivae -> shared.
@@ -38,6 +40,8 @@ EXCEPTIONS = {
     ("ivae/special_case.py", "iflow"),
     # `identiflow experiment NAME` runs those of a checkout, if there is one.
     ("identiflow/main.py", "experiments"),
+    # In a checkout it gives the modules of shared/ their long names.
+    ("shared/__init__.py", "identiflow"),
 }
 
 # CONTRIBUTING sends whoever adds a part to these matrices: part -> (test file, name of the matrix).
@@ -56,16 +60,27 @@ def sources(folder: str) -> list[Path]:
 
 
 def imported_packages(source: str) -> set[str]:
-    """The top-level names that a file imports: anywhere in it, for type checkers too."""
+    """The packages that a file imports: anywhere in it, for type checkers too.
+
+    Those that are installed inside identiflow go by the names of their folders.
+    """
     modules = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "identiflow":
+            modules |= {f"identiflow.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             modules.add(node.module)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             modules |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
-    return {str(module).partition(".")[0] for module in modules}
+    return set(map(_package_of, map(str, modules)))
+
+
+def _package_of(module: str) -> str:
+    top, _, rest = module.partition(".")
+    inner = rest.partition(".")[0]
+    return inner if top == "identiflow" and inner in INSIDE else top
 
 
 def imports_of(folder: str) -> Iterator[tuple[str, str]]:
@@ -92,12 +107,13 @@ def pins() -> list[str]:
 @pytest.mark.parametrize(
     "source",
     [
-        "import iflow",
-        "import numpy, iflow.splines as s",
-        "from iflow.splines import forward",
-        "def lazy():\n    from iflow import IFlow",
+        "import identiflow.iflow",
+        "import numpy, identiflow.iflow.splines as s",
+        "from identiflow.iflow.splines import forward",
+        "from identiflow import iflow",
+        "def lazy():\n    from identiflow.iflow import IFlow",
         "if TYPE_CHECKING:\n    import iflow",
-        "importlib.import_module('iflow.model')",
+        "importlib.import_module('identiflow.iflow.model')",
     ],
 )
 def test_every_form_of_import_is_seen(source):
@@ -136,7 +152,7 @@ def test_import_is_light_and_silent():
         "state = lambda: (random.getstate(), numpy.random.get_state()[1].tolist(),\n"
         "    torch.get_rng_state().tolist(), torch.get_default_dtype(), torch.get_num_threads())\n"
         "before = state()\n"
-        "import shared, iflow, ivae\n"
+        "from identiflow import shared, iflow, ivae\n"
         "assert state() == before, 'importing changed global state'\n"
         "print(*sorted({'matplotlib', 'pandas', 'pooch', 'scipy', 'sklearn'} & set(sys.modules)))\n"
     )
@@ -152,17 +168,23 @@ def test_packages_are_named_one_by_one():
         for package in INSTALLED
         for path in sources(package)
     }
-    assert on_disk == set(PYPROJECT["tool"]["setuptools"]["packages"])
     missing = [
         name for name in on_disk if not (ROOT / name.replace(".", "/") / "__init__.py").is_file()
     ]
     assert missing == []
+    installed = {f"identiflow.{n}" if n.partition(".")[0] in INSIDE else n for n in on_disk}
+    assert installed == set(PYPROJECT["tool"]["setuptools"]["packages"])
 
 
-@pytest.mark.parametrize("package", INSTALLED)
-def test_types_are_shipped(package):
-    assert (ROOT / package / "py.typed").is_file()
-    assert "py.typed" in PYPROJECT["tool"]["setuptools"]["package-data"][package]
+def test_identiflow_is_the_only_name_that_is_installed():
+    setuptools = PYPROJECT["tool"]["setuptools"]
+    assert {name.partition(".")[0] for name in setuptools["packages"]} == {"identiflow"}
+    assert setuptools["package-dir"] == {f"identiflow.{name}": name for name in INSIDE}
+
+
+def test_types_are_shipped():
+    assert (ROOT / "identiflow/py.typed").is_file()
+    assert "py.typed" in PYPROJECT["tool"]["setuptools"]["package-data"]["identiflow"]
 
 
 @pytest.mark.parametrize("folder", [*CODE, "tests"])

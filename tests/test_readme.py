@@ -11,19 +11,16 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-import iflow
-import ivae
-import shared.datasets
-import shared.metrics
-import shared.priors
 from experiments.fits import has_data
+from identiflow import iflow, ivae
 from identiflow.main import app
+from identiflow.shared import datasets, metrics, priors
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 FILES = [README, ROOT / "experiments/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in FILES}
-PACKAGES = [iflow, ivae, shared.priors, shared.metrics, shared.datasets]
+PACKAGES = [iflow, ivae, priors, metrics, datasets]
 
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RELATIVE_LINK = re.compile(r"\]\((?!\w+:|#)([^)#]+)")
@@ -83,7 +80,7 @@ def commands(page: str) -> list[str]:
 def test_the_commands_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     """On a table as they have it, with fewer steps than they would take."""
     monkeypatch.chdir(tmp_path)
-    data = shared.datasets.nonstationary_sources(2, 6, 40, seed=1)
+    data = datasets.nonstationary_sources(2, 6, 40, seed=1)
     names = np.array(["control", "a", "b", "c", "d", "e"])[data.u]
     frame = pd.DataFrame(data.x, columns=["left", "right"]).assign(condition=names)
     frame.to_csv("cells.csv", index=False)

@@ -16,8 +16,8 @@ from experiments.benchmarks.flows import our_flow, random_rows
 from experiments.benchmarks.plan import ROOT, Plan
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.steps import our_step
-from shared.compilation import finds_compiler
-from shared.training import fit
+from identiflow.shared.compute.compilation import finds_compiler
+from identiflow.shared.training import fit
 
 CODE = """
 from experiments.benchmarks.compiling import seconds_of_first_step, seconds_of_fit

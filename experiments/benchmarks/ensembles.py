@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from experiments.benchmarks.plan import SEED, Plan
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.timing import compare
-from iflow import IFlow
-from shared.compilation import FEWEST_CALLS, finds_compiler
-from shared.datasets import SourceData, nonstationary_sources
-from shared.training import fit_ensemble
+from identiflow.iflow import IFlow
+from identiflow.shared.compute.compilation import FEWEST_CALLS, finds_compiler
+from identiflow.shared.datasets import SourceData, nonstationary_sources
+from identiflow.shared.training import fit_ensemble
 
 
 def ensemble(plan: Plan) -> Iterator[Row]:

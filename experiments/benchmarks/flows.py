@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments.benchmarks.plan import FlowShape
-from iflow import IdentifiableFlow, spline_coupling_flow
-from shared.priors import GaussianPrior
+from identiflow.iflow import IdentifiableFlow, spline_coupling_flow
+from identiflow.shared.priors import GaussianPrior
 
 
 class FlowModel(Protocol):

@@ -16,9 +16,9 @@ from experiments.benchmarks.plan import Plan
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.steps import our_step
 from experiments.benchmarks.timing import compare
-from ivae import IdentifiableVAE, MLPDecoder, MLPEncoder
-from ivae.likelihoods import GaussianLikelihood
-from shared.priors import GaussianPrior
+from identiflow.ivae import IdentifiableVAE, MLPDecoder, MLPEncoder
+from identiflow.ivae.likelihoods import GaussianLikelihood
+from identiflow.shared.priors import GaussianPrior
 
 OBSERVED_DIM, LATENT_DIM, N_LABELS = 10, 5, 40
 HIDDEN = 50

@@ -18,7 +18,7 @@ from experiments.benchmarks.peers import build_peers
 from experiments.benchmarks.plan import Plan
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.timing import Action, compare
-from shared.passes import in_chunks
+from identiflow.shared.compute.passes import in_chunks
 
 MIB = 2**20
 WARM_UP_ROWS = 8

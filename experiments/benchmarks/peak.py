@@ -12,7 +12,7 @@ from experiments.benchmarks.plan import Plan
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.steps import our_step
 from experiments.benchmarks.timing import Action, interleave
-from iflow import LULinear
+from identiflow.iflow import LULinear
 
 
 def peak(plan: Plan) -> Iterator[Row]:

@@ -19,8 +19,8 @@ from experiments.benchmarks.scaling import labels, scaling
 from experiments.benchmarks.scores import mcc
 from experiments.benchmarks.time_to_mcc import time_to_mcc
 from experiments.benchmarks.training import eager_step, training_step
-from shared.random import seeded
-from shared.training import check_folder
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.training import check_folder
 
 # To add a benchmark: a function from a Plan to rows, and its name here.
 BENCHMARKS: dict[str, Callable[[Plan], Iterable[Row]]] = {

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from experiments.benchmarks.plan import SEED, Plan
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.timing import compare
-from shared.metrics import mean_corr_coef
+from identiflow.shared.metrics import mean_corr_coef
 
 
 def mcc(plan: Plan) -> Iterator[Row]:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from experiments.benchmarks.flows import FlowModel
 from experiments.benchmarks.plan import SEED
 from experiments.benchmarks.timing import Action
-from shared.training import Stage
-from shared.training.course import Course
-from shared.training.run import Model
-from shared.training.schedule import Batches
-from shared.training.stack import Stack
+from identiflow.shared.training import Stage
+from identiflow.shared.training.course import Course
+from identiflow.shared.training.run import Model
+from identiflow.shared.training.schedule import Batches
+from identiflow.shared.training.stack import Stack
 
 LEARNING_RATE = 3e-3
 CLIP = 5.0

@@ -19,11 +19,11 @@ from experiments.benchmarks.plain_ivae import PlainIVAE, PlainRows, plain_ivae_s
 from experiments.benchmarks.plan import Plan
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.timing import Action
-from ivae import IVAE
-from shared.datasets import SourceData, nonstationary_sources
-from shared.metrics import mean_corr_coef
-from shared.training.course import Course
-from shared.training.stack import Stack
+from identiflow.ivae import IVAE
+from identiflow.shared.datasets import SourceData, nonstationary_sources
+from identiflow.shared.metrics import mean_corr_coef
+from identiflow.shared.training.course import Course
+from identiflow.shared.training.stack import Stack
 
 LATENT_DIM, OBSERVED_DIM, N_SEGMENTS, HIDDEN = 5, 10, 40, 50
 STEPS_BETWEEN_SCORES = 100

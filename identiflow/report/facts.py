@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shared.auxiliary import read_auxiliary
-from shared.estimator import Estimator
-from shared.identifiability import IdentifiabilityReport
+from identiflow.shared.auxiliary import read_auxiliary
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.identifiability import IdentifiabilityReport
 
 Array = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.plotting import plot_history, plot_latents
-from shared.training import History
+from identiflow.shared.plotting import plot_history, plot_latents
+from identiflow.shared.training import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,8 @@ import numpy as np
 
 from identiflow.report import figures
 from identiflow.report.facts import TRAVERSED, Facts, advice, gather
+from identiflow.shared.estimators.base import Estimator
 from identiflow.tables import whole
-from shared.estimator import Estimator
 
 
 def write_report(

@@ -4,8 +4,8 @@ Integers and strings are labels as they are, floats are continuous, a data frame
 type of its columns. An `Auxiliary` object says otherwise.
 """
 
-from shared.auxiliary.encoder import AuxiliaryEncoder
-from shared.auxiliary.kinds import (
+from identiflow.shared.auxiliary.encoder import AuxiliaryEncoder
+from identiflow.shared.auxiliary.kinds import (
     Auxiliary,
     Columns,
     Continuous,
@@ -15,7 +15,7 @@ from shared.auxiliary.kinds import (
     Mixed,
     TimeSegments,
 )
-from shared.auxiliary.reading import read_auxiliary
+from identiflow.shared.auxiliary.reading import read_auxiliary
 
 __all__ = [
     "Auxiliary",

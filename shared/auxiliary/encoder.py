@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.auxiliary.kinds import Columns
-from shared.auxiliary.values import as_labels
-from shared.rows import mean_and_std
-from shared.validation import check_spread
+from identiflow.shared.auxiliary.kinds import Columns
+from identiflow.shared.auxiliary.values import as_labels
+from identiflow.shared.inputs.rows import mean_and_std
+from identiflow.shared.inputs.validation import check_spread
 
 
 @dataclass(frozen=True)

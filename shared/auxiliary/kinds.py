@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.auxiliary.values import as_array, as_continuous, as_labels
-from shared.validation import check_same_rows
+from identiflow.shared.auxiliary.values import as_array, as_continuous, as_labels
+from identiflow.shared.inputs.validation import check_same_rows
 
 
 class Columns(NamedTuple):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.auxiliary.kinds import Auxiliary, Columns
-from shared.auxiliary.values import as_array, as_continuous, as_labels
-from shared.validation import check_same_rows
+from identiflow.shared.auxiliary.kinds import Auxiliary, Columns
+from identiflow.shared.auxiliary.values import as_array, as_continuous, as_labels
+from identiflow.shared.inputs.validation import check_same_rows
 
 
 def read_auxiliary(u: Any, x: NDArray[np.float64]) -> Columns:

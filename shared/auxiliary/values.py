@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.validation import check_finite, to_numpy
+from identiflow.shared.inputs.validation import check_finite, to_numpy
 
 INT64 = np.iinfo(np.int64)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from shared.datasets.base import Dataset
-from shared.datasets.cytometry import load_sachs
-from shared.datasets.digits import load_digits, load_mnist_t10k, load_pendigits
-from shared.datasets.files import find_folder
-from shared.datasets.fmri import load_fmri_9var, load_mtlnet_fmri
-from shared.datasets.generated import SourceData, nonstationary_sources
-from shared.datasets.importance import ImportanceEstimate, oracle_importance_log_prob
-from shared.datasets.light_tunnel import load_light_tunnel
-from shared.datasets.real import RealData
-from shared.datasets.speech import load_japanese_vowels
-from shared.datasets.temporal import TemporalData, autocorrelated_sources
+from identiflow.shared.datasets.base import Dataset
+from identiflow.shared.datasets.cytometry import load_sachs
+from identiflow.shared.datasets.digits import load_digits, load_mnist_t10k, load_pendigits
+from identiflow.shared.datasets.files import find_folder
+from identiflow.shared.datasets.fmri import load_fmri_9var, load_mtlnet_fmri
+from identiflow.shared.datasets.generated import SourceData, nonstationary_sources
+from identiflow.shared.datasets.importance import ImportanceEstimate, oracle_importance_log_prob
+from identiflow.shared.datasets.light_tunnel import load_light_tunnel
+from identiflow.shared.datasets.real import RealData
+from identiflow.shared.datasets.speech import load_japanese_vowels
+from identiflow.shared.datasets.temporal import TemporalData, autocorrelated_sources
 
 __all__ = [
     "Dataset",

@@ -57,7 +57,7 @@ class Dataset:
             index: row numbers, or a mask of shape (N,).
 
         Example:
-            >>> from shared.datasets import nonstationary_sources
+            >>> from identiflow.shared.datasets import nonstationary_sources
             >>> data = nonstationary_sources(2, n_segments=3, samples_per_segment=10)
             >>> data.take(data.u == 1).z.shape
             (10, 2)
@@ -86,7 +86,7 @@ class Dataset:
             ValueError: if test_fraction is not inside (0, 1).
 
         Example:
-            >>> from shared.datasets import nonstationary_sources
+            >>> from identiflow.shared.datasets import nonstationary_sources
             >>> data = nonstationary_sources(2, n_segments=3, samples_per_segment=10)
             >>> train, test = data.split(test_fraction=0.2)
             >>> len(train), len(test)

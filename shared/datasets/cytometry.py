@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.datasets.files import data_files
-from shared.datasets.real import RealData, real_data
+from identiflow.shared.datasets.files import data_files
+from identiflow.shared.datasets.real import RealData, real_data
 
 _RAW = "sachs.2005.continuous.txt"
 _WITH_CONDITIONS = "sachs.2005.continuous.discrete.experimental.mixed.maximum.2.txt"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.datasets.files import data_files
-from shared.datasets.real import RealData, real_data
+from identiflow.shared.datasets.files import data_files
+from identiflow.shared.datasets.real import RealData, real_data
 
 _MNIST_IMAGES, _MNIST_LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
 

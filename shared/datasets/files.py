@@ -21,7 +21,11 @@ class _Entry(NamedTuple):
 @functools.cache
 def registry() -> dict[str, _Entry]:
     """Every known file, as "data set/file name", with its SHA-256 and the address of its origin."""
-    text = resources.files("shared.datasets").joinpath("registry.txt").read_text(encoding="ascii")
+    text = (
+        resources.files("identiflow.shared.datasets")
+        .joinpath("registry.txt")
+        .read_text(encoding="ascii")
+    )
     lines = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return {key: _Entry(sha256, url) for key, sha256, url in lines}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.datasets.base import Array
-from shared.datasets.files import data_files
-from shared.datasets.real import RealData, real_data
-from shared.options import one_of
+from identiflow.shared.datasets.base import Array
+from identiflow.shared.datasets.files import data_files
+from identiflow.shared.datasets.real import RealData, real_data
+from identiflow.shared.inputs.options import one_of
 
 _MTL_REGIONS = ("CA1", "CA2", "DG", "CA3", "TAIL", "SUB", "ERC", "BA35", "BA36", "PHC")
 # the six regions of the iVAE paper's hippocampal data, from the subfields above

@@ -7,18 +7,18 @@ from math import inf
 
 import numpy as np
 
-from shared.datasets.base import Array, Dataset, rows
-from shared.datasets.mixing import ACTIVATIONS, Mixing, draw_mixing
-from shared.datasets.observations import (
+from identiflow.shared.datasets.base import Array, Dataset, rows
+from identiflow.shared.datasets.mixing import ACTIVATIONS, Mixing, draw_mixing
+from identiflow.shared.datasets.observations import (
     BernoulliObservation,
     GaussianObservation,
     Observation,
     PoissonObservation,
     draw_categorical,
 )
-from shared.datasets.oracle import exact_log_prob
-from shared.datasets.sources import SOURCE_FAMILIES, SegmentSources, draw_segment_sources
-from shared.options import (
+from identiflow.shared.datasets.oracle import exact_log_prob
+from identiflow.shared.datasets.sources import SOURCE_FAMILIES, SegmentSources, draw_segment_sources
+from identiflow.shared.inputs.options import (
     FLAG,
     NOT_NEGATIVE,
     Kind,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from shared.datasets.base import Array
-from shared.datasets.generated import SourceData
-from shared.datasets.observations import GaussianObservation
-from shared.options import count
+from identiflow.shared.datasets.base import Array
+from identiflow.shared.datasets.generated import SourceData
+from identiflow.shared.datasets.observations import GaussianObservation
+from identiflow.shared.inputs.options import count
 
 _T_DOF = 5.0  # heavier tails than the posterior, so that the weights stay bounded
 _PRIOR_SHARE = 0.2  # of the draws, from p(z | u): bounds the weights where the mode fit is poor
@@ -63,7 +63,7 @@ def oracle_importance_log_prob(
         ValueError: for data without noise, where p(x | u) is exact (d = n) or no density (d > n).
 
     Example:
-        >>> from shared.datasets import nonstationary_sources
+        >>> from identiflow.shared.datasets import nonstationary_sources
         >>> data = nonstationary_sources(2, 4, 10, observation="bernoulli")
         >>> estimate = oracle_importance_log_prob(data, n_samples=200)
         >>> estimate.log_prob.shape, bool(estimate.standard_error.max() < 0.1)

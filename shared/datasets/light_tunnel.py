@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.datasets.base import Array
-from shared.datasets.files import data_files, registry
-from shared.datasets.mixing import draw_mixing
-from shared.datasets.real import RealData, real_data
-from shared.options import count, optional
+from identiflow.shared.datasets.base import Array
+from identiflow.shared.datasets.files import data_files, registry
+from identiflow.shared.datasets.mixing import draw_mixing
+from identiflow.shared.datasets.real import RealData, real_data
+from identiflow.shared.inputs.options import count, optional
 
 _NAME = "causal_chamber_lt"
 SOURCES = ("red", "green", "blue", "pol_1", "pol_2")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.datasets.base import Array
+from identiflow.shared.datasets.base import Array
 
 _QUANTILE_DRAWS = 2000
 _QUANTILE_ENTRIES = 2_000_000  # for wide layers, fewer draws: the SVDs would take minutes

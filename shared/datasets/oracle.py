@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.datasets.base import Array
-from shared.datasets.mixing import Mixing
-from shared.datasets.observations import GaussianObservation, Observation
-from shared.datasets.sources import SegmentSources
+from identiflow.shared.datasets.base import Array
+from identiflow.shared.datasets.mixing import Mixing
+from identiflow.shared.datasets.observations import GaussianObservation, Observation
+from identiflow.shared.datasets.sources import SegmentSources
 
 
 def exact_log_prob(

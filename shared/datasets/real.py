@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from shared.datasets.base import Dataset
+from identiflow.shared.datasets.base import Dataset
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shared.datasets.base import Array, Dataset, rows
-from shared.datasets.mixing import Mixing, draw_mixing
-from shared.datasets.sources import SOURCE_FAMILIES
-from shared.options import Kind, check_options, count, one_of
+from identiflow.shared.datasets.base import Array, Dataset, rows
+from identiflow.shared.datasets.mixing import Mixing, draw_mixing
+from identiflow.shared.datasets.sources import SOURCE_FAMILIES
+from identiflow.shared.inputs.options import Kind, check_options, count, one_of
 
 # Of the autoregressive coefficients: far enough from 0 to be seen, and from 1 to mix fast.
 SMALLEST, LARGEST = 0.6, 0.9

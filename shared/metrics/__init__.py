@@ -13,14 +13,14 @@
 
 from __future__ import annotations
 
-from shared.metrics.chance import ChanceLevel, chance_level
-from shared.metrics.consistency import Agreement, agreement
-from shared.metrics.grouped import within_group_mean_corr_coef
-from shared.metrics.independence import IndependenceTest, hsic_test
-from shared.metrics.linear import linear_mean_corr_coef
-from shared.metrics.matching import Matching
-from shared.metrics.mcc import mean_corr_coef
-from shared.metrics.regression import mean_r2, r2_per_source
+from identiflow.shared.metrics.chance import ChanceLevel, chance_level
+from identiflow.shared.metrics.consistency import Agreement, agreement
+from identiflow.shared.metrics.grouped import within_group_mean_corr_coef
+from identiflow.shared.metrics.independence import IndependenceTest, hsic_test
+from identiflow.shared.metrics.linear import linear_mean_corr_coef
+from identiflow.shared.metrics.matching import Matching
+from identiflow.shared.metrics.mcc import mean_corr_coef
+from identiflow.shared.metrics.regression import mean_r2, r2_per_source
 
 __all__ = [
     "Agreement",

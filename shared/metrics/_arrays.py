@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from shared.validation import LARGEST, to_numpy
+from identiflow.shared.inputs.validation import LARGEST, to_numpy
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from shared.metrics._arrays import Array, row_blocks
+from identiflow.shared.metrics._arrays import Array, row_blocks
 
 Method = Literal["pearson", "spearman"]
 

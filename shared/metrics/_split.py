@@ -7,8 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.metrics._arrays import Array
-from shared.validation import to_numpy
+from identiflow.shared.inputs.validation import to_numpy
+from identiflow.shared.metrics._arrays import Array
 
 FitRows: TypeAlias = ArrayLike | slice | None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.metrics._arrays import Array
+from identiflow.shared.metrics._arrays import Array
 
 
 def whitening(x: Array) -> tuple[Array, Array]:

@@ -9,8 +9,8 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.metrics._arrays import Array, as_pair
-from shared.metrics.mcc import mean_corr_coef
+from identiflow.shared.metrics._arrays import Array, as_pair
+from identiflow.shared.metrics.mcc import mean_corr_coef
 
 
 @dataclass(frozen=True, eq=False)

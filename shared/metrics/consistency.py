@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.metrics._arrays import Array, as_matrix, expect_rows
-from shared.metrics._correlation import expect_method
-from shared.metrics.linear import linear_mean_corr_coef
-from shared.metrics.mcc import mean_corr_coef
+from identiflow.shared.metrics._arrays import Array, as_matrix, expect_rows
+from identiflow.shared.metrics._correlation import expect_method
+from identiflow.shared.metrics.linear import linear_mean_corr_coef
+from identiflow.shared.metrics.mcc import mean_corr_coef
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,10 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.metrics._arrays import Array, as_pair, expect_rows
-from shared.metrics._correlation import Method, cross_correlation, expect_method
-from shared.metrics.matching import Matching, expect_equal_columns, score
-from shared.validation import to_numpy
+from identiflow.shared.inputs.validation import to_numpy
+from identiflow.shared.metrics._arrays import Array, as_pair, expect_rows
+from identiflow.shared.metrics._correlation import Method, cross_correlation, expect_method
+from identiflow.shared.metrics.matching import Matching, expect_equal_columns, score
 
 _MIN_ROWS = 3  # two points always lie on a line: |corr| would be 1
 
@@ -80,7 +80,7 @@ def within_group_mean_corr_coef(
     >>> u = np.repeat(np.arange(20), 500)
     >>> means = rng.normal(scale=5, size=(20, 2))[u]
     >>> z, guess = (means + rng.normal(size=means.shape) for _ in range(2))
-    >>> from shared.metrics import mean_corr_coef
+    >>> from identiflow.shared.metrics import mean_corr_coef
     >>> mean_corr_coef(z, guess) > 0.9, within_group_mean_corr_coef(z, guess, u) < 0.1
     (True, True)
     """

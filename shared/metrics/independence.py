@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.metrics._arrays import Array, as_matrix, expect_rows
+from identiflow.shared.metrics._arrays import Array, as_matrix, expect_rows
 
 MIN_ROWS = 6  # the variance under independence divides by N − 3, and needs N > 5 to be positive
 

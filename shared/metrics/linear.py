@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.metrics._arrays import Array, as_pair
-from shared.metrics._correlation import cross_correlation
-from shared.metrics._split import FitRows, split_rows
-from shared.metrics._whitening import whitening
-from shared.metrics.matching import expect_equal_columns
+from identiflow.shared.metrics._arrays import Array, as_pair
+from identiflow.shared.metrics._correlation import cross_correlation
+from identiflow.shared.metrics._split import FitRows, split_rows
+from identiflow.shared.metrics._whitening import whitening
+from identiflow.shared.metrics.matching import expect_equal_columns
 
 
 def linear_mean_corr_coef(

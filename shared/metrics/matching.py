@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.metrics._arrays import Array
+from identiflow.shared.metrics._arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.metrics._arrays import as_pair
-from shared.metrics._correlation import Method, cross_correlation, expect_method
-from shared.metrics.matching import Matching, expect_equal_columns, score
+from identiflow.shared.metrics._arrays import as_pair
+from identiflow.shared.metrics._correlation import Method, cross_correlation, expect_method
+from identiflow.shared.metrics.matching import Matching, expect_equal_columns, score
 
 
 @overload

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.metrics._arrays import Array, as_pair
-from shared.metrics._split import FitRows, split_rows
-from shared.metrics._whitening import whitening
+from identiflow.shared.metrics._arrays import Array, as_pair
+from identiflow.shared.metrics._split import FitRows, split_rows
+from identiflow.shared.metrics._whitening import whitening
 
 
 def mean_r2(

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
-from shared.lbfgs import minimize
-from shared.priors.maps import LabelTable, parameter_map
+from identiflow.shared.compute.lbfgs import minimize
+from identiflow.shared.priors.maps import LabelTable, parameter_map
 
 if TYPE_CHECKING:
-    from shared.nflows_adapter import PriorAsBase
+    from identiflow.shared.compute.nflows_adapter import PriorAsBase
 
 # A label with fewer rows than this takes its spread from others: its own would be near zero.
 MIN_ROWS_PER_LABEL = 5
@@ -217,7 +217,7 @@ class ConditionalPrior(nn.Module, ABC):
 
     def as_nflows(self) -> PriorAsBase:
         """This prior as an nflows base distribution that takes u as its context."""
-        from shared.nflows_adapter import PriorAsBase
+        from identiflow.shared.compute.nflows_adapter import PriorAsBase
 
         return PriorAsBase(self)
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
-from shared.networks import LOG_2PI, bounded_exp, inverse_bounded_exp
-from shared.priors.base import ConditionalPrior, group_mean, group_spread
-from shared.priors.maps import AuxiliaryNetwork, LabelTable, MixedMap
+from identiflow.shared.compute.networks import LOG_2PI, bounded_exp, inverse_bounded_exp
+from identiflow.shared.priors.base import ConditionalPrior, group_mean, group_spread
+from identiflow.shared.priors.maps import AuxiliaryNetwork, LabelTable, MixedMap
 
 N_NODES = 192
 # The statistics beyond the first two are bounded by 1 and their λ by the first of these, the sum of

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from shared.networks import bounded_exp, inverse_bounded_exp
-from shared.priors.base import ConditionalPrior, group_mean, group_spread
+from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
+from identiflow.shared.priors.base import ConditionalPrior, group_mean, group_spread
 
 LOG_SCALE_BOUND = log(1e4)
 # What initialisation gives at least, and how often it refines what the groups share.

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Laplace
 
-from shared.networks import bounded_exp, inverse_bounded_exp
-from shared.priors.base import ConditionalPrior, group_spread
-from shared.priors.gaussian import ALTERNATIONS, LOG_SCALE_BOUND, MIN_SCALE
+from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
+from identiflow.shared.priors.base import ConditionalPrior, group_spread
+from identiflow.shared.priors.gaussian import ALTERNATIONS, LOG_SCALE_BOUND, MIN_SCALE
 
 
 class LaplacePrior(ConditionalPrior):

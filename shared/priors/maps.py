@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from shared.networks import mlp
+from identiflow.shared.compute.networks import mlp
 
 
 class LabelTable(nn.Module):

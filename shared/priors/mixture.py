@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 from torch.special import log_ndtr
 
-from shared.networks import bounded_exp, inverse_bounded_exp
-from shared.priors.base import ConditionalPrior, group_mean, group_spread
-from shared.priors.gaussian import MIN_SCALE
+from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
+from identiflow.shared.priors.base import ConditionalPrior, group_mean, group_spread
+from identiflow.shared.priors.gaussian import MIN_SCALE
 
 LOG_WIDTH_BOUND = log(50.0)
 # Quantiles are sought this many deviations beyond all components, by this many halvings.

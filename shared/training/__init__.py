@@ -1,18 +1,18 @@
 """Training of either front end, and safe files."""
 
-from shared.training.checkpoint import (
+from identiflow.shared.files import (
     FileFormatError,
     check_folder,
     kind_of,
     load_tensors,
     save_tensors,
 )
-from shared.training.ensemble import Ensemble, fit_ensemble
-from shared.training.fit import Plan, fit, fit_together, run_plans
-from shared.training.history import History
-from shared.training.run import DivergedError
-from shared.training.stage import Stage
-from shared.training.start import start_stage
+from identiflow.shared.training.ensemble import Ensemble, fit_ensemble
+from identiflow.shared.training.fit import Plan, fit, fit_together, run_plans
+from identiflow.shared.training.history import History
+from identiflow.shared.training.run import DivergedError
+from identiflow.shared.training.stage import Stage
+from identiflow.shared.training.start import start_stage
 
 __all__ = [
     "DivergedError",

@@ -10,15 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from shared.random import Randomness
-from shared.rows import CHUNK
-from shared.training.checkpoint import discard_parts, load_tensors
-from shared.training.history import History
-from shared.training.noise import ShareOfRows
-from shared.training.run import Run
-from shared.training.schedule import Batches, mix
-from shared.training.stage import Stage
-from shared.training.workers import Workers
+from identiflow.shared.compute.random import Randomness
+from identiflow.shared.files import discard_parts, load_tensors
+from identiflow.shared.inputs.rows import CHUNK
+from identiflow.shared.training.history import History
+from identiflow.shared.training.noise import ShareOfRows
+from identiflow.shared.training.run import Run
+from identiflow.shared.training.schedule import Batches, mix
+from identiflow.shared.training.stage import Stage
+from identiflow.shared.training.workers import Workers
 
 
 class Course:

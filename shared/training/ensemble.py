@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.metrics import agreement
-from shared.options import count
-from shared.rows import Rows
-from shared.streams import on_disk
-from shared.training.checkpoint import check_folder
-from shared.training.fit import Plan, run_plans
-from shared.training.history import History
-from shared.training.processes import in_processes, most_processes
+from identiflow.shared.files import check_folder
+from identiflow.shared.inputs.options import count
+from identiflow.shared.inputs.rows import Rows
+from identiflow.shared.metrics import agreement
+from identiflow.shared.training.fit import Plan, run_plans
+from identiflow.shared.training.history import History
+from identiflow.shared.training.processes import in_processes, most_processes
+from identiflow.shared.training.streams import on_disk
 
 Array = NDArray[np.float64]
 
@@ -106,8 +106,8 @@ def fit_ensemble(
         ValueError: for no seeds or the same one twice, n_jobs below 1, and whatever `fit` refuses.
 
     Example:
-        >>> from iflow import IFlow
-        >>> from shared.datasets import nonstationary_sources
+        >>> from identiflow.iflow import IFlow
+        >>> from identiflow.shared.datasets import nonstationary_sources
         >>> data = nonstationary_sources(latent_dim=2, n_segments=5, samples_per_segment=50, seed=1)
         >>> flow = IFlow(n_layers=2, hidden=(16,), max_steps=50)
         >>> ensemble = fit_ensemble(flow, data.x, data.u, seeds=[0, 1, 2])

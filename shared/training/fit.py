@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from shared.random import single_precision
-from shared.training.course import Course
-from shared.training.history import History
-from shared.training.interruption import Interruption
-from shared.training.run import Model
-from shared.training.stack import NotStackableError, Stack
-from shared.training.stage import Stage
-from shared.training.workers import join_process_group
+from identiflow.shared.compute.random import single_precision
+from identiflow.shared.training.course import Course
+from identiflow.shared.training.history import History
+from identiflow.shared.training.interruption import Interruption
+from identiflow.shared.training.run import Model
+from identiflow.shared.training.stack import NotStackableError, Stack
+from identiflow.shared.training.stage import Stage
+from identiflow.shared.training.workers import join_process_group
 
 T = TypeVar("T")
 # Yields what is to be trained next, and is sent the history of that.

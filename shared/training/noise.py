@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from shared.random import Randomness, standard_normal
+from identiflow.shared.compute.random import Randomness, standard_normal
 
 
 class RecordedShapes:

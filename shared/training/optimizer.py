@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from shared.training.flat import FlatParameters
+from identiflow.shared.training.flat import FlatParameters
 
 # A matrix with a side shorter than this has few directions to balance, and is left to Adam.
 SHORTEST_SIDE = 8

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from shared.training.checkpoint import FileFormatError, save_tensors
-from shared.training.history import History
-from shared.training.optimizer import Optimizer
+from identiflow.shared.files import FileFormatError, save_tensors
+from identiflow.shared.training.history import History
+from identiflow.shared.training.optimizer import Optimizer
 
 MAX_BAD_STEPS_IN_A_ROW = 100
 EVALUATION_ROWS = 4096

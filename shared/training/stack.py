@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from shared.compilation import Compilation, Function
-from shared.random import Randomness, standard_normal
-from shared.training.course import Course
-from shared.training.noise import DrawnBefore, RecordedShapes
-from shared.training.run import Model
+from identiflow.shared.compute.compilation import Compilation, Function
+from identiflow.shared.compute.random import Randomness, standard_normal
+from identiflow.shared.training.course import Course
+from identiflow.shared.training.noise import DrawnBefore, RecordedShapes
+from identiflow.shared.training.run import Model
 
 
 class NotStackableError(RuntimeError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from shared.options import (
+from identiflow.shared.inputs.options import (
     COMPILE,
     FLAG,
     NOT_NEGATIVE,
@@ -18,10 +18,10 @@ from shared.options import (
     count,
     optional,
 )
-from shared.rows import Rows
-from shared.training.run import Model
-from shared.training.schedule import OneCycle
-from shared.validation import check_decay
+from identiflow.shared.inputs.rows import Rows
+from identiflow.shared.inputs.validation import check_decay
+from identiflow.shared.training.run import Model
+from identiflow.shared.training.schedule import OneCycle
 
 # What the options of a training may be.
 OPTIONS: dict[str, Kind] = {

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from shared.rows import Rows, head
-from shared.training.run import Model
-from shared.training.stage import MAX_HELD_OUT, Stage
+from identiflow.shared.inputs.rows import Rows, head
+from identiflow.shared.training.run import Model
+from identiflow.shared.training.stage import MAX_HELD_OUT, Stage
 
 
 def start_stage(model: Model, x: Rows, u: Tensor, *, max_steps: int, **options: Any) -> Stage:

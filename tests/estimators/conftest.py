@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from iflow import IFlow
-from ivae import IVAE
-from shared.datasets import nonstationary_sources
-from shared.estimator import Estimator
-from shared.training.run import Run
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.training.run import Run
 
 Make = Callable[..., Estimator]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.estimator import Estimator
-from shared.priors.choice import CANDIDATES
-from shared.training import fit_ensemble
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.priors.by_name import CANDIDATES
+from identiflow.shared.training import fit_ensemble
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

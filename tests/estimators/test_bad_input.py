@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.auxiliary import History, TimeSegments
-from shared.estimator import Estimator
-from shared.priors import GaussianPrior
-from shared.training.stack import Stack
+from identiflow.shared.auxiliary import History, TimeSegments
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.priors import GaussianPrior
+from identiflow.shared.training.stack import Stack
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

@@ -13,14 +13,14 @@ import torch
 from nflows.transforms import BatchNorm, PiecewiseRationalQuadraticCouplingTransform
 from torch import Tensor, nn
 
-from iflow import IFlow
-from iflow.transforms import Composition, SplineCoupling
-from shared.estimator import Estimator
-from shared.identifiability import IdentifiabilityWarning
-from shared.metrics import mean_corr_coef
-from shared.training import Ensemble, Stage, fit, fit_ensemble
-from shared.training.ensemble import jobs_that_pay
-from shared.training.fit import fit_together
+from identiflow.iflow import IFlow
+from identiflow.iflow.transforms import Composition, SplineCoupling
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.identifiability import IdentifiabilityWarning
+from identiflow.shared.metrics import mean_corr_coef
+from identiflow.shared.training import Ensemble, Stage, fit, fit_ensemble
+from identiflow.shared.training.ensemble import jobs_that_pay
+from identiflow.shared.training.fit import fit_together
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

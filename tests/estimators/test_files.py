@@ -17,11 +17,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from iflow import IFlow
-from ivae import IVAE
-from shared.estimator import Estimator
-from shared.priors import GaussianPrior
-from shared.training import FileFormatError, load_tensors, save_tensors
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.priors import GaussianPrior
+from identiflow.shared.training import FileFormatError, load_tensors, save_tensors
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

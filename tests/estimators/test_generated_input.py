@@ -18,14 +18,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 
-from iflow import IFlow
-from ivae import IVAE
-from shared import metrics
-from shared.auxiliary import Continuous, Fourier, History, Labels, Mixed, TimeSegments
-from shared.datasets import autocorrelated_sources, nonstationary_sources
-from shared.estimator import Estimator
-from shared.identifiability import IdentifiabilityWarning
-from shared.training import DivergedError
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
+from identiflow.shared import metrics
+from identiflow.shared.auxiliary import Continuous, Fourier, History, Labels, Mixed, TimeSegments
+from identiflow.shared.datasets import autocorrelated_sources, nonstationary_sources
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.identifiability import IdentifiabilityWarning
+from identiflow.shared.training import DivergedError
 
 N_ROWS = 12
 TINY: dict[str, Any] = {"hidden": (4,), "max_steps": 2, "compile": False, "progress": False}

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from iflow import ARCHITECTURES, IFlow
-from ivae import IVAE
-from shared.datasets import nonstationary_sources
-from shared.estimator import Estimator
-from shared.export import WAYS, export_program
+from identiflow.iflow import ARCHITECTURES, IFlow
+from identiflow.ivae import IVAE
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.estimators.export import WAYS, export_program
 
 Array = np.ndarray
 DATA = nonstationary_sources(2, n_segments=10, samples_per_segment=30, seed=1)

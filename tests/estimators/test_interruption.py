@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.estimator import Estimator
-from shared.training.run import Run
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.training.run import Run
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iflow import IFlow
-from shared.estimator import Estimator
-from shared.metrics import within_group_mean_corr_coef
+from identiflow.iflow import IFlow
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.metrics import within_group_mean_corr_coef
 
 Array = np.ndarray
 N = 3

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from shared import rows, streams
-from shared.auxiliary import TimeSegments
-from shared.estimator import Estimator
-from shared.training import fit_ensemble
+from identiflow.shared.auxiliary import TimeSegments
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.inputs import rows
+from identiflow.shared.training import fit_ensemble, streams
 
 Array = np.ndarray
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from iflow import IFlow
-from ivae import IVAE
-from shared.estimator import Estimator
-from shared.identifiability import IdentifiabilityWarning
-from shared.training import DivergedError
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.identifiability import IdentifiabilityWarning
+from identiflow.shared.training import DivergedError
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from shared import passes
-from shared.auxiliary import Labels
-from shared.estimator import Estimator
+from identiflow.shared.auxiliary import Labels
+from identiflow.shared.compute import passes
+from identiflow.shared.estimators.base import Estimator
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from iflow import IFlow
-from shared.datasets import nonstationary_sources
-from shared.estimator import Estimator
+from identiflow.iflow import IFlow
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.estimators.base import Estimator
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

@@ -17,12 +17,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from iflow import IFlow, MaskedAutoregressive
-from ivae import IVAE, GaussianLikelihood
-from shared.auxiliary import Continuous, Fourier, History, Mixed, TimeSegments
-from shared.estimator import Estimator
-from shared.identifiability import IdentifiabilityWarning
-from shared.priors import GaussianPrior
+from identiflow.iflow import IFlow, MaskedAutoregressive
+from identiflow.ivae import IVAE, GaussianLikelihood
+from identiflow.shared.auxiliary import Continuous, Fourier, History, Mixed, TimeSegments
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.identifiability import IdentifiabilityWarning
+from identiflow.shared.priors import GaussianPrior
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

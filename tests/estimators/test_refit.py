@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from iflow import IFlow
-from iflow.transforms import Composition, Permutation, SplineCoupling
-from shared.estimator import Estimator
-from shared.training.run import Run
+from identiflow.iflow import IFlow
+from identiflow.iflow.transforms import Composition, Permutation, SplineCoupling
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.training.run import Run
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

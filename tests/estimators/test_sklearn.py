@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from iflow import IFlow
-from ivae import IVAE
-from shared.estimator import Estimator
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
+from identiflow.shared.estimators.base import Estimator
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

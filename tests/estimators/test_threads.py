@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from iflow import IFlow
-from shared.estimator import Estimator
+from identiflow.iflow import IFlow
+from identiflow.shared.estimators.base import Estimator
 
 Array = np.ndarray
 Make = Callable[..., Estimator]

@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.random import standard_normal
-from shared.training.noise import ShareOfRows
-from shared.training.workers import Workers
+from identiflow.shared.compute.random import standard_normal
+from identiflow.shared.training.noise import ShareOfRows
+from identiflow.shared.training.workers import Workers
 
 STEPS = 50
 # What a user would run: the script does not know in how many processes it is run.
 SCRIPT = f"""
 import os, sys
 import torch
-from iflow import IFlow
-from ivae import IVAE
-from shared.datasets import nonstationary_sources
-from shared.training import fit_ensemble
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.training import fit_ensemble
 
 torch.set_num_threads(1)
 folder = sys.argv[1]

@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
 from identiflow.main import app
+from identiflow.shared import files
+from identiflow.shared.datasets import nonstationary_sources
 from identiflow.tables import read_table, write_table
-from iflow import IFlow
-from ivae import IVAE
-from shared.datasets import nonstationary_sources
-from shared.training import checkpoint
 
 DATA = nonstationary_sources(2, n_segments=6, samples_per_segment=40, seed=1)
 LETTERS = np.array(list("abcdef"))[DATA.u]
@@ -315,7 +315,7 @@ def test_a_model_fitted_to_arrays_does_not_know_the_column_of_u(
 
 
 def test_a_model_of_a_newer_version_is_refused(folder: Path, monkeypatch) -> None:
-    monkeypatch.setattr(checkpoint, "VERSION", 0)
+    monkeypatch.setattr(files, "VERSION", 0)
     refused("Upgrade identiflow", "score", folder / "cells.model", folder / "cells.csv")
 
 

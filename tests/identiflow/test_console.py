@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from identiflow.console import OneLineErrors, show
-from shared.training import DivergedError
+from identiflow.shared.training import DivergedError
 
 
 def result_of(error: Exception, *arguments: str) -> Result:

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from identiflow.iflow import IFlow
 from identiflow.labels import as_written
 from identiflow.main import app
+from identiflow.shared.datasets import nonstationary_sources
 from identiflow.tables import read_table, write_table
-from iflow import IFlow
-from shared.datasets import nonstationary_sources
 
 DATA = nonstationary_sources(2, n_segments=6, samples_per_segment=20, seed=1)
 X = pd.DataFrame(DATA.x, columns=["left", "right"])

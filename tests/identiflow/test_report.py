@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
 from identiflow.main import app
 from identiflow.report import figures, write_report
 from identiflow.report.facts import Facts, advice, gather
 from identiflow.report.page import render
-from iflow import IFlow
-from ivae import IVAE
-from shared.auxiliary import Mixed
-from shared.datasets import nonstationary_sources
+from identiflow.shared.auxiliary import Mixed
+from identiflow.shared.datasets import nonstationary_sources
 
 DATA = nonstationary_sources(3, n_segments=8, samples_per_segment=60, seed=1)
 NAMES = ["<i>left</i>", "right $x_1$", "y & z"]

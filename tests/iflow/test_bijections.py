@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, stack_module_state, vmap
 
-from iflow import (
+from identiflow.iflow import (
     ARCHITECTURES,
     AffineCoupling,
     Composition,
@@ -23,10 +23,10 @@ from iflow import (
     Unmixing,
     VolumePreservingCoupling,
 )
-from iflow.elements import AffineElement, SplineElement, VolumePreservingElement
-from iflow.transforms import LOG_DIAGONAL_BOUND
-from shared.nflows_adapter import InverseTransform, Transform
-from shared.random import seeded
+from identiflow.iflow.elements import AffineElement, SplineElement, VolumePreservingElement
+from identiflow.iflow.transforms import LOG_DIAGONAL_BOUND
+from identiflow.shared.compute.nflows_adapter import InverseTransform, Transform
+from identiflow.shared.compute.random import seeded
 
 DOUBLE = torch.float64
 BOUND = 5.0

@@ -17,7 +17,7 @@ from nflows.transforms import (
     PiecewiseRationalQuadraticCouplingTransform,
 )
 
-from iflow import (
+from identiflow.iflow import (
     ARCHITECTURES,
     Composition,
     IFlow,
@@ -25,10 +25,10 @@ from iflow import (
     MaskedAutoregressive,
     SplineCoupling,
 )
-from shared.datasets import nonstationary_sources
-from shared.metrics import mean_corr_coef
-from shared.random import seeded
-from shared.training.stack import Stack
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.metrics import mean_corr_coef
+from identiflow.shared.training.stack import Stack
 
 DATA = nonstationary_sources(2, n_segments=10, samples_per_segment=30, seed=1)
 X, U = DATA.x, DATA.u

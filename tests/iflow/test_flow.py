@@ -16,16 +16,16 @@ from nflows.transforms import (
 from torch import Tensor, nn
 from torch.func import jacrev, vmap
 
-from iflow import ARCHITECTURES, Composition, IdentifiableFlow
-from shared.nflows_adapter import CompositeTransform, Transform
-from shared.priors import (
+from identiflow.iflow import ARCHITECTURES, Composition, IdentifiableFlow
+from identiflow.shared.compute.nflows_adapter import CompositeTransform, Transform
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.priors import (
     ExponentialFamilyPrior,
     GaussianPrior,
     LaplacePrior,
     MixturePrior,
     UnconditionalPrior,
 )
-from shared.random import seeded
 
 DOUBLE = torch.float64
 N_LABELS = 3

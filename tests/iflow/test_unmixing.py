@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from iflow import ARCHITECTURES, IdentifiableFlow, LULinear, Unmixing, start_from_linear
-from shared.datasets import nonstationary_sources
-from shared.metrics import mean_corr_coef
-from shared.priors import GaussianPrior, LaplacePrior
+from identiflow.iflow import ARCHITECTURES, IdentifiableFlow, LULinear, Unmixing, start_from_linear
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.metrics import mean_corr_coef
+from identiflow.shared.priors import GaussianPrior, LaplacePrior
 
 D, LABELS = 4, 12
 

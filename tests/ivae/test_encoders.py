@@ -19,8 +19,13 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from ivae.encoders import MLPEncoder
-from ivae.posteriors import DiagonalGaussian, FullGaussian, GaussianPosterior, closed_form_kl
+from identiflow.ivae.encoders import MLPEncoder
+from identiflow.ivae.posteriors import (
+    DiagonalGaussian,
+    FullGaussian,
+    GaussianPosterior,
+    closed_form_kl,
+)
 
 B = 6
 DOUBLE = torch.float64

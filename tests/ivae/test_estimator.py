@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from ivae import IVAE, GaussianLikelihood, PoissonLikelihood
-from shared.datasets import nonstationary_sources
-from shared.datasets.generated import SourceData
-from shared.metrics import mean_corr_coef
-from shared.training import History
-from shared.training.stack import Stack
+from identiflow.ivae import IVAE, GaussianLikelihood, PoissonLikelihood
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.datasets.generated import SourceData
+from identiflow.shared.metrics import mean_corr_coef
+from identiflow.shared.training import History
+from identiflow.shared.training.stack import Stack
 
 D, N_LABELS = 4, 10
 small = partial(IVAE, 2, hidden=(16,), n_samples=2, max_steps=30, warm_steps=0)

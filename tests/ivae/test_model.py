@@ -9,18 +9,23 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ivae.decoders import MLPDecoder
-from ivae.encoders import MLPEncoder
-from ivae.likelihoods import (
+from identiflow.ivae.decoders import MLPDecoder
+from identiflow.ivae.encoders import MLPEncoder
+from identiflow.ivae.likelihoods import (
     BernoulliLikelihood,
     CategoricalLikelihood,
     GaussianLikelihood,
     Likelihood,
     PoissonLikelihood,
 )
-from ivae.model import IdentifiableVAE
-from ivae.objectives import elbo, iw_bound, weighted_elbo
-from shared.priors import ExponentialFamilyPrior, GaussianPrior, LaplacePrior, MixturePrior
+from identiflow.ivae.model import IdentifiableVAE
+from identiflow.ivae.objectives import elbo, iw_bound, weighted_elbo
+from identiflow.shared.priors import (
+    ExponentialFamilyPrior,
+    GaussianPrior,
+    LaplacePrior,
+    MixturePrior,
+)
 
 D, N, N_LABELS, ROWS = 5, 3, 4, 9
 DOUBLE = torch.float64

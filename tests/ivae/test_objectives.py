@@ -13,9 +13,9 @@ from scipy.special import logsumexp
 from torch import Tensor, nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from ivae.likelihoods import GaussianLikelihood
-from ivae.model import IdentifiableVAE
-from ivae.objectives import (
+from identiflow.ivae.likelihoods import GaussianLikelihood
+from identiflow.ivae.model import IdentifiableVAE
+from identiflow.ivae.objectives import (
     ElboTerms,
     elbo,
     elbo_terms,
@@ -23,9 +23,9 @@ from ivae.objectives import (
     iw_bound,
     weighted_elbo,
 )
-from ivae.posteriors import DiagonalGaussian, FullGaussian
-from shared.priors import GaussianPrior
-from shared.random import seeded
+from identiflow.ivae.posteriors import DiagonalGaussian, FullGaussian
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.priors import GaussianPrior
 
 D, N, N_LABELS, ROWS = 5, 3, 4, 9
 DOUBLE = torch.float64

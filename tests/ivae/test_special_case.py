@@ -11,10 +11,10 @@ import torch
 from torch.distributions import MultivariateNormal
 from torch.func import jacrev, vmap
 
-from iflow import IFlow
-from ivae import IVAE, from_flow
-from shared.datasets import nonstationary_sources
-from shared.datasets.generated import SourceData
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE, from_flow
+from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.datasets.generated import SourceData
 
 SIGMAS = np.logspace(-1, -3, 7)
 ROWS = slice(None, None, 10)

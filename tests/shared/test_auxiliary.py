@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from shared.auxiliary import (
+from identiflow.shared.auxiliary import (
     AuxiliaryEncoder,
     Columns,
     Continuous,

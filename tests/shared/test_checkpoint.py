@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from shared.training import FileFormatError, checkpoint, load_tensors, save_tensors
+from identiflow.shared import files
+from identiflow.shared.training import FileFormatError, load_tensors, save_tensors
 
 TENSORS = {
     "float": torch.tensor([1.5, -0.0, float("inf"), 1e-45]),
@@ -109,7 +110,7 @@ def test_a_write_that_fails_leaves_the_old_file(kind, path, monkeypatch):
         raise OSError("no space left on device")
 
     before = path.read_bytes()
-    monkeypatch.setattr(checkpoint.os, kind, fail)
+    monkeypatch.setattr(files.os, kind, fail)
     with pytest.raises(OSError, match="no space left"):
         save_tensors(path, "test", {}, {})
     assert path.read_bytes() == before
@@ -120,7 +121,7 @@ def test_what_a_killed_write_left_is_removed(tmp_path):
     path, others = tmp_path / "run[1].ckpt", ["run[1].ckpt.part", "run1.ckpt.0123abcd.part"]
     for name in [path.name, *others, "run[1].ckpt.0123abcd.part"]:
         (tmp_path / name).touch()
-    checkpoint.discard_parts(path)
+    files.discard_parts(path)
     assert sorted(os.listdir(tmp_path)) == sorted([path.name, *others])
 
 

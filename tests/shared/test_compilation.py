@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 from torch.fx import GraphModule
 
-from iflow import ARCHITECTURES, IdentifiableFlow, spline_coupling_flow
-from ivae import IdentifiableVAE, MLPDecoder, MLPEncoder
-from ivae.estimator import LIKELIHOODS
-from ivae.likelihoods import GaussianLikelihood, Likelihood
-from shared import compilation
-from shared.compilation import FEWEST_CALLS, Compilation, is_of_known_parts, pays
-from shared.nflows_adapter import Transform
-from shared.priors import ConditionalPrior, GaussianPrior, UnconditionalPrior
-from shared.priors.choice import PRIORS
-from shared.random import seeded
-from shared.training import Stage, fit
-from shared.training.course import Course
-from shared.training.run import Model
-from shared.training.stack import Stack
+from identiflow.iflow import ARCHITECTURES, IdentifiableFlow, spline_coupling_flow
+from identiflow.ivae import IdentifiableVAE, MLPDecoder, MLPEncoder
+from identiflow.ivae.estimator import LIKELIHOODS
+from identiflow.ivae.likelihoods import GaussianLikelihood, Likelihood
+from identiflow.shared.compute import compilation
+from identiflow.shared.compute.compilation import FEWEST_CALLS, Compilation, is_of_known_parts, pays
+from identiflow.shared.compute.nflows_adapter import Transform
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.priors import ConditionalPrior, GaussianPrior, UnconditionalPrior
+from identiflow.shared.priors.by_name import PRIORS
+from identiflow.shared.training import Stage, fit
+from identiflow.shared.training.course import Course
+from identiflow.shared.training.run import Model
+from identiflow.shared.training.stack import Stack
 
 needs_a_compiler = pytest.mark.skipif(
     not compilation.finds_compiler(), reason="no C++ compiler is installed"

@@ -10,9 +10,9 @@ import threading
 import pooch
 import pytest
 
-from shared import datasets
-from shared.datasets import files
-from shared.datasets.real import ABOUT
+from identiflow.shared import datasets
+from identiflow.shared.datasets import files
+from identiflow.shared.datasets.real import ABOUT
 
 TABLE = "47, 100, 27, 81, 57, 37, 26, 0, 0, 23, 56, 53, 100, 90, 40, 98, 8\n" * 3
 

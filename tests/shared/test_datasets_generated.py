@@ -10,11 +10,11 @@ import pytest
 import scipy.stats
 from scipy.special import logsumexp
 
-from shared.datasets import nonstationary_sources, oracle_importance_log_prob
-from shared.datasets.mixing import ACTIVATIONS, draw_mixing
-from shared.datasets.observations import GaussianObservation
-from shared.datasets.oracle import exact_log_prob
-from shared.datasets.sources import SOURCE_FAMILIES, draw_segment_sources
+from identiflow.shared.datasets import nonstationary_sources, oracle_importance_log_prob
+from identiflow.shared.datasets.mixing import ACTIVATIONS, draw_mixing
+from identiflow.shared.datasets.observations import GaussianObservation
+from identiflow.shared.datasets.oracle import exact_log_prob
+from identiflow.shared.datasets.sources import SOURCE_FAMILIES, draw_segment_sources
 
 SMALL = {"latent_dim": 3, "n_segments": 4, "samples_per_segment": 50, "seed": 1}
 

@@ -9,14 +9,14 @@ import pytest
 import scipy.stats
 from scipy.special import logsumexp
 
-from shared.datasets.mixing import ACTIVATIONS, draw_mixing
-from shared.datasets.observations import (
+from identiflow.shared.datasets.mixing import ACTIVATIONS, draw_mixing
+from identiflow.shared.datasets.observations import (
     POISSON_GAIN,
     BernoulliObservation,
     PoissonObservation,
     draw_categorical,
 )
-from shared.datasets.sources import SOURCE_FAMILIES
+from identiflow.shared.datasets.sources import SOURCE_FAMILIES
 
 SCIPY_FAMILIES = {
     "gaussian": scipy.stats.norm(),

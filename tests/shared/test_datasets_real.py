@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from shared import datasets
-from shared.datasets import files
-from shared.datasets.light_tunnel import ANGLES, SOURCE_EXPERIMENTS, SOURCES
+from identiflow.shared import datasets
+from identiflow.shared.datasets import files
+from identiflow.shared.datasets.light_tunnel import ANGLES, SOURCE_EXPERIMENTS, SOURCES
 
 
 class Case(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from shared.datasets import autocorrelated_sources
+from identiflow.shared.datasets import autocorrelated_sources
 
 INNOVATIONS = {
     "gaussian": scipy.stats.norm(),

@@ -8,9 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from shared.priors import ExponentialFamilyPrior
-from shared.priors.exponential_family import ExponentialFamily, FixedStatistics, LearnedStatistics
-from shared.random import seeded
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.priors import ExponentialFamilyPrior
+from identiflow.shared.priors.exponential_family import (
+    ExponentialFamily,
+    FixedStatistics,
+    LearnedStatistics,
+)
 
 DOUBLE = torch.float64
 

@@ -16,18 +16,18 @@ import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from shared import identifiability
-from shared.identifiability import IdentifiabilityReport, check_conditions
-from shared.networks import inverse_bounded_exp
-from shared.priors import (
+from identiflow.shared import identifiability
+from identiflow.shared.compute.networks import inverse_bounded_exp
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.identifiability import IdentifiabilityReport, check_conditions
+from identiflow.shared.priors import (
     ConditionalPrior,
     ExponentialFamilyPrior,
     GaussianPrior,
     LaplacePrior,
     UnconditionalPrior,
 )
-from shared.priors.gaussian import LOG_SCALE_BOUND
-from shared.random import seeded
+from identiflow.shared.priors.gaussian import LOG_SCALE_BOUND
 
 DOUBLE = torch.float64
 

@@ -15,8 +15,8 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from shared import metrics
-from shared.metrics import (
+from identiflow.shared import metrics
+from identiflow.shared.metrics import (
     agreement,
     linear_mean_corr_coef,
     mean_corr_coef,

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from shared.metrics import (
+from identiflow.shared.metrics import (
     agreement,
     chance_level,
     linear_mean_corr_coef,

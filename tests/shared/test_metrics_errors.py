@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.metrics import (
+from identiflow.shared.metrics import (
     Matching,
     agreement,
     chance_level,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from shared.metrics import chance_level, mean_corr_coef, within_group_mean_corr_coef
+from identiflow.shared.metrics import chance_level, mean_corr_coef, within_group_mean_corr_coef
 
 D = 4
 

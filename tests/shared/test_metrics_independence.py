@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from shared.metrics import hsic_test
+from identiflow.shared.metrics import hsic_test
 
 RNG = np.random.default_rng(0)
 DEPENDENT = {

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.linear_model import LinearRegression
 
-from shared.metrics import (
+from identiflow.shared.metrics import (
     Matching,
     linear_mean_corr_coef,
     mean_corr_coef,

@@ -19,13 +19,13 @@ from nflows.transforms import (
 )
 from torch import nn
 
-from shared.nflows_adapter import (
+from identiflow.shared.compute.nflows_adapter import (
     CompositeTransform,
     InverseTransform,
     Transform,
     refuse_conditional,
 )
-from shared.priors import GaussianPrior
+from identiflow.shared.priors import GaussianPrior
 
 ROOT = Path(__file__).resolve().parents[2]
 D, CONTEXT = 4, 3
@@ -33,7 +33,7 @@ D, CONTEXT = 4, 3
 IMPORTS = {
     "alone": """
 import sys
-import shared.nflows_adapter
+import identiflow.shared.compute.nflows_adapter
 assert not [name for name in sys.modules if name.startswith("matplotlib")]
 from nflows.nn.nde import made
 assert not hasattr(made.plt, "__wrapped__") and "matplotlib.pyplot" not in sys.modules
@@ -43,7 +43,7 @@ assert plot is matplotlib.pyplot.plot
 """,
     "after matplotlib": """
 import matplotlib.pyplot
-import shared.nflows_adapter
+import identiflow.shared.compute.nflows_adapter
 from nflows.nn.nde import made
 assert made.plt is matplotlib.pyplot
 """,

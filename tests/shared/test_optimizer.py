@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from shared.training.optimizer import Optimizer, with_equal_singular_values
+from identiflow.shared.training.optimizer import Optimizer, with_equal_singular_values
 
 SHAPES = [(1, 16, 16), (3, 24, 40), (2, 40, 9)]
 

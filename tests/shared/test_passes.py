@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from iflow import IdentifiableFlow, spline_coupling_flow
-from shared import passes
-from shared.passes import in_chunks
-from shared.priors import GaussianPrior
-from shared.rows import StoredRows
-from shared.threads import side_by_side
+from identiflow.iflow import IdentifiableFlow, spline_coupling_flow
+from identiflow.shared.compute import passes
+from identiflow.shared.compute.passes import in_chunks
+from identiflow.shared.compute.threads import side_by_side
+from identiflow.shared.inputs.rows import StoredRows
+from identiflow.shared.priors import GaussianPrior
 
 N, D = 23, 3
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.metrics import mean_corr_coef
-from shared.plotting import MAX_POINTS, plot_history, plot_latents, plot_modulation, plot_sources
-from shared.training import History
+from identiflow.shared.metrics import mean_corr_coef
+from identiflow.shared.plotting import (
+    MAX_POINTS,
+    plot_history,
+    plot_latents,
+    plot_modulation,
+    plot_sources,
+)
+from identiflow.shared.training import History
 
 
 @pytest.fixture

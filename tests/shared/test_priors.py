@@ -16,7 +16,7 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from shared.priors import (
+from identiflow.shared.priors import (
     ConditionalPrior,
     ExponentialFamilyPrior,
     GaussianPrior,

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from shared.auxiliary import AuxiliaryEncoder
-from shared.priors import (
+from identiflow.shared.auxiliary import AuxiliaryEncoder
+from identiflow.shared.priors import (
     ConditionalPrior,
     ExponentialFamilyPrior,
     GaussianPrior,
     LaplacePrior,
     MixturePrior,
 )
-from shared.priors.choice import PRIORS, build_prior
+from identiflow.shared.priors.by_name import PRIORS, build_prior
 
 N = 3
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from shared import rows as rows_module
-from shared.rows import StoredRows, chunks_of, head, mean_and_std, subset
+from identiflow.shared.inputs import rows as rows_module
+from identiflow.shared.inputs.rows import StoredRows, chunks_of, head, mean_and_std, subset
 
 N, D = 30, 3
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from shared.training import Stage
-from shared.training.course import Course
-from shared.training.stack import NotStackableError, Stack
+from identiflow.shared.training import Stage
+from identiflow.shared.training.course import Course
+from identiflow.shared.training.stack import NotStackableError, Stack
 
 
 class Shifted(nn.Module):

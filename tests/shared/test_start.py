@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from shared.random import seeded
-from shared.training import fit, fit_together, start_stage
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.training import fit, fit_together, start_stage
 
 X, U = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)) + 3, torch.zeros(50)
 OPTIONS = {"batch_size": 9, "learning_rate": 0.1, "seed": 4, "progress": False}

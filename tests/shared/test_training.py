@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from shared.priors import GaussianPrior
-from shared.random import seeded
-from shared.training import DivergedError, FileFormatError, History, fit, run
-from shared.training.run import MAX_BAD_STEPS_IN_A_ROW
-from shared.training.schedule import Batches, OneCycle, mix
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.priors import GaussianPrior
+from identiflow.shared.training import DivergedError, FileFormatError, History, fit, run
+from identiflow.shared.training.run import MAX_BAD_STEPS_IN_A_ROW
+from identiflow.shared.training.schedule import Batches, OneCycle, mix
 
 N_LABELS, D = 3, 2
 CENTRES = torch.tensor([[0.0, 3.0], [-2.0, 1.0], [4.0, -1.0]])

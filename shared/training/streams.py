@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from shared.auxiliary import Auxiliary
-from shared.auxiliary.values import as_array
-from shared.validation import as_matrix
+from identiflow.shared.auxiliary import Auxiliary
+from identiflow.shared.auxiliary.values import as_array
+from identiflow.shared.inputs.validation import as_matrix
 
 ROWS_AT_A_TIME = 4096
 

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shared.compilation import is_of_known_parts
-from shared.rows import Rows
-from shared.threads import most_threads, side_by_side
+from identiflow.shared.compute.compilation import is_of_known_parts
+from identiflow.shared.compute.threads import most_threads, side_by_side
+from identiflow.shared.inputs.rows import Rows
 
 CHUNK_ROWS = 4096
 MOST_THREADS = 16  # each needs the memory of a chunk

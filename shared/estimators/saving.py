@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shared.auxiliary import AuxiliaryEncoder
-from shared.random import single_precision
-from shared.training import FileFormatError, History, load_tensors, save_tensors
+from identiflow.shared.auxiliary import AuxiliaryEncoder
+from identiflow.shared.compute.random import single_precision
+from identiflow.shared.training import FileFormatError, History, load_tensors, save_tensors
 
 if TYPE_CHECKING:
-    from shared.estimator import Estimator
+    from identiflow.shared.estimators.base import Estimator
 
 EstimatorT = TypeVar("EstimatorT", bound="Estimator")
 

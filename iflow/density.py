@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from iflow.model import IdentifiableFlow
+from identiflow.iflow.model import IdentifiableFlow
 
 
 class FlowGivenU(Distribution):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-    from shared.estimator import Estimator
+    from identiflow.shared.estimators.base import Estimator
 
 WAYS = ("transform", "inverse_transform")
 
@@ -29,8 +29,8 @@ def export_program(estimator: Estimator, method: str = "transform") -> ExportedP
         ValueError: for another method, or an encoder that sees u.
 
     Example:
-        >>> from iflow import IFlow
-        >>> from shared.datasets import nonstationary_sources
+        >>> from identiflow.iflow import IFlow
+        >>> from identiflow.shared.datasets import nonstationary_sources
         >>> data = nonstationary_sources(latent_dim=2, n_segments=5, samples_per_segment=50, seed=1)
         >>> flow = IFlow(n_layers=1, hidden=(8,), max_steps=10).fit(data.x, data.u)
         >>> program = export_program(flow, "transform").module()

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from shared.options import SEED
+from identiflow.shared.inputs.options import SEED
 
 # torch.distributions and nn.Module initialisers draw from the process-wide generator only; the
 # lock keeps two of our own threads from interleaving their draws.

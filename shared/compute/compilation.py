@@ -30,7 +30,7 @@ TO_COMPILE, TO_COMPILE_CALL = 10.0, 0.025
 FEWEST_CALLS = 2000  # of a function that is looked at for whether it would pay
 COMPILERS = ("c++", "g++", "clang++")
 # Whose modules are known to be functions of tensors, without a state or randomness of their own.
-KNOWN_PACKAGES = ("torch", "iflow", "ivae", "shared", "builtins", "collections")
+KNOWN_PACKAGES = ("torch", "identiflow", "builtins", "collections")
 REFUSED = {
     torch.Tag.nondeterministic_seeded: "it draws random numbers of its own",
     torch.Tag.dynamic_output_shape: "the shape of its tensors depends on their values",

@@ -14,27 +14,35 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from shared.auxiliary import AuxiliaryEncoder, read_auxiliary
-from shared.frames import Frames
-from shared.identifiability import (
+from identiflow.shared.auxiliary import AuxiliaryEncoder, read_auxiliary
+from identiflow.shared.compute.passes import in_chunks
+from identiflow.shared.compute.random import seeded
+from identiflow.shared.estimators.frames import Frames
+from identiflow.shared.estimators.over_u import OverU
+from identiflow.shared.estimators.parameters import Parameterized
+from identiflow.shared.estimators.saving import load_estimator, save_estimator
+from identiflow.shared.identifiability import (
     IdentifiabilityReport,
     check_conditions,
     warn_if_unidentified,
 )
-from shared.options import LABEL, SHARE, Kind, check_options, count, instance_of, optional
-from shared.over_u import OverU
-from shared.parameters import Parameterized
-from shared.passes import in_chunks
-from shared.persistence import load_estimator, save_estimator
-from shared.priors import ConditionalPrior
-from shared.priors.choice import CANDIDATES, build_prior
-from shared.random import seeded
-from shared.rows import Rows, StoredRows, mean_and_std, subset
-from shared.streams import on_disk
-from shared.training import History, Plan, Stage, check_folder, run_plans
-from shared.training.ensemble import fit_best, with_seeds
-from shared.training.stage import MAX_HELD_OUT, OPTIONS
-from shared.validation import as_matrix, check_decay, check_enough_rows
+from identiflow.shared.inputs.options import (
+    LABEL,
+    SHARE,
+    Kind,
+    check_options,
+    count,
+    instance_of,
+    optional,
+)
+from identiflow.shared.inputs.rows import Rows, StoredRows, mean_and_std, subset
+from identiflow.shared.inputs.validation import as_matrix, check_decay, check_enough_rows
+from identiflow.shared.priors import ConditionalPrior
+from identiflow.shared.priors.by_name import CANDIDATES, build_prior
+from identiflow.shared.training import History, Plan, Stage, check_folder, run_plans
+from identiflow.shared.training.ensemble import fit_best, with_seeds
+from identiflow.shared.training.stage import MAX_HELD_OUT, OPTIONS
+from identiflow.shared.training.streams import on_disk
 
 Array = NDArray[np.float64]
 

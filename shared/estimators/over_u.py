@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.auxiliary import AuxiliaryEncoder
-from shared.passes import in_chunks
-from shared.priors import ConditionalPrior
-from shared.rows import Rows
-from shared.validation import to_numpy
+from identiflow.shared.auxiliary import AuxiliaryEncoder
+from identiflow.shared.compute.passes import in_chunks
+from identiflow.shared.inputs.rows import Rows
+from identiflow.shared.inputs.validation import to_numpy
+from identiflow.shared.priors import ConditionalPrior
 
 Array = NDArray[np.float64]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from shared.auxiliary import AuxiliaryEncoder
-from shared.priors.base import ConditionalPrior
-from shared.priors.exponential_family import ExponentialFamilyPrior
-from shared.priors.gaussian import GaussianPrior, UnconditionalPrior
-from shared.priors.laplace import LaplacePrior
-from shared.priors.mixture import MixturePrior
+from identiflow.shared.auxiliary import AuxiliaryEncoder
+from identiflow.shared.priors.base import ConditionalPrior
+from identiflow.shared.priors.exponential_family import ExponentialFamilyPrior
+from identiflow.shared.priors.gaussian import GaussianPrior, UnconditionalPrior
+from identiflow.shared.priors.laplace import LaplacePrior
+from identiflow.shared.priors.mixture import MixturePrior
 
 PRIORS: dict[str, Callable[..., ConditionalPrior]] = {
     "mean_and_scale": partial(GaussianPrior, modulates="mean_and_scale"),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shared.rows import chunks_of
+from identiflow.shared.inputs.rows import chunks_of
 
 MIN_ROWS = 10
 # Sums of squares of numbers much beyond these overflow float64, or vanish. They are in float64, so

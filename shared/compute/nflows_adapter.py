@@ -29,7 +29,7 @@ CONTEXT_ATTRIBUTES = (
 )
 
 if TYPE_CHECKING:
-    from shared.priors.base import ConditionalPrior
+    from identiflow.shared.priors.base import ConditionalPrior
 
 
 class _LazyPyplot(ModuleType):

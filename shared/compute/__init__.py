@@ -1,0 +1,1 @@
+"""How things are computed: seeded draws, networks, compiled steps, passes over many rows."""

@@ -1,0 +1,1 @@
+"""What IFlow and IVAE have in common: reading, fitting, handing out, saving."""
