@@ -32,6 +32,7 @@ from identiflow.shared.inputs.options import (
     Kind,
     check_options,
     count,
+    declared,
     instance_of,
     optional,
 )
@@ -41,7 +42,7 @@ from identiflow.shared.priors import ConditionalPrior
 from identiflow.shared.priors.by_name import CANDIDATES, build_prior
 from identiflow.shared.training import History, Plan, Stage, check_folder, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds
-from identiflow.shared.training.stage import MAX_HELD_OUT, OPTIONS
+from identiflow.shared.training.stage import MAX_HELD_OUT, Recipe
 from identiflow.shared.training.streams import on_disk
 
 Array = NDArray[np.float64]
@@ -63,7 +64,7 @@ class Estimator(Parameterized, Frames, OverU, ABC):
 
     # What options may be, and below the options; a front end adds its own and sets all.
     options: ClassVar[dict[str, Kind]] = {
-        **OPTIONS,
+        **declared(Recipe, "kind"),
         "prior": instance_of(str, ConditionalPrior, words="to be a name or a ConditionalPrior"),
         "informative": optional(count(0)),
         "baseline": optional(LABEL),

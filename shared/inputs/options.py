@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from inspect import cleandoc
 from math import inf
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from typing_extensions import dataclass_transform
+
+T = TypeVar("T")
+SECTIONS = ("Attributes:", "Raises:", "Reference:", "Example:")  # of a docstring, after its Args
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,54 @@ def check_options(kinds: Mapping[str, Kind], values: Mapping[str, Any]) -> None:
     """Check the value of each of these options."""
     for name, kind in kinds.items():
         kind.check(name, values[name])
+
+
+def option(
+    default: Any = MISSING, kind: Kind | None = None, about: str = "", *, kw_only: bool = True
+) -> Any:
+    """A field that is an option, declared here and nowhere else.
+
+    Args:
+        default: its value where none is given; without one it has to be given.
+        kind: which values it may have; any, by default.
+        about: what it is for, as it goes on after its name in the documentation.
+        kw_only: False for one that is given by its position.
+    """
+    return field(default=default, kw_only=kw_only, metadata={"kind": kind, "about": about})
+
+
+@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
+def with_options(cls: type[T]) -> type[T]:
+    """Make a class of whose annotated attributes each is an argument of its constructor.
+
+    What `option` says of them goes into its documentation and is what `check_fields` checks. A
+    subclass that annotates one of them again changes the default and nothing else.
+    """
+    made = dataclass(eq=False, repr=False, kw_only=True)(cls)
+    made.__doc__ = _documented(made)
+    return made
+
+
+def check_fields(made: Any) -> None:
+    """Check all options of an object whose class was made by `with_options`."""
+    kinds = declared(type(made), "kind")
+    check_options({name: kind for name, kind in kinds.items() if kind}, vars(made))
+
+
+def declared(cls: type, what: str) -> dict[str, Any]:
+    """What `option` was told of each field, by the class that declared it."""
+    bases = filter(is_dataclass, reversed(cls.__mro__))
+    return {f.name: f.metadata[what] for b in bases for f in fields(b) if what in f.metadata}
+
+
+def _documented(cls: type) -> str:
+    """The docstring of a class with the arguments of its constructor in it."""
+    about = declared(cls, "about")
+    lines = cleandoc(cls.__doc__ or "").splitlines()
+    end = next((i for i, line in enumerate(lines) if line in SECTIONS), len(lines))
+    entries = [f"    {name}: {text}" for name, text in about.items() if text]
+    text = [*lines[:end], "", "Args:", *entries, "", *lines[end:]]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(text)).rstrip()
 
 
 def count(least: int = 1, hint: str = "") -> Kind:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import fields
+from typing import Any
 
 from torch import Tensor
 
@@ -13,74 +14,84 @@ from identiflow.shared.inputs.options import (
     NOT_NEGATIVE,
     POSITIVE,
     SEED,
-    Kind,
-    check_options,
+    check_fields,
     count,
+    option,
     optional,
+    with_options,
 )
 from identiflow.shared.inputs.rows import Rows
-from identiflow.shared.inputs.validation import check_decay
 from identiflow.shared.training.run import Model
 from identiflow.shared.training.schedule import OneCycle
 
-# What the options of a training may be.
-OPTIONS: dict[str, Kind] = {
-    "max_steps": count(),
-    "batch_size": count(),
-    "learning_rate": POSITIVE,
-    "weight_decay": NOT_NEGATIVE,
-    "patience": count(),
-    "seed": SEED,
-    "progress": optional(FLAG),
-    "compile": COMPILE,
-}
 MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
 
 
-@dataclass(kw_only=True, eq=False)
-class Stage:
-    """What `fit` is asked for. A fit of an estimator is one stage after another.
+@with_options
+class Recipe:
+    """How a model is trained: the options that every training and every estimator has."""
 
-    Args:
-        model: `loss(x, u, generator) -> (B,)` in nats, and `loss_name`.
-        x: training rows (N, d), in memory or on disk; u: their encoded auxiliary variable.
-        x_held_out, u_held_out: rows for choosing weights and stopping.
-        max_steps: gradient steps at most.
-        batch_size: rows a step; all of them if there are fewer.
-        learning_rate: at its peak.
-        weight_decay: see `Optimizer`.
-        warmup: share of the steps over which the learning rate rises.
-        clip: largest norm of the gradient.
-        n_evaluations: how often the held-out loss is computed.
-        patience: evaluations without a better held-out loss after which to stop.
-        seed: of the batches and of the model's own noise.
-        progress: show a bar; by default only on a terminal.
-        checkpoint: file written at every evaluation. If it exists, the fit goes on from there.
-        compile: whether steps are compiled; "auto": where it pays. See
-            `shared.compilation.Compilation`.
-    """
+    max_steps: int = option(5000, count(), "gradient steps at most.")
+    batch_size: int = option(256, count(), "rows in a step; all of them if there are fewer.")
+    learning_rate: float = option(1e-2, POSITIVE, "peak of the one-cycle schedule.")
+    weight_decay: float = option(
+        0.0,
+        NOT_NEGATIVE,
+        "of the hidden layers (see `shared.training.optimizer.Optimizer`).",
+    )
+    patience: int = option(
+        20, count(), "held-out evaluations (60 in all) without improvement after which to stop."
+    )
+    compile: bool | str = option(
+        "auto",
+        COMPILE,
+        "whether steps are compiled: True, False, or 'auto', where a fit is long enough to pay for "
+        "it, which takes up to a minute the first time. It changes no result beyond rounding.",
+    )
+    progress: bool | None = option(
+        None, optional(FLAG), "show a bar; by default only on a terminal."
+    )
+    seed: int = option(
+        0,
+        SEED,
+        "makes a fit reproducible bit for bit on one machine and number of threads.",
+    )
 
-    model: Model
-    x: Rows
-    u: Tensor
-    x_held_out: Tensor
-    u_held_out: Tensor
+    def check(self) -> None:
+        """Raise for an option that is of no use."""
+        check_fields(self)
+        if not self.weight_decay * self.learning_rate < 1:
+            raise ValueError(
+                f"Expected weight_decay below 1 / learning_rate = {1 / self.learning_rate:g}; got "
+                f"{self.weight_decay}."
+            )
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The options of a training alone, by name."""
+        return {option.name: getattr(self, option.name) for option in fields(Recipe)}
+
+
+@with_options
+class Stage(Recipe):
+    """What `fit` is asked for. A fit of an estimator is one stage after another."""
+
+    model: Model = option(about="`loss(x, u, generator) -> (B,)` in nats, and `loss_name`.")
+    x: Rows = option(about="training rows (N, d), in memory or on disk.")
+    u: Tensor = option(about="their encoded auxiliary variable, (N,) or (N, q).")
+    x_held_out: Tensor = option(about="rows for choosing weights and stopping.")
+    u_held_out: Tensor = option(about="theirs.")
     max_steps: int = 6000
-    batch_size: int = 256
     learning_rate: float = 3e-3
-    weight_decay: float = 0.0
-    warmup: float = 0.1
-    clip: float = 5.0
-    n_evaluations: int = 60
-    patience: int = 20
-    seed: int = 0
-    progress: bool | None = None
-    checkpoint: str | os.PathLike[str] | None = None
-    compile: bool | str = "auto"
+    warmup: float = option(0.1, None, "share of the steps over which the learning rate rises.")
+    clip: float = option(5.0, None, "largest norm of the gradient.")
+    n_evaluations: int = option(60, count(), "how often the held-out loss is computed.")
+    checkpoint: str | os.PathLike[str] | None = option(
+        None, None, "file written at every evaluation. If it exists, the fit goes on from there."
+    )
 
     def __post_init__(self) -> None:
-        check_options(OPTIONS | {"n_evaluations": count()}, vars(self))
-        check_decay(self.learning_rate, self.weight_decay)
+        self.check()
 
     @property
     def schedule(self) -> OneCycle:
