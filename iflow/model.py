@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from identiflow.shared.compute.nflows_adapter import Flow, Transform, refuse_conditional
-from identiflow.shared.compute.random import Randomness
+from identiflow.shared.compute.nflows_adapter import (
+    Flow,
+    PriorAsBase,
+    Transform,
+    refuse_conditional,
+)
+from identiflow.shared.compute.passes import CHUNK_ROWS
+from identiflow.shared.compute.random import Randomness, seeded
 from identiflow.shared.inputs.rows import Rows, head
+from identiflow.shared.model import IdentifiableModel
 from identiflow.shared.priors.base import ConditionalPrior
 
 PRIOR_ROWS = 100_000
 
 
-class IdentifiableFlow(Flow):
+class IdentifiableFlow(Flow, IdentifiableModel):
     """log p(x | u) = log p(g(x) | u) + log |det J_g(x)|, exactly.
 
     x (B, d) are observations, u (B, …) the encoded auxiliary variable, z = g(x) the latents
@@ -38,7 +48,12 @@ class IdentifiableFlow(Flow):
         torch.Size([4])
     """
 
+    exact = True
     loss_name = "nll"
+    # Under the names that nflows has for g and for p(z | u).
+    _transform: Transform
+    _distribution: PriorAsBase
+    log_prob: Callable[..., Tensor]
 
     def __init__(self, bijection: Transform, prior: ConditionalPrior) -> None:
         refuse_conditional(bijection, "bijection")
@@ -73,6 +88,17 @@ class IdentifiableFlow(Flow):
     def decode(self, z: Tensor) -> Tensor:
         """x = f(z), shape (B, d)."""
         return self._transform.inverse(z)[0]
+
+    @torch.no_grad()
+    def draw(self, u: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """x (B, d) and z (B, n) from p(x, z | u), one row for each row of u."""
+        with seeded(seed):
+            z = self.prior(u).sample()
+        return torch.cat([self.decode(part) for part in z.split(CHUNK_ROWS)]), z
+
+    def log_density(self, x: Tensor, u: Tensor, **options: Any) -> Tensor:
+        """log p(x | u) in nats, (B,), exactly."""
+        return self.log_prob(x, u)
 
     def transform_to_noise(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
         """z = g(x), under nflows' name for it."""

@@ -30,11 +30,13 @@ STEPS_FOR_PROCESSES = 5000
 class Trainable(Protocol):
     """What is needed of an estimator."""
 
-    history_: History
     seed: int
     max_steps: int
     device: str
     progress: bool | None
+
+    @property
+    def history_(self) -> History: ...
 
     def get_params(self, deep: bool = True) -> dict[str, Any]: ...
 

@@ -31,30 +31,37 @@ MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored s
 class Recipe:
     """How a model is trained: the options that every training and every estimator has."""
 
-    max_steps: int = option(5000, count(), "gradient steps at most.")
-    batch_size: int = option(256, count(), "rows in a step; all of them if there are fewer.")
-    learning_rate: float = option(1e-2, POSITIVE, "peak of the one-cycle schedule.")
+    max_steps: int = option(default=5000, kind=count(), about="gradient steps at most.")
+    batch_size: int = option(
+        default=256, kind=count(), about="rows in a step; all of them if there are fewer."
+    )
+    learning_rate: float = option(
+        default=1e-2, kind=POSITIVE, about="peak of the one-cycle schedule."
+    )
     weight_decay: float = option(
-        0.0,
-        NOT_NEGATIVE,
-        "of the hidden layers (see `shared.training.optimizer.Optimizer`).",
+        default=0.0,
+        kind=NOT_NEGATIVE,
+        about="of the hidden layers (see `shared.training.optimizer.Optimizer`).",
     )
     patience: int = option(
-        20, count(), "held-out evaluations (60 in all) without improvement after which to stop."
+        default=20,
+        kind=count(),
+        about="held-out evaluations (60 in all) without improvement after which to stop.",
     )
     compile: bool | str = option(
-        "auto",
-        COMPILE,
-        "whether steps are compiled: True, False, or 'auto', where a fit is long enough to pay for "
-        "it, which takes up to a minute the first time. It changes no result beyond rounding.",
+        default="auto",
+        kind=COMPILE,
+        about="whether steps are compiled: True, False, or 'auto', where a fit is long enough to "
+        "pay for it, which takes up to a minute the first time. It changes no result beyond "
+        "rounding.",
     )
     progress: bool | None = option(
-        None, optional(FLAG), "show a bar; by default only on a terminal."
+        default=None, kind=optional(FLAG), about="show a bar; by default only on a terminal."
     )
     seed: int = option(
-        0,
-        SEED,
-        "makes a fit reproducible bit for bit on one machine and number of threads.",
+        default=0,
+        kind=SEED,
+        about="makes a fit reproducible bit for bit on one machine and number of threads.",
     )
 
     def check(self) -> None:
@@ -71,6 +78,11 @@ class Recipe:
         """The options of a training alone, by name."""
         return {option.name: getattr(self, option.name) for option in fields(Recipe)}
 
+    @property
+    def start_recipe(self) -> dict[str, Any]:
+        """Those that a training before the fit shares with it, by name."""
+        return {"seed": int(self.seed), "progress": self.progress, "compile": self.compile}
+
 
 @with_options
 class Stage(Recipe):
@@ -83,11 +95,17 @@ class Stage(Recipe):
     u_held_out: Tensor = option(about="theirs.")
     max_steps: int = 6000
     learning_rate: float = 3e-3
-    warmup: float = option(0.1, None, "share of the steps over which the learning rate rises.")
-    clip: float = option(5.0, None, "largest norm of the gradient.")
-    n_evaluations: int = option(60, count(), "how often the held-out loss is computed.")
+    warmup: float = option(
+        default=0.1, kind=None, about="share of the steps over which the learning rate rises."
+    )
+    clip: float = option(default=5.0, kind=None, about="largest norm of the gradient.")
+    n_evaluations: int = option(
+        default=60, kind=count(), about="how often the held-out loss is computed."
+    )
     checkpoint: str | os.PathLike[str] | None = option(
-        None, None, "file written at every evaluation. If it exists, the fit goes on from there."
+        default=None,
+        kind=None,
+        about="file written at every evaluation. If it exists, the fit goes on from there.",
     )
 
     def __post_init__(self) -> None:
