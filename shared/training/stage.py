@@ -110,6 +110,7 @@ class Stage(Recipe):
 
     def __post_init__(self) -> None:
         self.check()
+        self.seed = int(self.seed)  # a numpy integer seeds no generator
 
     @property
     def schedule(self) -> OneCycle:
