@@ -19,7 +19,7 @@ from torch.distributions import Distribution, constraints
 from typing_extensions import Self
 
 from identiflow.iflow import IdentifiableFlow, IFlow, spline_coupling_flow
-from identiflow.iflow.unmixing import start_from_linear
+from identiflow.iflow.start import start_from_linear
 from identiflow.ivae.estimator import IVAE
 from identiflow.ivae.likelihoods import GaussianLikelihood
 from identiflow.ivae.model import IdentifiableVAE

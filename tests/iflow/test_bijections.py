@@ -24,7 +24,7 @@ from identiflow.iflow import (
     VolumePreservingCoupling,
 )
 from identiflow.iflow.elements import AffineElement, SplineElement, VolumePreservingElement
-from identiflow.iflow.transforms import LOG_DIAGONAL_BOUND
+from identiflow.iflow.linear import LOG_DIAGONAL_BOUND
 from identiflow.shared.compute.nflows_adapter import InverseTransform, Transform
 from identiflow.shared.compute.random import seeded
 
@@ -34,6 +34,20 @@ HIDDEN = (16, 16)
 
 # What log |det J| does as x moves: with d = 1 nothing steers an affine map, so it is constant too.
 ZERO, CONSTANT, AFFINE, VARYING = "zero", "constant", "affine", "varying"
+
+
+class Shift:
+    """An element of one's own, z = x + t: what `Element` asks for and nothing else."""
+
+    autoregressive = True
+    n_parameters = 1
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return x + parameters[0], torch.zeros_like(x)
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return z - parameters[0], torch.zeros_like(z)
+
 
 BIJECTIONS: dict[str, tuple[Callable[[int], Transform], str]] = {
     "spline coupling": (partial(SplineCoupling, hidden=HIDDEN), VARYING),
@@ -51,6 +65,11 @@ BIJECTIONS: dict[str, tuple[Callable[[int], Transform], str]] = {
     "autoregressive affine": (
         lambda d: MaskedAutoregressive(d, element=AffineElement(), hidden=HIDDEN),
         AFFINE,
+    ),
+    "coupling of one's own element": (lambda d: Coupling(d, Shift(), hidden=HIDDEN), ZERO),
+    "autoregressive map of one's own element": (
+        lambda d: MaskedAutoregressive(d, element=Shift(), hidden=HIDDEN),
+        ZERO,
     ),
     "spline preset": (partial(ARCHITECTURES["spline"], hidden=HIDDEN), VARYING),
     "affine preset": (partial(ARCHITECTURES["affine"], hidden=HIDDEN), AFFINE),
@@ -345,7 +364,7 @@ def test_an_autoregressive_map_has_a_triangular_jacobian(name: str) -> None:
 
 @pytest.mark.parametrize("raw", [-1e6, -10.0, 0.0, 10.0, 1e6])
 @torch.no_grad()
-def test_an_lu_layer_can_not_become_singular(raw: float) -> None:
+def test_an_lu_layer_cannot_become_singular(raw: float) -> None:
     layer = moved(LULinear(4))
     layer.raw_diagonal.copy_(raw * torch.tensor([1.0, -1.0, 1.0, 1.0]))
     x = torch.randn(20, 4, generator=rng(7), dtype=DOUBLE)
