@@ -44,6 +44,8 @@ class IdentifiableFlow(IdentifiableModel, Flow):
 
     exact = True
     loss_name = "nll"
+    _transform: Any  # as nflows calls the two parts of a Flow
+    _distribution: Any
 
     def __init__(self, bijection: Transform, prior: ConditionalPrior) -> None:
         refuse_conditional(bijection, "bijection")
@@ -58,6 +60,10 @@ class IdentifiableFlow(IdentifiableModel, Flow):
     def prior(self) -> ConditionalPrior:  # type: ignore[override]
         """p(z | u)."""
         return self._distribution.prior
+
+    def log_prob(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p(x | u) in nats, (B,), for x as `inputs` and u as `context`: nflows' names."""
+        return super().log_prob(inputs, context)
 
     def loss(self, x: Tensor, u: Tensor, generator: Randomness = None) -> Tensor:
         """−log p(x | u) in nats, shape (B,). It is exact, so `generator` is not used."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
+from identiflow.shared.inputs.arrays import Array
 
 _DatasetT = TypeVar("_DatasetT", bound="Dataset")
 

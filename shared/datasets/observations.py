@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from scipy.special import expit, gammaln, log_expit, log_softmax, softmax
 
-from identiflow.shared.datasets.base import Array
+from identiflow.shared.inputs.arrays import Array
 
 POISSON_GAIN = 5.0
 
