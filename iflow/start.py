@@ -1,4 +1,4 @@
-"""How a flow starts: from the most likely linear flow with the same prior."""
+"""The start of a flow: the most likely linear flow with the same prior."""
 
 from __future__ import annotations
 

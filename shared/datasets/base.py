@@ -1,4 +1,4 @@
-"""What every data set has in common: rows of x, u and perhaps z that stay aligned."""
+"""The base of every data set: rows of x, u and perhaps z that stay aligned."""
 
 from __future__ import annotations
 

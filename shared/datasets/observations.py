@@ -1,4 +1,4 @@
-"""How generated data is observed: p(x | s) for a mixed signal s = f(z), in four kinds."""
+"""Observations of generated data: p(x | s) for a mixed signal s = f(z), in four kinds."""
 
 from __future__ import annotations
 

@@ -44,11 +44,11 @@ def _ranks(z: AnyArray) -> AnyArray:
 def _centred_products(a: AnyArray, b: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Return Σ (a - ā)(b - b̄)ᵀ, Σ (a - ā)² and Σ (b - b̄)².
 
-    One pass: each block is measured from the mean of the rows before it, and what that is off by
-    is taken out again. The sum it is taken from holds its square, so nothing cancels; and measured
-    from the first row, a constant column is exactly 0, whatever its value.
+    One pass: each block is measured from the mean of the rows before it, and the error of that
+    mean is taken out again. The sum it is taken from holds its square, so nothing cancels; and
+    since the first mean is the first row, a constant column is exactly 0, whatever its value.
     """
-    count = 0
+    n_rows = 0
     mean_a, mean_b = a[0].astype(np.float64), b[0].astype(np.float64)
     square_a, square_b = np.zeros_like(mean_a), np.zeros_like(mean_b)
     cross = np.zeros((a.shape[1], b.shape[1]))
@@ -59,11 +59,11 @@ def _centred_products(a: AnyArray, b: AnyArray) -> tuple[AnyArray, AnyArray, Any
             for z, mean in ((a, mean_a), (b, mean_b))
         )
         size = len(block_a)
-        count += size
-        step_a, step_b = (block.sum(0).numpy() / count for block in (block_a, block_b))
-        cross += (block_a.T @ block_b).numpy() - count * np.outer(step_a, step_b)
-        square_a += block_a.square().sum(0).numpy() - count * step_a**2
-        square_b += block_b.square().sum(0).numpy() - count * step_b**2
+        n_rows += size
+        step_a, step_b = (block.sum(0).numpy() / n_rows for block in (block_a, block_b))
+        cross += (block_a.T @ block_b).numpy() - n_rows * np.outer(step_a, step_b)
+        square_a += block_a.square().sum(0).numpy() - n_rows * step_a**2
+        square_b += block_b.square().sum(0).numpy() - n_rows * step_b**2
         mean_a += step_a
         mean_b += step_b
     return cross, square_a, square_b

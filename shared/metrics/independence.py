@@ -29,9 +29,9 @@ class IndependenceTest:
 def hsic_test(
     a: ArrayLike, b: ArrayLike, *, n_permutations: int | None = None, seed: int = 0
 ) -> IndependenceTest:
-    """Test whether a and b are independent; invariant to shift and scale of each.
+    """Test the independence of a and b; invariant to shift and scale of each.
 
-    A small p-value says they are not; a large one that no dependence was found in so many rows.
+    A small p-value says they are not; a large one, that no dependence shows in this many rows.
     Rows must be independent of each other: those of a slow time series are not, and every test of
     this kind then finds dependence too often. Gaussian kernels with the median distance as width.
     Cost and memory O(N²).

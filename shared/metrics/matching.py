@@ -16,7 +16,7 @@ from identiflow.shared.metrics._groups import rows_of_groups
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Which recovered latent stands for which source: removes permutation and sign.
+    """Pairs of a source and the latent that stands for it: removes permutation and sign.
 
     Pair i is `(z_true[:, true_index[i]], z_pred[:, pred_index[i]])`, so that
     `z_pred[:, m.pred_index] * m.sign` lines up with `z_true[:, m.true_index]`.

@@ -17,7 +17,7 @@ def mean_r2(
     """Mean R² over sources, the score that removes any linear map from the latents to the sources.
 
     1.0 means that every source is a linear function of the latents; chance is 0 or below,
-    since fit and score use different rows. It is the mean of `r2_per_source`, which see for the
+    since fit and score use different rows. It is the mean of `r2_per_source`, which explains the
     arguments and errors.
 
     >>> import numpy as np

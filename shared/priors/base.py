@@ -118,15 +118,15 @@ class ConditionalPrior(RawParameters, ABC):
 
     @property
     def max_fit_rows(self) -> int:
-        """How many rows the iterative part of `initialize_from` takes at most."""
+        """The largest number of rows that the iterative part of `initialize_from` takes."""
         return MAX_FIT_ROWS
 
     @property
     def directions_needed(self) -> int:
-        """How many directions λ(u) has to span: nk, or n if a value of u changes one latent alone.
+        """The number of directions λ(u) has to span: nk, or n if each value changes one latent.
 
-        Then log p(x | u) − log p(x | u_0), with u_0 such a value or the baseline, depends on one
-        latent only, in every model that fits: which identifies the latents one by one.
+        In the second case log p(x | u) − log p(x | u_0), with u_0 such a value or the baseline,
+        depends on one latent only in every model that fits, which identifies them one by one.
         """
         return self.informative * (self.n_statistics if self.targets is None else 1)
 

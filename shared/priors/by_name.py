@@ -21,7 +21,8 @@ PRIORS: dict[str, Callable[..., ConditionalPrior]] = {
     "exponential_family": ExponentialFamilyPrior,
     "mixture": MixturePrior,
 }
-# What prior="auto" chooses from, by held-out score: the first is the poorest, and easiest to learn.
+# prior="auto" chooses among these by held-out score; the first is the poorest and learned most
+# easily.
 CANDIDATES = ("scale", "mean_and_scale", "laplace")
 
 

@@ -16,7 +16,8 @@ from identiflow.shared.priors.parameters import Conditioning
 from identiflow.shared.priors.quantiles import LocationScale
 
 LOG_SCALE_BOUND = log(1e4)
-# What initialisation gives at least, and how often it refines what the groups share.
+# The smallest scale of an initial fit, and the rounds in which parameters that groups share and
+# those of each group are fitted in turn.
 MIN_SCALE = 1e-6
 ALTERNATIONS = 20
 MODULATIONS = {

@@ -291,7 +291,7 @@ def test_state_dict_is_all_there_is(case: tuple[str, int], bijection: Transform,
 def test_vmap_over_weights_is_the_loop_over_copies(
     case: tuple[str, int], x: Tensor, direction: str
 ) -> None:
-    """What training many seeds at once needs: no masks by booleans, no data-dependent shapes."""
+    """Training many seeds at once needs this: no boolean masks, no data-dependent shapes."""
     copies = [DIRECTIONS[direction](build(*case, seed=seed)) for seed in (1, 2, 3)]
     weights, buffers = stack_module_state(copies)
     together = vmap(lambda state: functional_call(copies[0], state, (x,)))({**weights, **buffers})

@@ -18,7 +18,7 @@ from identiflow.shared.datasets.light_tunnel import ANGLES, SOURCE_EXPERIMENTS, 
 
 
 class Case(NamedTuple):
-    """What a loader must return: (rows, columns), the number of values of u, the sources."""
+    """The shape of a loader's result: (rows, columns), the number of values of u, the sources."""
 
     load: object
     name: str

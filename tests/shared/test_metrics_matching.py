@@ -1,4 +1,4 @@
-"""What is found on some rows and applied to others: matchings, linear maps, regressions."""
+"""Matchings, linear maps and regressions found on some rows and applied to others."""
 
 from __future__ import annotations
 
