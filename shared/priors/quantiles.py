@@ -28,9 +28,9 @@ class Quantiles(ABC):
 
     @abstractmethod
     def carry(self, z: Tensor, to: Any) -> Tensor:
-        """z (B, n) moved to the values that have the same `cdf` in `to`, of the same kind.
+        """z (B, n) moved to the same quantiles of `to`, which is of this class too.
 
-        It is precise in both tails, where a `cdf` is 0 or 1 to rounding.
+        It is precise in both tails also where a `cdf` is 0 or 1 to rounding.
         """
 
 
