@@ -113,12 +113,12 @@ class Permutation(Bijection):
 
     def __init__(self, order: Sequence[int]) -> None:
         super().__init__(len(order))
-        forward = torch.as_tensor(order, dtype=torch.long)
-        if not torch.equal(forward.sort().values, torch.arange(len(forward))):
+        columns = [int(column) for column in order]  # no tensor: on "meta" they have no values
+        if sorted(columns) != list(range(len(columns))):
             raise ValueError(
-                f"Expected order to hold each of 0 … {len(forward) - 1} once; got {list(order)}."
+                f"Expected order to hold each of 0 … {len(columns) - 1} once; got {list(order)}."
             )
-        self.register_buffer("order", forward)
+        self.register_buffer("order", torch.tensor(columns))
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x[:, self.order], x.new_zeros(x.shape[0])

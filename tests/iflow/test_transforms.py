@@ -63,6 +63,14 @@ def test_bad_arguments_are_refused(case: str) -> None:
         make()
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_preset_is_built_where_tensors_have_no_memory(name: str) -> None:
+    """Reading a model from a file begins with that."""
+    with torch.device("meta"):
+        bijection = ARCHITECTURES[name](4)
+    assert all(value.is_meta for value in bijection.state_dict().values())
+
+
 @pytest.mark.parametrize("d", [2, 5])
 @pytest.mark.parametrize("flip", [False, True])
 @torch.no_grad()
