@@ -97,11 +97,11 @@ def plot_modulation(modulation: NDArray[Any], *, ax: Axes | None = None) -> Axes
     return ax
 
 
-def _row_of_axes(n_panels: int) -> NDArray[Any]:
+def _row_of_axes(count: int) -> NDArray[Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3 * n_panels, 3), layout="constrained")
-    return figure.subplots(1, n_panels, squeeze=False)[0]
+    figure = Figure(figsize=(3 * count, 3), layout="constrained")
+    return figure.subplots(1, count, squeeze=False)[0]
 
 
 def _some_rows(n_rows: int) -> NDArray[np.int64]:
