@@ -32,7 +32,7 @@ class FlowGivenU(Distribution):
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
-        """Whether draws can be differentiated: whether those of the prior can."""
+        """True if draws can be differentiated, as those of the prior then can."""
         return self.latents.has_rsample
 
     def log_prob(self, value: Tensor) -> Tensor:

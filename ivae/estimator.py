@@ -10,15 +10,10 @@ from torch import Tensor
 
 from identiflow.ivae.decoders import MLPDecoder
 from identiflow.ivae.encoders import HEADS, MLPEncoder
-from identiflow.ivae.likelihoods import (
-    NOISE_MODES,
-    BernoulliLikelihood,
-    CategoricalLikelihood,
-    GaussianLikelihood,
-    Likelihood,
-    PoissonLikelihood,
-)
-from identiflow.ivae.model import OBJECTIVES, IdentifiableVAE
+from identiflow.ivae.likelihood import Likelihood
+from identiflow.ivae.likelihoods import LIKELIHOODS, NOISE_MODES
+from identiflow.ivae.model import IdentifiableVAE
+from identiflow.ivae.objectives import OBJECTIVES
 from identiflow.ivae.start import after_start, has_special_case, plan_from_flow
 from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.networks import ACTIVATIONS
@@ -42,12 +37,6 @@ from identiflow.shared.inputs.rows import Rows, chunks_of, head
 from identiflow.shared.inputs.validation import check_varying
 from identiflow.shared.training import Plan
 
-LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
-    "gaussian": GaussianLikelihood,
-    "bernoulli": BernoulliLikelihood,
-    "poisson": PoissonLikelihood,
-    "categorical": CategoricalLikelihood,
-}
 # A latent is collapsed if its posterior mean makes up less than this share of its variance (one
 # that is not is an "active unit" of Burda et al. 2016).
 COLLAPSED_SHARE = 0.01
@@ -196,7 +185,7 @@ class IVAE(IdentifiableEstimator):
         return self._likelihood_class.continuous
 
     @property
-    def _likelihood_class(self) -> Any:
+    def _likelihood_class(self) -> type[Likelihood]:
         given = self.likelihood
         return type(given) if isinstance(given, Likelihood) else LIKELIHOODS[given]
 
@@ -239,12 +228,8 @@ class IVAE(IdentifiableEstimator):
     def _make_likelihood(self, n_features: int, n_categories: int) -> Likelihood:
         if isinstance(self.likelihood, Likelihood):
             return self.likelihood
-        options: dict[str, Any] = {}
-        if self.likelihood == "gaussian":
-            options = {"noise_std": self.noise_std, "learn": self.noise}
-        if self.likelihood == "categorical":
-            options = {"n_categories": n_categories}
-        return LIKELIHOODS[self.likelihood](n_features, **options)
+        known = {"noise_std": self.noise_std, "learn": self.noise, "n_categories": n_categories}
+        return LIKELIHOODS[self.likelihood].of(n_features, **known)
 
     def _look_at(self, x: Array) -> dict[str, Any]:
         if self.latent_dim > x.shape[1]:
@@ -252,7 +237,8 @@ class IVAE(IdentifiableEstimator):
                 f"Expected latent_dim between 1 and the {x.shape[1]} columns of x; got "
                 f"{self.latent_dim}. With more latents than observations f is not injective."
             )
-        n_categories = _count_categories(x) if self.likelihood == "categorical" else 0
+        given = isinstance(self.likelihood, Likelihood)
+        n_categories = 0 if given else self._likelihood_class.count_categories(x)
         likelihood = self._make_likelihood(x.shape[1], n_categories)
         _check_support(likelihood, x)
         if likelihood.continuous:
@@ -285,13 +271,3 @@ def _check_support(likelihood: Likelihood, x: Array) -> None:
     for part in chunks_of(x):
         likelihood.check(torch.tensor(part, dtype=torch.float64), rows_before)
         rows_before += len(part)
-
-
-def _count_categories(x: Array) -> int:
-    count = max(2, int(x.max()) + 1)
-    if count > x.size:
-        raise ValueError(
-            f"Expected x with category codes 0, 1, 2, ...; got the code {x.max():g} among {x.size} "
-            "entries. Number the categories without gaps, or choose another likelihood."
-        )
-    return count

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,12 +11,11 @@ from torch.distributions import Distribution
 
 from identiflow.ivae import objectives
 from identiflow.ivae.likelihoods import Likelihood
+from identiflow.ivae.objectives import OBJECTIVES, Objective
 from identiflow.ivae.posteriors import GaussianPosterior
 from identiflow.shared.compute.random import Randomness, generator, seeded
 from identiflow.shared.model import IdentifiableModel
 from identiflow.shared.priors.base import ConditionalPrior
-
-Objective = Callable[..., Tensor]
 
 
 class IdentifiableVAE(IdentifiableModel):
@@ -188,6 +186,3 @@ def _sample(distribution: Distribution, generator: torch.Generator | None) -> Te
     seed = torch.randint(2**62, (), generator=generator, device=generator.device)
     with seeded(int(seed)):
         return distribution.sample()
-
-
-OBJECTIVES: dict[str, Objective] = {"iw": objectives.iw_bound, "elbo": objectives.elbo}

@@ -31,10 +31,10 @@ class IdentifiabilityWarning(UserWarning):
 
 @dataclass(frozen=True)
 class IdentifiabilityReport:
-    """What theorem 1 asks for, and what this model and these data have. `str` puts it in words.
+    """The conditions of theorem 1, and how far a model and data meet them; `str` puts it in words.
 
     Attributes:
-        n_values: different values of u.
+        n_values: number of different values of u.
         n_values_needed: nk + 1, over the latents that may depend on u; n + 1 if each value changes
             one latent alone (see `ConditionalPrior.directions_needed`).
         rank: of the matrix of λ(u_l) − λ(u_0), one row for each value of u (theorem 1, iv).
@@ -67,7 +67,7 @@ class IdentifiabilityReport:
 
     @property
     def satisfied(self) -> bool:
-        """Whether the conditions that can be checked all hold."""
+        """True if all conditions that can be checked hold."""
         return (
             self.rank_needed > 0
             and self.n_values >= self.n_values_needed

@@ -1,4 +1,4 @@
-"""What u can be said to be: an object in the place of u, which knows its columns."""
+"""The kinds of u: objects that stand in the place of u and know its columns."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from identiflow.shared.inputs.validation import check_same_rows
 
 
 class Columns(NamedTuple):
-    """What u is made of: labels (N,) or None, and continuous values (N, q) or None."""
+    """The parts of u: labels (N,) or None, and continuous values (N, q) or None."""
 
     labels: NDArray[Any] | None
     continuous: NDArray[np.float64] | None
-    # What those columns are called in a data frame, labels first.
+    # The names of those columns in a data frame, labels first.
     names: list[list[str]] | None = None
 
 

@@ -61,7 +61,7 @@ class StoredRows:
         return torch.from_numpy((values - self.mean) / self.scale).to(self.device, self.dtype)
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """Tensors of so many rows, one after another."""
+        """Tensors of at most `size` rows, one after another."""
         for first in range(0, len(self), size):
             yield self[torch.arange(first, min(first + size, len(self)))]
 
@@ -117,18 +117,18 @@ def mean_and_std(
     if not isinstance(array, np.memmap):
         rows = array[numbers]
         return rows.mean(0), np.where(rows.max(0) > rows.min(0), rows.std(0), 0.0)
-    # Several parts are read in the order of the file; one is added up as in memory, to the bit.
+    # Several parts are read in the order of the file; a single one is summed as in memory.
     numbers = numbers.sort().values if len(numbers) > CHUNK else numbers
     n_features = array.shape[1]
     stored = StoredRows(array, np.zeros(n_features), np.ones(n_features), numbers.numpy())
-    count, mean, variance = 0, np.zeros(n_features), np.zeros(n_features)
+    n_before, mean, variance = 0, np.zeros(n_features), np.zeros(n_features)
     lowest, highest = np.full(n_features, np.inf), np.full(n_features, -np.inf)
     for part in stored.split(CHUNK):
         values = part.numpy()
-        total, shift = count + len(values), values.mean(0) - mean
-        old, new = count / total, len(values) / total
+        total, shift = n_before + len(values), values.mean(0) - mean
+        old, new = n_before / total, len(values) / total
         variance = old * variance + new * values.var(0) + old * new * shift**2
-        mean, count = mean + new * shift, total
+        mean, n_before = mean + new * shift, total
         lowest = np.minimum(lowest, values.min(0))
         highest = np.maximum(highest, values.max(0))
     return mean, np.where(highest > lowest, np.sqrt(variance), 0.0)
