@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from identiflow.iflow.model import IdentifiableFlow
-from identiflow.shared.inputs.scale import Scale
+from identiflow.shared.inputs.rows import Scale
 
 
 class FlowGivenU(Distribution):

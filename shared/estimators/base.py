@@ -31,8 +31,7 @@ from identiflow.shared.inputs.options import (
     option,
     with_options,
 )
-from identiflow.shared.inputs.rows import Rows, subset
-from identiflow.shared.inputs.scale import no_scale, scale_of, standardized
+from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized, subset
 from identiflow.shared.inputs.validation import as_matrix, check_enough_rows
 from identiflow.shared.training import History, Plan, Stage, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds

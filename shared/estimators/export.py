@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from identiflow.shared.estimators.fitted import Fitted
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator
-from identiflow.shared.inputs.scale import Scale
+from identiflow.shared.inputs.rows import Scale
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identiflow.shared.auxiliary import AuxiliaryEncoder
-from identiflow.shared.inputs.scale import Scale
+from identiflow.shared.inputs.rows import Scale
 from identiflow.shared.training import History
 
 

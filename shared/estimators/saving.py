@@ -17,7 +17,7 @@ from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.random import single_precision
 from identiflow.shared.estimators.fitted import Fitted
 from identiflow.shared.files import FileFormatError, load_tensors, save_tensors
-from identiflow.shared.inputs.scale import Scale
+from identiflow.shared.inputs.rows import Scale
 from identiflow.shared.training import History
 
 EstimatorT = TypeVar("EstimatorT", bound="Savable")

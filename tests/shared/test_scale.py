@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from identiflow.shared.inputs.rows import StoredRows
-from identiflow.shared.inputs.scale import Scale, no_scale, scale_of, standardized
+from identiflow.shared.inputs.rows import Scale, StoredRows, no_scale, scale_of, standardized
 
 
 @pytest.fixture
