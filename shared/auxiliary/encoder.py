@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identiflow.shared.auxiliary.kinds import Columns
-from identiflow.shared.auxiliary.values import as_labels
+from identiflow.shared.auxiliary.reading import Columns, as_labels
 from identiflow.shared.inputs.rows import mean_and_std
 from identiflow.shared.inputs.validation import check_spread
 

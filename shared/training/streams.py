@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from identiflow.shared.auxiliary import Auxiliary
-from identiflow.shared.auxiliary.values import as_array
+from identiflow.shared.auxiliary.reading import as_array
 from identiflow.shared.inputs.validation import as_matrix
 
 STREAMS = (Dataset, Iterator)
