@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import light_tunnel
-from experiments.fits import Split, evaluate, fast_ica_row, has_data, pooled_mcc
-from experiments.table import Row, print_table, run_all
+from experiments.protocol.fits import Split, evaluate, fast_ica_row, has_data, pooled_mcc
+from experiments.protocol.table import Row, print_table, run_all
+from experiments.studies import light_tunnel
 from identiflow.iflow import IFlow
 from identiflow.ivae import IVAE
 from identiflow.shared.datasets import Dataset, load_digits, nonstationary_sources

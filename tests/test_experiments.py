@@ -14,8 +14,8 @@ from joblib.parallel import ThreadingBackend
 
 from experiments import demo, faults, mutations, round_trips, statistical_truth
 from experiments.__main__ import EXPERIMENTS, STUDIES
-from experiments.fits import has_data
-from experiments.table import run_all
+from experiments.protocol.fits import has_data
+from experiments.protocol.table import run_all
 
 SCRIPTS = {
     "demo": (demo, "| 5-D sources | IFlow "),

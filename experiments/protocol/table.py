@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 
 from joblib import Parallel, delayed
 from tqdm import tqdm
+
+from experiments.protocol.environment import environment
 
 HEADER = ("data", "method", "seed", "MCC", "nats", "oracle", "round trip", "seconds")
 
@@ -71,12 +71,6 @@ def markdown(rows: Iterable[Row]) -> str:
     made = ", ".join(f"{name} {number}" for name, number in environment().items())
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
     return f"{table}\n\nMCC and nats on held-out rows. {made}."
-
-
-def environment() -> dict[str, str]:
-    """The versions of what is in use."""
-    versions = {name: version(name) for name in ("torch", "nflows", "numpy", "scipy")}
-    return {"python": platform.python_version(), **versions}
 
 
 def _format(value: float | None, spec: str) -> str:

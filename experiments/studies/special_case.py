@@ -10,9 +10,9 @@ from functools import partial
 
 import numpy as np
 
-from experiments.figures import save
-from experiments.study import RESULTS, run_study
-from experiments.table import Row
+from experiments.protocol.figures import save
+from experiments.protocol.study import RESULTS, run_study
+from experiments.protocol.table import Row
 from identiflow.iflow import IFlow
 from identiflow.ivae import from_flow
 from identiflow.shared.datasets import nonstationary_sources

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-from experiments.table import Row, environment, markdown, run_all
+from experiments.protocol.environment import environment
+from experiments.protocol.table import Row, markdown, run_all
 
 RESULTS = Path("results")
 
@@ -86,9 +87,10 @@ def _kept(folder: Path, task: partial[Row]) -> Row:
 
 
 def _key(task: partial[Row]) -> str:
-    """A name for a function with its arguments."""
+    """A name for a function with its arguments; of its module the file counts, not the folder."""
     arguments = [*task.args, *task.keywords.items()]
-    text = repr((task.func.__module__, task.func.__qualname__, arguments))
+    module = f"experiments.{task.func.__module__.rpartition('.')[2]}"
+    text = repr((module, task.func.__qualname__, arguments))
     if " at 0x" in text:
         raise ValueError(
             f"Expected tasks with words and numbers as arguments; got {text}. Build what a task "

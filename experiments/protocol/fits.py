@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.baselines import LinearICA
-from experiments.table import Row
+from experiments.methods.baselines import LinearICA
+from experiments.protocol.table import Row
 from identiflow.shared.datasets import Dataset, find_folder
 from identiflow.shared.datasets.files import registry
 from identiflow.shared.metrics import mean_corr_coef
