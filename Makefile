@@ -23,8 +23,9 @@ TYPES = rm -rf build && $(RUN) -m pip install --quiet --disable-pip-version-chec
 
 .PHONY: demo test docs format audit clean
 
+# One thread for each of the two fits that run at a time.
 demo: $(INSTALLED)
-	$(RUN) -m experiments demo
+	OMP_NUM_THREADS=1 $(RUN) -m experiments demo
 
 # One thread for each worker: the workers share the cores, and results depend on the thread count.
 test: $(INSTALLED)

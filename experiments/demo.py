@@ -1,7 +1,8 @@
-"""`make demo`: generated data, digits and real measurements; one table, figures of sources.
+"""Every kind of data, the same methods on each: a table that grows, figures of sources.
 
-Budgets are a share of the defaults', so that all of it takes a few minutes on two cores; the
-defaults themselves are measured by `python -m experiments tcl_benchmark`.
+`make demo` fits small models for few steps, in about three minutes on two cores. With `--full` the
+budgets are nearer to the defaults, and a physical light tunnel is fitted too, if its data are
+there. The defaults themselves are measured by `python -m experiments tcl_benchmark`.
 """
 
 from __future__ import annotations
@@ -9,69 +10,115 @@ from __future__ import annotations
 import dataclasses
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from experiments import light_tunnel
-from experiments.fits import Split, evaluate, fast_ica_row, has_data, pooled_mcc
-from experiments.table import Row, print_table, run_all
-from identiflow.iflow import IFlow
-from identiflow.ivae import IVAE
+from experiments.methods.by_name import build
+from experiments.protocol.fits import Split, evaluate, has_data, pooled_mcc
+from experiments.protocol.table import Row, print_as_done
+from experiments.studies import light_tunnel
 from identiflow.shared.datasets import Dataset, load_digits, nonstationary_sources
 from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.metrics import within_group_mean_corr_coef
 from identiflow.shared.plotting import plot_history, plot_latents, plot_sources
 
 FOLDER = Path("results/demo")
-SMOKE = {"hidden": (16,), "max_steps": 10}
-
-
-class Steps(NamedTuple):
-    """Gradient steps of each method; `warm` are those of the flow that an IVAE starts from."""
-
-    flow: int
-    unconditional: int
-    vae: int
-    warm: int = 0
-
-
-STEPS = {
-    "2-D sources": Steps(1200, 400, 1000, warm=600),
-    "5-D sources": Steps(2000, 600, 1500, warm=1000),
-    "digits": Steps(400, 400, 1500),
-    "light tunnel": Steps(1200, 600, 2000),
-}
+LIGHT_TUNNEL = "light tunnel"
 # Ten digits are enough values of u for nine latents, if u moves one parameter of each.
 DIGIT_LATENTS = 9
+DRAWN = ("IFlow", "IVAE")
+READING = """\
+MCC is 1 if each latent is one source, whatever its order, sign and scale; of the light tunnel it is
+within experiments. nats are log p(x | u), of an IVAE a lower bound on it; the oracle's are those of
+the model that made the data."""
+Budget = dict[str, dict[str, Any]]  # of each method
+
+SMALL_FLOW = {"n_layers": 4, "hidden": (64, 64)}
+SHORT: dict[str, Budget] = {
+    "2-D sources": {
+        "linear FastICA": {},
+        "unconditional flow": SMALL_FLOW | {"max_steps": 150},
+        "IFlow": SMALL_FLOW | {"max_steps": 300},
+        "IVAE": {"max_steps": 300, "warm_steps": 200},
+    },
+    "5-D sources": {
+        "IVAE": {"max_steps": 400, "warm_steps": 300},
+        "IFlow": SMALL_FLOW | {"max_steps": 800},
+        "unconditional flow": SMALL_FLOW | {"max_steps": 300},
+        "linear FastICA": {},
+    },
+    "digits": {
+        "IFlow": {"max_steps": 100},
+        "IVAE": {"max_steps": 300},
+        "unconditional flow": {"max_steps": 60},
+        "linear FastICA": {},
+    },
+}
+FULL: dict[str, Budget] = {
+    "2-D sources": {
+        "IFlow": {"max_steps": 1200},
+        "IVAE": {"max_steps": 1000, "warm_steps": 600},
+        "unconditional flow": {"max_steps": 400},
+        "linear FastICA": {},
+    },
+    "5-D sources": {
+        "IFlow": {"max_steps": 2000},
+        "IVAE": {"max_steps": 1500, "warm_steps": 1000},
+        "unconditional flow": {"max_steps": 600},
+        "linear FastICA": {},
+    },
+    "digits": {
+        "IFlow": {"max_steps": 400},
+        "IVAE": {"max_steps": 1500, "warm_steps": 0},
+        "unconditional flow": {"max_steps": 400},
+        "linear FastICA": {},
+    },
+    LIGHT_TUNNEL: {
+        "IFlow": {"max_steps": 1200},
+        "IVAE": {"max_steps": 2000, "warm_steps": 0},
+        "unconditional flow": {"max_steps": 600},
+        "linear FastICA": {},
+    },
+}
 
 
-def main(smoke: bool = False, jobs: int = 2) -> None:
-    """Fit everything, print the table, write the figures."""
-    names = [name for name in STEPS if name != "light tunnel" or has_data("causal_chamber_lt")]
-    if "light tunnel" not in names:
+def main(smoke: bool = False, jobs: int = 2, full: bool = False) -> None:
+    """Fit everything, print a row of the table as each is done, and name the figures."""
+    budgets = dict(FULL if full else SHORT)
+    if LIGHT_TUNNEL in budgets and not has_data(*light_tunnel.NEEDS):
+        del budgets[LIGHT_TUNNEL]
         print("light tunnel: skipped, set IDENTIFLOW_DATA to the folder that holds its data")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    tasks = [
-        partial(fit_one, name, method, smoke)
-        for name in names
-        for method in ("IFlow", "IVAE", "unconditional flow", "linear FastICA")
-    ]
-    print_table(run_all(tasks, jobs))
-    print("MCC of the light tunnel is within experiments; nats of an IVAE are a lower bound.")
-    print(f"figures: {', '.join(str(path) for path in sorted(FOLDER.glob('*.png')))}")
+    compile = "auto" if full else False  # which takes a minute, more than it saves of few steps
+    tasks = {
+        (data, method): partial(fit_one, data, method, {"compile": compile, **options}, smoke)
+        for data, budget in budgets.items()
+        for method, options in budget.items()
+    }
+    minutes = 8 if full else 3
+    print(f"{len(tasks)} fits, {jobs} at a time: about {minutes} minutes on two cores.")
+    print("A row is printed as soon as its fit is done.\n", flush=True)
+    print_as_done(tasks, jobs)
+    print(READING)
+    print("\nFigures, of held-out rows:")
+    for data, method in tasks:
+        if method in DRAWN:
+            print(f"  {figure_of(data, method)}")
+    if not full:
+        print("\nLarger models, fitted for longer: python -m experiments demo --full")
 
 
-def fit_one(name: str, method: str, smoke: bool) -> Row:
+def fit_one(name: str, method: str, options: dict[str, Any], smoke: bool) -> Row:
     """One row of the table; a method of ours also draws its figure."""
     split = Split(*data_set(name, smoke).split(0.2, seed=0))
-    score = light_tunnel.within_experiment if name == "light tunnel" else pooled_mcc
+    score = light_tunnel.within_experiment if name == LIGHT_TUNNEL else pooled_mcc
     n_latents = DIGIT_LATENTS if split.train.z is None else split.train.z.shape[1]
-    if method == "linear FastICA":
-        return fast_ica_row(split, n_latents, score)
-    model = _model(name, method, n_latents, smoke)
+    if method in DRAWN:
+        options = options | prior_for(name, method, n_latents, smoke)
+    model = build(method, n_latents, smoke, **options)
     row, z = evaluate(method, model, split, score)
-    if method != "unconditional flow":
+    if method in DRAWN:
         draw(name, method, model, split.test, z)
     return row
 
@@ -80,7 +127,7 @@ def data_set(name: str, smoke: bool = False) -> Dataset:
     """The data of one block of the table."""
     if name == "digits":
         return continuous_digits()
-    if name == "light tunnel":
+    if name == LIGHT_TUNNEL:
         return _renamed(light_tunnel.load_light_tunnel(mixed=True), name)
     size = {"n_segments": 6, "samples_per_segment": 50} if smoke else {}
     data = nonstationary_sources(latent_dim=int(name[0]), **size, seed=1)
@@ -111,29 +158,25 @@ def draw(name: str, method: str, model: Estimator, test: Dataset, z: np.ndarray)
         axes[0].set_title("the two latents u changes most", fontsize=10)
         plot_history(model.history_, ax=axes[1])
     else:
-        groups = test.u if name == "light tunnel" else np.zeros(len(z), dtype=int)
+        groups = test.u if name == LIGHT_TUNNEL else np.zeros(len(z), dtype=int)
         _, matching = within_group_mean_corr_coef(
             test.z, z, groups, return_matching=True, allow_unequal=True
         )
         plot_sources(test.z, z, test.u, matching=matching, names=test.source_names, axes=axes)
     figure.suptitle(f"{method}, {name}: held-out rows coloured by u", fontsize=11)
-    figure.savefig(FOLDER / f"{name} {method}.png".lower().replace(" ", "_"), dpi=120)
+    figure.savefig(figure_of(name, method), dpi=120)
 
 
-def _model(name: str, method: str, n_latents: int, smoke: bool) -> Estimator:
-    few_values = smoke or name in ("digits", "light tunnel")
-    # With k = 1 theorem 1 needs n + 1 values of u instead of 2n + 1.
-    prior = "mean" if few_values else "mean_and_scale"
-    steps = STEPS[name]
-    if method == "IVAE":
-        warm = min(steps.warm, 5) if smoke else steps.warm
-        model: Estimator = IVAE(n_latents, prior=prior, max_steps=steps.vae, warm_steps=warm)
-    elif method == "unconditional flow":
-        model = IFlow(prior="unconditional", max_steps=steps.unconditional)
-    else:
-        informative = n_latents if few_values else None
-        model = IFlow(prior=prior, informative=informative, max_steps=steps.flow)
-    return model.set_params(progress=False, **(SMOKE if smoke else {}))
+def prior_for(name: str, method: str, n_latents: int, smoke: bool) -> dict[str, Any]:
+    """Where u has few values, one statistic a latent: theorem 1 then needs n + 1 of them."""
+    if not smoke and name not in ("digits", LIGHT_TUNNEL):
+        return {"prior": "mean_and_scale"}
+    return {"prior": "mean"} | ({"informative": n_latents} if method == "IFlow" else {})
+
+
+def figure_of(name: str, method: str) -> Path:
+    """Where the figure of a fit is."""
+    return FOLDER / f"{name} {method}.png".lower().replace(" ", "_")
 
 
 def _renamed(data: Dataset, name: str, **changes: Any) -> Dataset:

@@ -16,7 +16,7 @@ from experiments.benchmarks.memory import peak_memory
 from experiments.benchmarks.peak import step_multiply_adds
 from experiments.benchmarks.peers import PEERS, build_peers, import_peer, missing_peers, steered
 from experiments.benchmarks.plan import FlowShape, Rounds
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.run import BENCHMARKS, main
 from experiments.benchmarks.timing import interleave
 from identiflow.shared.compute.compilation import finds_compiler
@@ -114,7 +114,7 @@ def test_rounds_alternate_and_ratios_are_of_neighbours():
     rounds = Rounds(rounds=2, calls=2, warm_up=1)
     interleave(lambda: calls.append("A"), lambda: calls.append("B"), rounds)
     assert "".join(calls) == "AB" + "AABB" * 2
-    row = Row.of("name", "peer", [1.0, 2.0, 4.0], [3.0, 2.0, 2.0], {})
+    row = Comparison.of("name", "peer", [1.0, 2.0, 4.0], [3.0, 2.0, 2.0], {})
     assert (row.ratio_min, row.ratio_median, row.ratio_max) == (0.5, 1.0, 3.0)
     assert (row.seconds, row.peer_seconds) == (2.0, 2.0)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from experiments.contrastive import PCL, TCL
-from experiments.methods import METHODS, ShuffledU, build
-from experiments.sources import FIRST_SEED, fit_sources
-from experiments.supervised import Supervised
+from experiments.methods.by_name import METHODS, ShuffledU, build
+from experiments.methods.contrastive import PCL, TCL
+from experiments.methods.supervised import Supervised
+from experiments.protocol.sources import FIRST_SEED, fit_sources
 from identiflow.iflow import IFlow
 from identiflow.shared.datasets import autocorrelated_sources, nonstationary_sources
 from identiflow.shared.metrics import mean_corr_coef

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from experiments.fits import has_data
+from experiments.protocol.fits import has_data
 from identiflow import iflow, ivae
 from identiflow.main import app
 from identiflow.shared import datasets, metrics, priors

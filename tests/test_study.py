@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.study import run_study, summary
-from experiments.table import Row
+from experiments.protocol.study import run_study, summary
+from experiments.protocol.table import Row
 
 CALLS = Path("calls.txt")
 

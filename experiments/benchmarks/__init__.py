@@ -1,4 +1,4 @@
-"""Times beside peers', as ratios: `python -m experiments benchmarks [--only NAME ...]`.
+"""Times beside those of nflows, zuko and normflows, as ratios measured in one run.
 
 Every row is measured in one run on one machine, ours and the peer's in turn, so that whatever else
 the machine does falls on both. Seconds move from machine to machine, ratios hardly do.

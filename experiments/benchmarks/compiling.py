@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from experiments.benchmarks.flows import our_flow, random_rows
 from experiments.benchmarks.plan import ROOT, Plan
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.steps import our_step
 from identiflow.shared.compute.compilation import finds_compiler
 from identiflow.shared.training import fit
@@ -26,7 +26,7 @@ print({call})
 """
 
 
-def compilation(plan: Plan) -> Iterator[Row]:
+def compilation(plan: Plan) -> Iterator[Comparison]:
     """The first step in a later process, beside that in the first one."""
     if not finds_compiler():
         return
@@ -35,17 +35,17 @@ def compilation(plan: Plan) -> Iterator[Row]:
         with TemporaryDirectory() as cache:
             first.append(measure("seconds_of_first_step", plan, cache))
             later.append(measure("seconds_of_first_step", plan, cache))
-    yield Row.of("compilation", "the first process", later, first, {})
+    yield Comparison.of("compilation", "the first process", later, first, {})
 
 
-def shortest_compiled_fit(plan: Plan) -> Iterator[Row]:
+def shortest_compiled_fit(plan: Plan) -> Iterator[Comparison]:
     """A whole fit with compile="auto", nothing cached, beside one with compile=False."""
     ours, eager = [], []
     for _ in range(plan.compilations):
         with TemporaryDirectory() as cache:
             ours.append(measure("seconds_of_fit", plan, cache))
             eager.append(measure("seconds_of_fit", plan, cache, "compile=False"))
-    yield Row.of("compiled_fit", "the same, eager", ours, eager, {"steps": plan.fit_steps})
+    yield Comparison.of("compiled_fit", "the same, eager", ours, eager, {"steps": plan.fit_steps})
 
 
 def measure(function: str, plan: Plan, cache: str, *arguments: str) -> float:

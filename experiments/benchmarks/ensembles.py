@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from experiments.benchmarks.plan import SEED, Plan
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.timing import compare
 from identiflow.iflow import IFlow
 from identiflow.shared.compute.compilation import FEWEST_CALLS, finds_compiler
@@ -16,7 +16,7 @@ from identiflow.shared.datasets import SourceData, nonstationary_sources
 from identiflow.shared.training import fit_ensemble
 
 
-def ensemble(plan: Plan) -> Iterator[Row]:
+def ensemble(plan: Plan) -> Iterator[Comparison]:
     """A row for each size of ensemble."""
     features, n_labels = plan.flow.features, plan.flow.n_labels
     data = nonstationary_sources(features, n_labels, plan.rows_of_a_segment, seed=SEED)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from functools import partial
 
 from experiments.benchmarks.plan import ROOT, Plan
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.timing import compare
 
 
-def import_time(plan: Plan) -> Iterator[Row]:
+def import_time(plan: Plan) -> Iterator[Comparison]:
     """Both with the start of Python in them; the ratio is below 1 by what we add."""
     package, peer = plan.imports
     ours, theirs = partial(fresh_import, package), partial(fresh_import, peer)

@@ -13,7 +13,7 @@ from experiments.benchmarks.plain_ivae import (
     plain_ivae_step,
 )
 from experiments.benchmarks.plan import Plan
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.steps import our_step
 from experiments.benchmarks.timing import compare
 from identiflow.ivae import IdentifiableVAE, MLPDecoder, MLPEncoder
@@ -25,7 +25,7 @@ HIDDEN = 50
 STEPS_OF_A_FIT = 20_000  # of an IVAE() on noisy data, its start included
 
 
-def ivae_step(plan: Plan) -> Iterator[Row]:
+def ivae_step(plan: Plan) -> Iterator[Comparison]:
     """The ELBO of a diagonal posterior that sees u, one draw of z, in both."""
     x, u = random_rows(plan.data_rows, OBSERVED_DIM, N_LABELS)
     ours = our_ivae()

@@ -16,7 +16,7 @@ from experiments.benchmarks.flows import FlowModel, our_flow, random_rows
 from experiments.benchmarks.memory import peak_memory
 from experiments.benchmarks.peers import build_peers
 from experiments.benchmarks.plan import Plan
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.timing import Action, compare
 from identiflow.shared.compute.passes import in_chunks
 
@@ -24,17 +24,17 @@ MIB = 2**20
 WARM_UP_ROWS = 8
 
 
-def log_density(plan: Plan) -> Iterator[Row]:
+def log_density(plan: Plan) -> Iterator[Comparison]:
     """log p(x | u) of every row."""
     return pass_rows("log_density", plan)
 
 
-def inversion(plan: Plan) -> Iterator[Row]:
+def inversion(plan: Plan) -> Iterator[Comparison]:
     """x = f(z) of every row."""
     return pass_rows("inversion", plan)
 
 
-def pass_rows(name: str, plan: Plan) -> Iterator[Row]:
+def pass_rows(name: str, plan: Plan) -> Iterator[Comparison]:
     """A row for each peer, with the peak memory that our pass takes above the data."""
     details = {"peak_above_data_mib": our_peak(name, plan) / MIB}
     ours = warm_pass(name, plan, our_flow(plan.flow))

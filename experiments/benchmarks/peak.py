@@ -9,13 +9,13 @@ from torch import nn
 
 from experiments.benchmarks.flows import our_flow, random_rows
 from experiments.benchmarks.plan import Plan
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.steps import our_step
 from experiments.benchmarks.timing import Action, interleave
 from identiflow.iflow import LULinear
 
 
-def peak(plan: Plan) -> Iterator[Row]:
+def peak(plan: Plan) -> Iterator[Comparison]:
     """Our step against its multiply-adds at the rate of one large product: the ratio is the share.
 
     The rate is that of a float32 matrix product in the same run with the same threads.
@@ -29,7 +29,7 @@ def peak(plan: Plan) -> Iterator[Row]:
     at_peak = [seconds * work / product for seconds in timings.peer]
     details = {"multiply_adds": work, "matmul_gflops": 2 * product / min(timings.peer) / 1e9}
     name = f"matmul, n = {plan.matmul_width}"
-    yield Row.of("peak", name, timings.ours, at_peak, details)
+    yield Comparison.of("peak", name, timings.ours, at_peak, details)
 
 
 def matmul(n: int) -> Action:

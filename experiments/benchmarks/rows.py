@@ -1,11 +1,9 @@
-"""A row of the benchmark's table; the table as it is printed, and as JSON."""
+"""Times of ours beside a peer's; their table as it is printed, and as JSON."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,15 +13,15 @@ from typing import Any
 import torch
 
 from experiments.benchmarks.plan import SEED
+from experiments.protocol.environment import environment
 
-LIBRARIES = ("torch", "numpy", "scipy", "nflows", "zuko", "normflows")
 HEADER = ("name", "peer", "ratio", "min", "max", "seconds", "peer's", "details")
 WIDTHS = (20, 24, 7, 7, 7, 9, 9, 0)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One comparison. ratio = the peer's time / ours, so above 1 we are faster.
+class Comparison:
+    """Our time beside a peer's. ratio = the peer's time / ours, so above 1 we are faster.
 
     Attributes:
         name: the benchmark.
@@ -51,7 +49,7 @@ class Row:
         ours: Sequence[float],
         theirs: Sequence[float],
         details: dict[str, float],
-    ) -> Row:
+    ) -> Comparison:
         """The row of two lists of seconds, round i of both measured next to each other."""
         ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
         middle = (median(ratios), max(ratios), median(ours), median(theirs))
@@ -77,14 +75,14 @@ def print_header() -> None:
     _print_cells(tuple("-" * max(3, width) for width in WIDTHS))
 
 
-def print_row(row: Row) -> None:
+def print_row(row: Comparison) -> None:
     """One more line, at once: a full run takes its time."""
     _print_cells(row.cells())
 
 
 def print_footer() -> None:
     """What the numbers mean, and where they were measured."""
-    made = environment()
+    made = _machine()
     versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
     print(
         "\nratio = the peer's time / ours in neighbouring rounds (median, min, max): above 1 we "
@@ -93,22 +91,20 @@ def print_footer() -> None:
     )
 
 
-def write_json(path: Path, rows: Iterable[Row], smoke: bool) -> None:
+def write_json(path: Path, rows: Iterable[Comparison], smoke: bool) -> None:
     """The rows, with the versions and the machine behind them."""
-    content = {"smoke": smoke, **environment(), "rows": [asdict(row) for row in rows]}
+    content = {"smoke": smoke, **_machine(), "rows": [asdict(row) for row in rows]}
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def environment() -> dict[str, Any]:
-    """Versions of what is installed, threads in use, cores of the machine, and the seed."""
-    versions = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    threads = torch.get_num_threads()
-    return {"versions": versions, "threads": threads, "cores": os.cpu_count(), "seed": SEED}
+def _machine() -> dict[str, Any]:
+    """What the times were measured with: versions, threads in use, cores, and the seed."""
+    return {
+        "versions": environment("zuko", "normflows"),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "seed": SEED,
+    }
 
 
 def _print_cells(cells: Sequence[str]) -> None:

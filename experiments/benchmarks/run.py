@@ -14,7 +14,13 @@ from experiments.benchmarks.passes import inversion, log_density
 from experiments.benchmarks.peak import peak
 from experiments.benchmarks.peers import missing_peers
 from experiments.benchmarks.plan import FULL, SEED, SMOKE, Plan
-from experiments.benchmarks.rows import Row, print_footer, print_header, print_row, write_json
+from experiments.benchmarks.rows import (
+    Comparison,
+    print_footer,
+    print_header,
+    print_row,
+    write_json,
+)
 from experiments.benchmarks.scaling import labels, scaling
 from experiments.benchmarks.scores import mcc
 from experiments.benchmarks.time_to_mcc import time_to_mcc
@@ -23,7 +29,7 @@ from identiflow.shared.compute.random import seeded
 from identiflow.shared.training import check_folder
 
 # To add a benchmark: a function from a Plan to rows, and its name here.
-BENCHMARKS: dict[str, Callable[[Plan], Iterable[Row]]] = {
+BENCHMARKS: dict[str, Callable[[Plan], Iterable[Comparison]]] = {
     "training_step": training_step,
     "eager_step": eager_step,
     "compilation": compilation,
@@ -46,7 +52,7 @@ def main(
     jobs: int = 1,
     only: Sequence[str] | None = None,
     json: str | os.PathLike[str] | None = None,
-) -> list[Row]:
+) -> list[Comparison]:
     """Run the benchmarks, or those named by `only`; print a row as soon as it is there.
 
     `jobs` is not looked at: one benchmark runs at a time, because a second would be in its times.

@@ -12,17 +12,17 @@ from typing import Any
 
 from experiments.benchmarks.flows import our_flow, random_rows
 from experiments.benchmarks.plan import Plan
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.steps import our_step, stacked_step
 from experiments.benchmarks.timing import Action, compare
 
 
-def labels(plan: Plan) -> Iterator[Row]:
+def labels(plan: Plan) -> Iterator[Comparison]:
     """Many labels against few, on as many rows."""
     yield against(plan, "labels", "n_labels", plan.many_labels, plan.few_labels, "auto")
 
 
-def scaling(plan: Plan) -> Iterator[Row]:
+def scaling(plan: Plan) -> Iterator[Comparison]:
     """Each setting against the smallest of its kind: seconds are what to read."""
     settings = {"features": plan.features, "data_rows": plan.rows, "n_labels": plan.segments}
     for setting, (smallest, *values) in settings.items():
@@ -32,7 +32,7 @@ def scaling(plan: Plan) -> Iterator[Row]:
         yield seeds_against_one(plan, seeds)
 
 
-def seeds_against_one(plan: Plan, seeds: int) -> Row:
+def seeds_against_one(plan: Plan, seeds: int) -> Comparison:
     """A step of so many flows in one process, against as many steps of one flow."""
     x, u = random_rows(plan.data_rows, plan.flow.features, plan.flow.n_labels)
     flows = [our_flow(plan.flow) for _ in range(seeds + 1)]
@@ -48,7 +48,7 @@ def seeds_against_one(plan: Plan, seeds: int) -> Row:
 
 def against(
     plan: Plan, name: str, setting: str, value: int, peer_value: int, compile: bool | str
-) -> Row:
+) -> Comparison:
     """Our step with one setting changed, against our step with it at `peer_value`."""
     ours, theirs = (step_with(plan, setting, v, compile) for v in (value, peer_value))
     peer = f"ours, {setting} {peer_value}"

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from experiments.benchmarks.plan import SEED, Plan
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.timing import compare
 from identiflow.shared.metrics import mean_corr_coef
 
 
-def mcc(plan: Plan) -> Iterator[Row]:
+def mcc(plan: Plan) -> Iterator[Comparison]:
     """Time, and how far the two values lie apart, which are computed first and warm both up."""
     z_true, z_pred = sources_and_latents(*plan.score_shape)
     apart = abs(mean_corr_coef(z_true, z_pred) - textbook_mcc(z_true, z_pred))

@@ -17,7 +17,7 @@ from torch.nn.functional import one_hot
 
 from experiments.benchmarks.plain_ivae import PlainIVAE, PlainRows, plain_ivae_step
 from experiments.benchmarks.plan import Plan
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.timing import Action
 from identiflow.ivae import IVAE
 from identiflow.shared.datasets import SourceData, nonstationary_sources
@@ -52,7 +52,7 @@ class Stopwatch:
         self.best = max(self.best, mean_corr_coef(z_true, z.double()))
 
 
-def time_to_mcc(plan: Plan) -> Iterator[Row]:
+def time_to_mcc(plan: Plan) -> Iterator[Comparison]:
     """A row for each data set."""
     for seed in range(FIRST_DATA_SEED, FIRST_DATA_SEED + plan.data_sets):
         data = nonstationary_sources(
@@ -74,7 +74,9 @@ def time_to_mcc(plan: Plan) -> Iterator[Row]:
             "peer_mcc": theirs.best,
             "data_seed": seed,
         }
-        yield Row.of("time_to_mcc", "plain torch loop", [ours.seconds], [theirs.seconds], details)
+        yield Comparison.of(
+            "time_to_mcc", "plain torch loop", [ours.seconds], [theirs.seconds], details
+        )
 
 
 def train_ours(watch: Stopwatch, train: SourceData, test: SourceData) -> None:

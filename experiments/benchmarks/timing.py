@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from experiments.benchmarks.plan import Rounds
-from experiments.benchmarks.rows import Row
+from experiments.benchmarks.rows import Comparison
 
 Action = Callable[[], object]
 
@@ -21,9 +21,9 @@ class Timings(NamedTuple):
 
 def compare(
     name: str, peer: str, ours: Action, theirs: Action, rounds: Rounds, **details: float
-) -> Row:
+) -> Comparison:
     """Time two actions in turn, as a row."""
-    return Row.of(name, peer, *interleave(ours, theirs, rounds), details)
+    return Comparison.of(name, peer, *interleave(ours, theirs, rounds), details)
 
 
 def interleave(ours: Action, theirs: Action, rounds: Rounds) -> Timings:

@@ -346,7 +346,7 @@ def test_every_command_has_an_example(command: click.Command) -> None:
 
 
 def test_experiments_run_by_their_names(monkeypatch) -> None:
-    import experiments.special_case as study
+    import experiments.studies.special_case as study
 
     ran: dict[str, Any] = {}
     monkeypatch.setattr(study, "main", ran.update)

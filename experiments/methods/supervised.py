@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from experiments.contrastive import Array, LearnedFeatures
+from experiments.methods.contrastive import Array, LearnedFeatures
 from identiflow.shared.compute.networks import mlp
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, silu, softplus
 from typing_extensions import Self
 
-from experiments.baselines import LinearICA
+from experiments.methods.baselines import LinearICA
 from identiflow.shared.compute.networks import mlp
 from identiflow.shared.compute.random import seeded
 from identiflow.shared.training import fit

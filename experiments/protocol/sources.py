@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
-from experiments.fits import Split, fit_row
-from experiments.methods import SMOKE, build
-from experiments.supervised import Supervised
-from experiments.table import Row
+from experiments.methods.by_name import SMOKE, build
+from experiments.methods.supervised import Supervised
+from experiments.protocol.fits import Split, fit_row
+from experiments.protocol.table import Row
 from identiflow.shared.datasets import nonstationary_sources
 from identiflow.shared.metrics import chance_level, mean_corr_coef
 

@@ -12,12 +12,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.figures import save
-from experiments.fits import Split, evaluate
-from experiments.methods import build
-from experiments.sources import FIRST_SEED
-from experiments.study import RESULTS, run_study
-from experiments.table import Row
+from experiments.methods.by_name import build
+from experiments.protocol.figures import save
+from experiments.protocol.fits import Split, evaluate
+from experiments.protocol.sources import FIRST_SEED
+from experiments.protocol.study import RESULTS, run_study
+from experiments.protocol.table import Row
 from identiflow.shared.datasets import SourceData, nonstationary_sources
 from identiflow.shared.metrics import mean_corr_coef
 

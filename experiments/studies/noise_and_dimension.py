@@ -1,4 +1,4 @@
-"""Where the flow stops being right and the iVAE takes over: noise σ and the number of columns d.
+"""Noise and columns beyond the sources: from where on the iVAE is right and the flow is not.
 
 A flow has as many latents as columns, so noise is some of them; with `informative=n` only n depend
 on u. The iVAE has n latents and a noise of its own.
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.figures import save
-from experiments.sources import CEILING, tasks
-from experiments.study import RESULTS, run_study
-from experiments.table import Row
+from experiments.protocol.figures import save
+from experiments.protocol.sources import CEILING, tasks
+from experiments.protocol.study import RESULTS, run_study
+from experiments.protocol.table import Row
 
 N = 5
 NOISE = (0.0, 0.03, 0.1, 0.3, 1.0)

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.baselines import LinearICA
-from experiments.table import Row
+from experiments.protocol.table import Row
 from identiflow.shared.datasets import Dataset, find_folder
 from identiflow.shared.datasets.files import registry
 from identiflow.shared.metrics import mean_corr_coef
@@ -54,16 +53,6 @@ def evaluate(
         seconds=seconds,
     )
     return row, z
-
-
-def fast_ica_row(split: Split, n_components: int, score: Score = pooled_mcc) -> Row:
-    """Linear FastICA on the same rows; it has no density to report."""
-    train, test = split
-    started = time.perf_counter()
-    z = LinearICA(n_components).fit(train.x).transform(test.x)
-    seconds = time.perf_counter() - started
-    mcc = None if test.z is None else score(test, z)
-    return Row(train.name, "linear FastICA", mcc, oracle=oracle_nats(test), seconds=seconds)
 
 
 def oracle_nats(data: Dataset) -> float | None:

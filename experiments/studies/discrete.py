@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiments.figures import strips
-from experiments.sources import CEILING, CHANCE, tasks
-from experiments.study import run_study
+from experiments.protocol.figures import strips
+from experiments.protocol.sources import CEILING, CHANCE, tasks
+from experiments.protocol.study import run_study
 
 SIZE = {"latent_dim": 3, "observed_dim": 30}
 KINDS = ("bernoulli", "categorical", "poisson")

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-from experiments.table import Row, environment, markdown, run_all
+from experiments.protocol.environment import environment
+from experiments.protocol.table import Row, markdown, run_all
 
 RESULTS = Path("results")
 
@@ -28,13 +29,26 @@ def run_study(name: str, tasks: Sequence[partial[Row]], jobs: int) -> list[Row]:
     (folder / "rows").mkdir(parents=True, exist_ok=True)
     _take_up(folder)
     rows = run_all([partial(_kept, folder / "rows", task) for task in tasks], jobs)
-    by_task = {_key(task): asdict(row) for task, row in zip(tasks, rows, strict=True)}
+    by_task = {key_of(task): asdict(row) for task, row in zip(tasks, rows, strict=True)}
     content = {"study": name, **environment(), "rows": by_task}
     _write(folder / "results.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     table = f"{markdown(rows)}\n\n{summary(rows)}"
     _write(folder / "table.md", table + "\n")
     print(table)
     return rows
+
+
+def key_of(task: partial[Row]) -> str:
+    """A name for a function with its arguments; of its module the file counts, not the folder."""
+    arguments = [*task.args, *task.keywords.items()]
+    module = f"experiments.{task.func.__module__.rpartition('.')[2]}"
+    text = repr((module, task.func.__qualname__, arguments))
+    if " at 0x" in text:
+        raise ValueError(
+            f"Expected tasks with words and numbers as arguments; got {text}. Build what a task "
+            "needs inside it."
+        )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def summary(rows: Iterable[Row]) -> str:
@@ -77,24 +91,12 @@ def _take_up(folder: Path) -> None:
 
 def _kept(folder: Path, task: partial[Row]) -> Row:
     """The row of a task: read, if it is there."""
-    path = folder / f"{_key(task)}.json"
+    path = folder / f"{key_of(task)}.json"
     if path.exists():
         return Row(**json.loads(path.read_text(encoding="utf-8")))
     row = task()
     _write(path, json.dumps(asdict(row), ensure_ascii=False))
     return row
-
-
-def _key(task: partial[Row]) -> str:
-    """A name for a function with its arguments."""
-    arguments = [*task.args, *task.keywords.items()]
-    text = repr((task.func.__module__, task.func.__qualname__, arguments))
-    if " at 0x" in text:
-        raise ValueError(
-            f"Expected tasks with words and numbers as arguments; got {text}. Build what a task "
-            "needs inside it."
-        )
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _write(path: Path, text: str) -> None:

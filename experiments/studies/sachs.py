@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from experiments.figures import save
-from experiments.fits import Split, evaluate
-from experiments.methods import SMOKE
-from experiments.study import RESULTS, run_study
-from experiments.table import Row
+from experiments.methods.by_name import SMOKE
+from experiments.protocol.figures import save
+from experiments.protocol.fits import Split, evaluate
+from experiments.protocol.study import RESULTS, run_study
+from experiments.protocol.table import Row
 from identiflow.iflow import IFlow
 from identiflow.shared.datasets import Dataset, load_sachs
 from identiflow.shared.identifiability import IdentifiabilityWarning

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.study import RESULTS
-from experiments.table import Row
+from experiments.protocol.study import RESULTS
+from experiments.protocol.table import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

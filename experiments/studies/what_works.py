@@ -1,4 +1,4 @@
-"""What each part of the defaults is worth: fits that differ from them in one thing.
+"""The worth of each part of the defaults, by fits that differ from them in one thing.
 
 On data seeds that are for choosing (1, 2, ...); docs/what-works.md reads the table.
 """
@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-from experiments.figures import strips
-from experiments.sources import fit_sources, items, small
-from experiments.study import run_study
-from experiments.table import Row
+from experiments.protocol.figures import strips
+from experiments.protocol.sources import fit_sources, items, small
+from experiments.protocol.study import run_study
+from experiments.protocol.table import Row
 from identiflow.iflow import start
 from identiflow.shared.training import optimizer
 

@@ -1,4 +1,4 @@
-"""Can held-out nats choose a model, where no truth is known? Nats against MCC over settings, seeds.
+"""Held-out nats against MCC over settings and seeds: do nats choose the right model?
 
 The paper's argument for likelihoods: the fit that explains held-out rows best is the one whose
 latents are the sources.
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.figures import save
-from experiments.sources import tasks
-from experiments.study import RESULTS, run_study
-from experiments.table import Row
+from experiments.protocol.figures import save
+from experiments.protocol.sources import tasks
+from experiments.protocol.study import RESULTS, run_study
+from experiments.protocol.table import Row
 
 DATA = {
     "centered": {"latent_dim": 5},

@@ -1,4 +1,4 @@
-"""Which latents of images of digits does the digit change, and what do they do to the image?
+"""The latents that a digit changes, of images of digits, and what they do to the image.
 
 A volume-preserving flow can neither stretch nor shrink, so what a latent's prior says of it can be
 compared with what the others' say. Ten digits are too few values of u for theorem 1 with a latent
@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.fits import Split, evaluate, has_data
-from experiments.study import RESULTS, run_study
-from experiments.table import Row
+from experiments.protocol.fits import Split, evaluate, has_data
+from experiments.protocol.study import RESULTS, run_study
+from experiments.protocol.table import Row
 from identiflow.iflow import IFlow
 from identiflow.shared.datasets import Dataset, RealData, load_digits, load_mnist_t10k
 from identiflow.shared.identifiability import IdentifiabilityWarning

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from experiments.baselines import LinearICA
-from experiments.contrastive import PCL, TCL
+from experiments.methods.baselines import LinearICA
+from experiments.methods.contrastive import PCL, TCL
 from identiflow.iflow import IFlow
 from identiflow.ivae import IVAE, weighted_elbo
 from identiflow.shared.estimators.base import Estimator

@@ -6,9 +6,9 @@ layers with tanh x + 0.1 x. Published scores are of training rows; ours are of h
 
 from __future__ import annotations
 
-from experiments.figures import strips
-from experiments.sources import CHANCE, compared
-from experiments.study import run_study
+from experiments.protocol.figures import strips
+from experiments.protocol.sources import CHANCE, compared
+from experiments.protocol.study import run_study
 
 SETTINGS = {"uncentered, d = 5": {"latent_dim": 5, "centered": False}}
 METHODS = [

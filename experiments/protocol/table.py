@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from itertools import islice
 
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
+from experiments.protocol.environment import environment
+
 HEADER = ("data", "method", "seed", "MCC", "nats", "oracle", "round trip", "seconds")
+NUMBER = 7  # how wide numbers are at least
 
 
 @dataclass(frozen=True)
@@ -58,25 +61,44 @@ def run_all(tasks: Sequence[Callable[[], Row]], jobs: int) -> list[Row]:
     return list(tqdm(results, total=len(tasks), desc="fits", unit="fit"))
 
 
-def print_table(rows: Iterable[Row]) -> None:
-    """Print a markdown table of the rows, and the versions behind them."""
-    print(markdown(rows))
+def print_as_done(tasks: Mapping[tuple[str, str], Callable[[], Row]], jobs: int) -> None:
+    """Print the table of all tasks, named by data and method: each row as soon as it is there.
+
+    On a terminal a bar below the table says which fits are under way.
+    """
+    widths = [max(map(len, names)) for names in zip(*tasks, HEADER[:2], strict=True)]
+    widths += [max(len(title), NUMBER) for title in HEADER[2:]]
+    print(_line(HEADER, widths), _line(["---"] * len(HEADER), widths), sep="\n", flush=True)
+    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
+    rows = parallel(delayed(task)() for task in tasks.values())
+    left = dict.fromkeys(tasks)  # which are begun in this order
+    with tqdm(total=len(tasks), unit="fit", disable=None) as bar:
+        while left:
+            bar.set_description(f"fitting {', '.join(map(' '.join, islice(left, jobs)))}")
+            row = next(rows)
+            bar.write(_line(row.cells(), widths))
+            sys.stdout.flush()
+            bar.update()
+            del left[row.data, row.method]
+    print(f"\n{_footer()}")
 
 
 def markdown(rows: Iterable[Row]) -> str:
     """The rows as a table, and the versions behind them."""
-    lines = [HEADER, tuple("---" for _ in HEADER), *(row.cells() for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
-    padded = [[c.ljust(width) for c, width in zip(line, widths, strict=True)] for line in lines]
+    lines = [HEADER, ["---"] * len(HEADER), *(row.cells() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    table = "\n".join(_line(cells, widths) for cells in lines)
+    return f"{table}\n\n{_footer()}"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+    return f"| {' | '.join(padded)} |"
+
+
+def _footer() -> str:
     made = ", ".join(f"{name} {number}" for name, number in environment().items())
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
-    return f"{table}\n\nMCC and nats on held-out rows. {made}."
-
-
-def environment() -> dict[str, str]:
-    """The versions of what is in use."""
-    versions = {name: version(name) for name in ("torch", "nflows", "numpy", "scipy")}
-    return {"python": platform.python_version(), **versions}
+    return f"MCC and nats on held-out rows. {made}."
 
 
 def _format(value: float | None, spec: str) -> str:

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import baselines
-from experiments.figures import strips
-from experiments.fits import Split, fit_row
-from experiments.methods import build
-from experiments.study import run_study
-from experiments.table import Row
+from experiments.methods import baselines
+from experiments.methods.by_name import build
+from experiments.protocol.figures import strips
+from experiments.protocol.fits import Split, fit_row
+from experiments.protocol.study import run_study
+from experiments.protocol.table import Row
 from identiflow.shared.datasets import Dataset, load_light_tunnel
 from identiflow.shared.metrics import within_group_mean_corr_coef
 

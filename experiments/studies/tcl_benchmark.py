@@ -7,9 +7,9 @@ noise of 0.1.
 
 from __future__ import annotations
 
-from experiments.figures import strips
-from experiments.sources import CEILING, CHANCE, SQUARED, compared, tasks
-from experiments.study import run_study
+from experiments.protocol.figures import strips
+from experiments.protocol.sources import CEILING, CHANCE, SQUARED, compared, tasks
+from experiments.protocol.study import run_study
 
 MAIN = {"centered, d = 5": {"latent_dim": 5}}
 NOISY = {"5 in 10-D, noise 0.1": {"latent_dim": 5, "observed_dim": 10, "noise_std": 0.1}}

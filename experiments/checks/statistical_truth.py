@@ -1,4 +1,4 @@
-"""Do fits say what is true: calibrated densities, bounds below the evidence, nothing from nothing?
+"""Calibration, bounds, shuffled u and chance, each beside what it has to be.
 
 Each number stands beside what it would be if all were right. `calibration`: held-out rows, by the
 fitted model, are as its own draws are. `bounds`: of a VAE, against the evidence by quadrature.
@@ -20,10 +20,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp, kstest
 
-from experiments.fits import Split
-from experiments.methods import build
-from experiments.sources import FIRST_SEED
-from experiments.table import Row, run_all
+from experiments.methods.by_name import build
+from experiments.protocol.fits import Split
+from experiments.protocol.sources import FIRST_SEED
+from experiments.protocol.table import Row, run_all
 from identiflow.ivae import IVAE, IdentifiableVAE
 from identiflow.shared.datasets import nonstationary_sources
 from identiflow.shared.metrics import (

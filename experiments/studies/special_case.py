@@ -1,6 +1,7 @@
-"""The flow as the noise-free limit of the iVAE: |ELBO(σ) − log p(x | u)| against σ.
+"""The flow as the noise-free limit of the iVAE: the gap of the bound against the noise σ.
 
-The slope in log–log is 2 where σ is small, which is taken to be 0.03 at most: the gap is O(σ²).
+The gap is |ELBO(σ) − log p(x | u)|, which is O(σ²): its slope in log–log is 2 where σ is small,
+which is taken to be 0.03 at most.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from experiments.figures import save
-from experiments.study import RESULTS, run_study
-from experiments.table import Row
+from experiments.protocol.figures import save
+from experiments.protocol.study import RESULTS, run_study
+from experiments.protocol.table import Row
 from identiflow.iflow import IFlow
 from identiflow.ivae import from_flow
 from identiflow.shared.datasets import nonstationary_sources

@@ -1,4 +1,4 @@
-"""Which of two variables is the cause? The paper's experiment on real data.
+"""The direction of cause between two variables, the paper's experiment, on real data.
 
 If a = f(n_1) and b = h(a, n_2) with independent n_1, n_2 that u modulates, a flow recovers n_1 and
 n_2 from (a, b) and u, each up to a map of its own. The cause is independent of the other's noise;
@@ -23,10 +23,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.figures import save
-from experiments.fits import has_data
-from experiments.study import RESULTS, run_study
-from experiments.table import Row
+from experiments.protocol.figures import save
+from experiments.protocol.fits import has_data
+from experiments.protocol.study import RESULTS, run_study
+from experiments.protocol.table import Row
 from identiflow.iflow import IFlow
 from identiflow.shared.datasets import RealData, load_fmri_9var, load_mtlnet_fmri, load_sachs
 from identiflow.shared.metrics import hsic_test

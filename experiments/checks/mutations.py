@@ -1,4 +1,4 @@
-"""Faults planted in the code, one at a time: does the test suite notice?
+"""Faults planted in the code, one at a time, and whether the tests notice.
 
 Each is made in a copy of the checkout, where the tests that should notice are then run. One that
 passes them all is a hole in the suite.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("iflow", "ivae", "shared", "identiflow", "experiments", "tests")
 FILES = ("pyproject.toml", "conftest.py")
 

@@ -10,12 +10,12 @@ from functools import partial
 
 import numpy as np
 
-from experiments.figures import strips
-from experiments.fits import Split, fit_row
-from experiments.methods import build
-from experiments.sources import FIRST_SEED
-from experiments.study import run_study
-from experiments.table import Row
+from experiments.methods.by_name import build
+from experiments.protocol.figures import strips
+from experiments.protocol.fits import Split, fit_row
+from experiments.protocol.sources import FIRST_SEED
+from experiments.protocol.study import run_study
+from experiments.protocol.table import Row
 from identiflow.shared.datasets import TemporalData, autocorrelated_sources
 
 METHODS = ("IFlow", "PCL", "unconditional flow", "linear FastICA")

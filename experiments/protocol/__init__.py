@@ -1,0 +1,1 @@
+"""One protocol for all studies: data, one fit, its row, the table, the figures."""
