@@ -75,7 +75,7 @@ class Compilation:
         Args:
             function: of tensors alone.
             inputs: of a first call.
-            say: told when it is going to take long.
+            say: told what goes on, since it can take long.
 
         Raises:
             RuntimeError: if the function cannot be compiled and that was asked for.
@@ -83,6 +83,7 @@ class Compilation:
         if not self.on:
             return None
         try:
+            say("preparing to compile")
             with _without_validation(), torch.no_grad():
                 graph = trace(function, inputs)
                 key = _key(graph, inputs)

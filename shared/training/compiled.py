@@ -57,7 +57,7 @@ def compiled_steps(
 
     Args:
         trainings: of models of one form.
-        say: told what goes on when it takes long.
+        say: told what goes on, since it can take long.
     """
     stage = trainings[0].stage
     compilation = Compilation(stage.compile, stage.model, stage.max_steps)

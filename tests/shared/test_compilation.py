@@ -328,3 +328,14 @@ def test_a_fit_goes_on_where_compiling_fails(
         choose_steps(trainings).differentiate(trainings)
     with pytest.raises(RuntimeError, match="Expected to compile the model; got OSError"):
         differentiate(a_flow(), xu, compile=True)
+
+
+def test_a_bar_says_that_a_fit_is_being_compiled(
+    xu: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    Broken(monkeypatch)
+    monkeypatch.setattr(compilation, "compile_graph", lambda graph, inputs: graph)
+    x, u = xu
+    rows = {"x_held_out": x, "u_held_out": u}
+    fit(a_flow(), x, u, **rows, max_steps=1, compile=True, progress=True)
+    assert "compiling (once, about a minute)" in capsys.readouterr().err
