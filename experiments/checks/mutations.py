@@ -81,8 +81,8 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/estimators/test_outputs.py tests/estimators/test_protocol.py",
     ),
     "the last weights instead of the best": Mutation(
-        "shared/training/course.py",
-        "self.stage.model.load_state_dict(self.run.best)",
+        "shared/training/training.py",
+        "self.model.load_state_dict(self.best)",
         "pass",
         "tests/shared/test_training.py",
     ),
@@ -93,7 +93,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/estimators/test_outputs.py",
     ),
     "a step along a gradient that is not finite": Mutation(
-        "shared/training/run.py",
+        "shared/training/training.py",
         "bad = total - total != 0",
         "bad = total - total > 0",
         "tests/shared/test_training.py",

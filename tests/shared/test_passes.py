@@ -12,8 +12,7 @@ from torch import Tensor
 
 from identiflow.iflow import IdentifiableFlow, spline_coupling_flow
 from identiflow.shared.compute import passes
-from identiflow.shared.compute.passes import in_chunks
-from identiflow.shared.compute.threads import side_by_side
+from identiflow.shared.compute.passes import in_chunks, side_by_side
 from identiflow.shared.inputs.rows import StoredRows, no_scale
 from identiflow.shared.priors import GaussianPrior
 
