@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -35,20 +35,11 @@ from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized
 from identiflow.shared.inputs.validation import as_matrix, check_enough_rows
 from identiflow.shared.training import History, Plan, Stage, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds
-from identiflow.shared.training.stage import MAX_HELD_OUT, Recipe
+from identiflow.shared.training.stage import Recipe, Split, device_named, hold_out
 from identiflow.shared.training.streams import STREAMS, on_disk
 
 Array = NDArray[np.float64]
 Path = str | os.PathLike[str]
-
-HOLD_OUT_SEED = 0
-
-
-class Split(NamedTuple):
-    """Row numbers: those to train on, and those to choose weights by."""
-
-    train: Tensor
-    held_out: Tensor
 
 
 @with_options
@@ -285,26 +276,3 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         """z of checked rows, (N, n)."""
         codes = [self._encode(u, data)] if self.latents_need_u else []
         return in_chunks(self.fitted_.model.encode, self._rows(data), *codes)
-
-
-def hold_out(n_rows: int, fraction: float) -> Split:
-    """The same rows for every seed: fits can then be compared on rows that none was trained on."""
-    wanted = max(2, round(fraction * n_rows))  # of one, seeds cannot agree
-    n_held_out = min(wanted, n_rows - 1, MAX_HELD_OUT)
-    order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
-    return Split(order[n_held_out:], order[:n_held_out])
-
-
-def device_named(name: str | torch.device) -> torch.device:
-    """The device of that name, if this machine has it."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"Expected device 'auto', 'cpu' or 'cuda'; got {name!r}.")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"Expected a device of this machine; got {name!r} and no CUDA. Use 'cpu'.")
-    return device

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from identiflow.shared.inputs.options import (
@@ -24,6 +25,7 @@ from identiflow.shared.inputs.rows import Rows, head
 from identiflow.shared.training.model import Model
 from identiflow.shared.training.schedule import OneCycle
 
+HOLD_OUT_SEED = 0
 MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
 
 
@@ -152,3 +154,33 @@ def start_stage(model: Model, x: Rows, u: Tensor, *, max_steps: int, **options: 
         patience=max_steps,
         **options,
     )
+
+
+class Split(NamedTuple):
+    """Row numbers: those to train on, and those to choose weights by."""
+
+    train: Tensor
+    held_out: Tensor
+
+
+def hold_out(n_rows: int, fraction: float) -> Split:
+    """The same rows for every seed: fits can then be compared on rows that none was trained on."""
+    wanted = max(2, round(fraction * n_rows))  # of one, seeds cannot agree
+    n_held_out = min(wanted, n_rows - 1, MAX_HELD_OUT)
+    order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
+    return Split(order[n_held_out:], order[:n_held_out])
+
+
+def device_named(name: str | torch.device) -> torch.device:
+    """The device of that name, if this machine has it."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"Expected device 'auto', 'cpu' or 'cuda'; got {name!r}.")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"Expected a device of this machine; got {name!r} and no CUDA. Use 'cpu'.")
+    return device
