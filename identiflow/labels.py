@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
@@ -27,7 +25,7 @@ def as_written(words: Series) -> Series:
     """Cells of text as labels: integers if all of them are, else as they stand; "" is missing."""
     words = words.where(words != "").map(_without_spaces, na_action="ignore")
     if words.notna().all() and all(map(_is_int64, words.unique())):
-        return words.astype(np.int64)
+        return words.astype("int64")
     return words
 
 

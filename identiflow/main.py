@@ -14,12 +14,13 @@ import click
 
 from identiflow import models
 from identiflow.console import NO, OneLineErrors, show
+from identiflow.data import data
 from identiflow.labels import columns_of
 from identiflow.tables import (
     check_output,
     check_place,
+    check_table,
     has_names,
-    led_to,
     read_table,
     write_table,
 )
@@ -54,6 +55,9 @@ def several(*names: str, metavar: str, help: str) -> Decorator:
 @click.version_option(package_name="identiflow")
 def app() -> None:
     """Latent variables that can be trusted to be sources: identifiable flows and VAEs."""
+
+
+app.add_command(data)
 
 
 @app.command()
@@ -96,7 +100,8 @@ def fit(
     check_place(output, table)
     if checkpoint is not None:
         check_place(checkpoint, table, output)
-        checkpoint = led_to(checkpoint)
+    models.check_named(aux, continuous, ignore)
+    check_table(table)
     options = {
         "latent_dim": latent_dim,
         "likelihood": likelihood,
@@ -107,7 +112,7 @@ def fit(
     estimator = models.build(model, models.parameters(options, settings))
     x, u = models.split(read_table(table, aux, unless_floats=True), aux, continuous, ignore)
     estimator.fit(x, u, checkpoint=checkpoint)
-    estimator.save(led_to(output))
+    estimator.save(output)
     report = estimator.check_identifiability(u)
     found = {
         "model": str(output),
@@ -257,42 +262,9 @@ def experiment(name: str, smoke: bool, jobs: int) -> None:
         scripts.run(name, smoke=smoke, jobs=jobs)
 
 
-@app.group()
-def data() -> None:
-    """Real data sets: list them, fetch their files."""
-
-
-@data.command(name="list")
-def list_data() -> None:
-    """Print the real data sets: name, u, licence.
-
-    Example: identiflow data list
-    """
-    from identiflow.shared.datasets.real import ABOUT
-
-    for name, about in ABOUT.items():
-        click.echo(f"{name:18} {about['aux_name']:11} {about['licence']}")
-
-
-@data.command()
-@click.argument("name")
-def fetch(name: str) -> None:
-    """Fetch the files of a data set, check them against their SHA-256, and print where they are.
-
-    Example: identiflow data fetch sachs
-    """
-    from identiflow.shared.datasets.files import data_files, registry
-
-    files = [key.partition("/")[2] for key in registry() if key.startswith(f"{name}/")]
-    if not files:
-        known = sorted({key.partition("/")[0] for key in registry()})
-        raise ValueError(f"Expected one of {', '.join(known)}; got {name}.")
-    for path in data_files(name, files).values():
-        click.echo(str(path))
-
-
 def _opened(model: Path, table: Path) -> tuple[Estimator, DataFrame]:
     """A model, and a table whose labels are read as they stand."""
+    check_table(table)
     estimator = models.load(model)
     return estimator, read_table(table, columns_of(estimator))
 
@@ -314,7 +286,3 @@ def _write_rows(x: Array, estimator: Estimator, output: Path) -> None:
 
     names = getattr(estimator, "feature_names_in_", [f"x{i}" for i in range(x.shape[1])])
     write_table(pd.DataFrame(x, columns=list(names)), output)
-
-
-if __name__ == "__main__":
-    app()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from importlib import metadata, resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ import numpy as np
 from identiflow.report import figures
 from identiflow.report.facts import TRAVERSED, Facts, advice, gather
 from identiflow.shared.estimators.base import Estimator
-from identiflow.tables import whole
+from identiflow.shared.files import check_folder, written_whole
+from identiflow.shared.inputs.extras import needed_by
 
 
 def write_report(
@@ -34,14 +34,16 @@ def write_report(
         title: of the page.
         oracle: the true model's mean log p(x | u) on these rows, if it is known.
     """
+    check_folder(path)
     page = render(gather(estimator, x, u, oracle), title)
-    with whole(Path(path)) as temporary:
+    with written_whole(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
 def render(facts: Facts, title: str = "") -> str:
     """The page as text."""
-    from jinja2 import Environment
+    with needed_by("cli"):
+        from jinja2 import Environment
 
     template = resources.files("identiflow.report").joinpath("page.html").read_text("utf-8")
     return (
