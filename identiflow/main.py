@@ -170,14 +170,14 @@ def score(model: Path, table: Path, output: Path | None, as_json: bool) -> None:
 
     Example: identiflow score cells.model new_cells.csv
     """
-    import pandas as pd
-
     if output is not None:
         check_output(output, model, table)
     estimator, rows = _opened(model, table)
     u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
     nats = estimator.log_prob(x, u)
     if output is not None:
+        import pandas as pd
+
         write_table(pd.DataFrame({"nats": nats}), output)
     show({"rows": len(nats), "nats": float(nats.mean())}, as_json)
 
@@ -229,9 +229,10 @@ def report(model: Path, table: Path, output: Path, title: str) -> None:
 
     Example: identiflow report cells.model new_cells.csv -o report.html
     """
+    check_place(output, model, table)
+    check_table(table)
     from identiflow.report import write_report
 
-    check_place(output, model, table)
     estimator, rows = _opened(model, table)
     u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
     write_report(estimator, x, u, output, title=title)
