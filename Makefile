@@ -17,9 +17,10 @@ ifneq ($(BESIDE),)
 export IDENTIFLOW_DATA ?= $(BESIDE)
 endif
 
-# Types are checked in the layout that is installed: type checkers do not follow the one of a checkout.
-TYPES = rm -rf build && $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
-    --no-build-isolation --upgrade --target build/installed . && $(RUN) -m mypy
+# Tools that read files do not follow the layout of a checkout: they are given what is installed.
+LAY_OUT = rm -rf build && $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
+    --no-build-isolation --upgrade --target build/installed .
+TYPES = $(LAY_OUT) && $(RUN) -m mypy
 
 .PHONY: demo test docs format audit clean
 
@@ -34,6 +35,7 @@ test: $(INSTALLED)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope --durations 10
 
 docs: $(INSTALLED)
+	$(LAY_OUT)
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 format: $(INSTALLED)

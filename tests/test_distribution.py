@@ -6,13 +6,13 @@ import ast
 import os
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
 import venv
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,6 @@ import pytest
 import identiflow
 
 ROOT = Path(__file__).resolve().parents[1]
-# What a checkout has that is made there.
-MADE = shutil.ignore_patterns(
-    *(".*_cache", "__pycache__", "*.egg-info", "*.safetensors", "*.ckpt"),
-    *(".git", ".venv", ".hypothesis", "build", "dist", "site", "results", "figures"),
-)
 RECORDS = 100_000  # bytes of one of experiments/records at most: they are in every download
 
 
@@ -37,12 +32,6 @@ def done(*command: object, **options: object) -> str:
     return result.stdout
 
 
-def build(kind: str, source: Path, place: Path) -> Path:
-    """A "sdist" or "wheel" of a source tree, without a network."""
-    script = f"from setuptools import build_meta as b; print(b.build_{kind}({str(place)!r}))"
-    return place / done(sys.executable, "-c", script, cwd=source).splitlines()[-1]
-
-
 def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
@@ -53,31 +42,13 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of this checkout, which builds may write to."""
-    place = tmp_path_factory.mktemp("copy") / "checkout"
-    shutil.copytree(ROOT, place, ignore=MADE)
-    for name in ("PKG-INFO", "setup.cfg"):  # where this is an unpacked source distribution itself
-        (place / name).unlink(missing_ok=True)
-    return place
-
-
-@pytest.fixture(scope="module")
-def unpacked(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unpacked(build: Callable[[str, Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source distribution, unpacked."""
-    before = files(source)
-    folder = tmp_path_factory.mktemp("sdist")
-    with tarfile.open(build("sdist", source, folder)) as archive:
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(build("sdist", ROOT)) as archive:
         archive.extractall(folder)
-    for name in files(source) - before:
-        (source / name).unlink()
-    (place,) = (path for path in folder.iterdir() if path.is_dir())
+    (place,) = folder.iterdir()
     return place
-
-
-@pytest.fixture(scope="module")
-def wheel(source: Path, unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build("wheel", source, tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_source_distribution_is_a_checkout(source: Path, unpacked: Path) -> None:
@@ -96,9 +67,9 @@ def test_tests_run_in_the_source_distribution(unpacked: Path) -> None:
 
 
 def test_a_wheel_of_the_source_distribution_is_that_of_the_checkout(
-    wheel: Path, unpacked: Path, tmp_path: Path
+    build: Callable[[str, Path], Path], wheel: Path, unpacked: Path
 ) -> None:
-    assert contents(build("wheel", unpacked, tmp_path)) == contents(wheel)
+    assert contents(build("wheel", unpacked)) == contents(wheel)
 
 
 def test_a_wheel_has_one_name(wheel: Path) -> None:
