@@ -14,7 +14,7 @@ def main() -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         print(
-            f"identiflow: error: Expected {' and '.join(missing)} for the command line; found "
+            f"identiflow: error: Expected {', '.join(missing)} for the command line; found "
             'none. Run pip install "identiflow[cli]".',
             file=sys.stderr,
         )
