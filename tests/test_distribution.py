@@ -46,7 +46,7 @@ def unpacked(build: Callable[[str, Path], Path], tmp_path_factory: pytest.TempPa
     """The source distribution, unpacked."""
     folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(build("sdist", ROOT)) as archive:
-        archive.extractall(folder)
+        archive.extractall(folder, filter="data")
     (place,) = folder.iterdir()
     return place
 
