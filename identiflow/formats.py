@@ -33,7 +33,11 @@ def _read_separated(path: Path) -> DataFrame:
         warnings.simplefilter("error", pd.errors.ParserWarning)  # of cells that would be lost
         try:
             return pd.read_csv(
-                path, sep=SEPARATORS[path.suffix.lower()], index_col=False, low_memory=False
+                path,
+                sep=SEPARATORS[path.suffix.lower()],
+                index_col=False,
+                low_memory=False,
+                float_precision="round_trip",  # which older pandas ask for
             )
         except pd.errors.ParserWarning:
             raise ValueError(

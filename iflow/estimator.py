@@ -60,7 +60,8 @@ class IFlow(Estimator):
             rounding.
         device: "cpu", "cuda" or "auto"; results are always on the CPU.
         progress: show a bar; by default only on a terminal.
-        seed: makes a fit reproducible bit for bit on one machine and number of threads.
+        seed: the same seed, rows and options give the same fit, bit for bit, on the same machine,
+            versions and number of threads (docs/reliability.md).
 
     Attributes:
         round_trip_error_: largest |x − f(g(x))| over the data of fit, in standard deviations.

@@ -98,7 +98,8 @@ class IVAE(Estimator):
             rounding.
         device: "cpu", "cuda" or "auto"; results are always on the CPU.
         progress: show a bar; by default only on a terminal.
-        seed: makes a fit reproducible bit for bit on one machine and number of threads.
+        seed: the same seed, rows and options give the same fit, bit for bit, on the same machine,
+            versions and number of threads (docs/reliability.md).
 
     Attributes:
         collapsed_latents_: latents whose posterior mean does not move with x.

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # What is made in a checkout, and what an unpacked source distribution has more.
 MADE = shutil.ignore_patterns(
     *(".*_cache", "__pycache__", "*.egg-info", "*.safetensors", "*.ckpt", "PKG-INFO", "setup.cfg"),
-    *(".git", ".venv", ".hypothesis", "build", "dist", "site", "results", "figures"),
+    *(".git", ".venv*", ".hypothesis", "build", "dist", "site", "results", "figures"),
 )
 
 

@@ -105,8 +105,8 @@ def normalised(name: str) -> str:
     return DISTRIBUTION_OF.get(name, name).lower().replace("_", "-")
 
 
-def pins() -> list[str]:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+def pins(file: str = "constraints.txt") -> list[str]:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if not line.startswith("#")]
 
 
@@ -231,6 +231,15 @@ def test_every_dependency_is_pinned():
     required = [*PROJECT["dependencies"], *required_by(OPTIONAL | DEV)]
     assert distribution_names(required) - {PROJECT["name"]} <= distribution_names(pins())
     assert "torch==2.13.0" in pins()
+
+
+def test_the_oldest_versions_are_those_of_pyproject():
+    """With the tools that run the tests, but not those that check and document the code."""
+    tools = ("pytest", "pytest-xdist", "hypothesis", "tomli")
+    ranges = [*PROJECT["dependencies"], *required_by(OPTIONAL)]
+    ranges += [name for name in EXTRAS["dev"] if re.split("[>;]", name)[0] in tools]
+    lowest = {re.sub("[,;].*", "", requirement).replace(">=", "==") for requirement in ranges}
+    assert set(pins("constraints-oldest.txt")) == lowest
 
 
 def test_a_pin_is_one_public_version():

@@ -54,7 +54,8 @@ class Recipe:
     seed: int = option(
         0,
         SEED,
-        "makes a fit reproducible bit for bit on one machine and number of threads.",
+        "the same seed, rows and options give the same fit, bit for bit, on the same machine, "
+        "versions and number of threads (docs/reliability.md).",
     )
 
     def check(self) -> None:
