@@ -27,6 +27,7 @@ from identiflow.shared.compute.passes import in_chunks
 from identiflow.shared.compute.random import generator
 from identiflow.shared.estimators.base import Array, Estimator, rows_of
 from identiflow.shared.identifiability import IdentifiabilityReport
+from identiflow.shared.inputs.extras import needed_by
 from identiflow.shared.inputs.options import (
     FLAG,
     WIDTHS,
@@ -236,7 +237,8 @@ class IVAE(Estimator):
         self, x: Any, u: Any = None, *, n_samples: int = 100, seed: int = 0
     ) -> Any:
         """`sample_posterior` as an xarray Dataset with the dimensions that ArviZ reads."""
-        import xarray
+        with needed_by("xarray"):
+            import xarray
 
         z = self.sample_posterior(x, u, n_samples=n_samples, seed=seed)
         coordinates = {"latent": self.get_feature_names_out().astype(str)}
