@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+from sklearn.base import clone
 
 from experiments.methods.by_name import METHODS, ShuffledU, build
-from experiments.methods.contrastive import PCL, TCL
+from experiments.methods.pcl import PCL
 from experiments.methods.supervised import Supervised
+from experiments.methods.tcl import TCL
 from experiments.protocol.sources import FIRST_SEED, fit_sources
 from identiflow.iflow import IFlow
 from identiflow.shared.datasets import autocorrelated_sources, nonstationary_sources
 from identiflow.shared.metrics import mean_corr_coef
 
+SHOWN = "max_steps=30, progress=False, hidden=(8,), latent_dim=2"
 BUDGET = {"hidden": (32, 32), "max_steps": 600, "progress": False}
 
 
@@ -72,3 +76,21 @@ def test_shuffled_u_says_nothing_of_x() -> None:
         )
     ]
     assert any(changed)
+
+
+@pytest.mark.parametrize("method", [TCL, PCL])
+def test_an_estimator_on_the_base_is_saved_resumed_and_cloned(method, tmp_path) -> None:
+    data = nonstationary_sources(2, 6, 60, seed=1)
+    whole = method(2, hidden=(8,), max_steps=30, progress=False).fit(data.x, data.u)
+    expected = whole.transform(data.x)
+    whole.save(tmp_path / "model")
+    np.testing.assert_array_equal(method.load(tmp_path / "model").transform(data.x), expected)
+    assert repr(whole) == f"{method.__name__}({SHOWN})"
+    again = clone(whole)
+    stages = again.plan(data.x, data.u, tmp_path / "run")
+    assert next(stages).checkpoint == tmp_path / "run"
+    again.fit(data.x, data.u, checkpoint=tmp_path / "run")
+    resumed = clone(whole).fit(data.x, data.u, checkpoint=tmp_path / "run")
+    np.testing.assert_array_equal(resumed.transform(data.x), expected)
+    with pytest.raises(ValueError, match="max_steps to be an integer of at least 1; got 0"):
+        clone(whole).set_params(max_steps=0).fit(data.x, data.u)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from experiments.methods.baselines import LinearICA
-from experiments.methods.contrastive import PCL, TCL
+from experiments.methods.pcl import PCL
+from experiments.methods.tcl import TCL
 from identiflow.iflow import IFlow
 from identiflow.ivae import IVAE, weighted_elbo
 from identiflow.shared.estimators.base import Estimator

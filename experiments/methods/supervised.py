@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from typing_extensions import Self
+from torch import Tensor
 
-from experiments.methods.contrastive import Array, LearnedFeatures
-from identiflow.shared.compute.networks import mlp
+from experiments.methods.learned import Features, LearnedFeatures
+from identiflow.shared.auxiliary import AuxiliaryEncoder
+from identiflow.shared.inputs.options import with_options
 
 
+@with_options
 class Supervised(LearnedFeatures):
     """Regression of the sources on x: an estimate of E[z | x], which no MCC can be far above.
+
+    `fit` takes the sources z (N, n) in the place of u.
 
     Example:
         >>> from identiflow.shared.datasets import nonstationary_sources
@@ -22,21 +25,16 @@ class Supervised(LearnedFeatures):
         (250, 2)
     """
 
-    def fit(self, x: Array, u: Any = None) -> Self:
-        """Train on rows x (N, d) and, in the place of u, their sources z (N, n)."""
-        z = torch.tensor((u - u.mean(0)) / u.std(0), dtype=torch.float32)
-        sizes = x.shape[1], self.latent_dim, self.hidden
-        return self._train(lambda: Regression(*sizes), self._measure(x), z)
+    def _build(
+        self, n_features: int, auxiliary: AuxiliaryEncoder, found: Mapping[str, Any]
+    ) -> Regression:
+        return Regression(n_features, self.latent_dim, self.hidden)
 
 
-class Regression(nn.Module):
+class Regression(Features):
     """Least squares."""
 
     loss_name = "squared error"
-
-    def __init__(self, n_columns: int, latent_dim: int, hidden: tuple[int, ...]) -> None:
-        super().__init__()
-        self.features = mlp(n_columns, hidden, latent_dim)
 
     def loss(self, x: Tensor, z: Tensor, generator: object = None) -> Tensor:
         """Of each row, (B,)."""
