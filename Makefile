@@ -25,10 +25,11 @@ LAY_OUT = rm -rf build && $(RUN) -m pip install --quiet --disable-pip-version-ch
 TYPES = $(LAY_OUT) && $(RUN) -m mypy
 
 # One thread for each worker: the workers share the cores. OMP_NUM_THREADS=2 is passed on.
-PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
+PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
     $(1) -m pytest -n $(WORKERS) --dist loadscope --durations 10
 
-.PHONY: demo test test-rest test-all test-oldest test-newest docs format audit clean
+.PHONY: demo test test-rest test-all test-settings test-oldest test-newest \
+    docs format audit clean
 
 demo: $(INSTALLED)
 	$(RUN) -m experiments demo
@@ -50,6 +51,16 @@ test-rest: $(INSTALLED)
 test-all:
 	$(MAKE) test
 	$(MAKE) test-rest
+
+# All tests under each setting that changes how results are rounded, then under all at once.
+SETTINGS := OMP_NUM_THREADS=1 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default \
+    ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2
+
+test-settings: $(INSTALLED)
+	for setting in $(SETTINGS) '$(SETTINGS)'; do \
+	    echo "All tests, with $$setting"; \
+	    $(call PYTEST, env $$setting $(RUN)) || exit 1; \
+	done
 
 # All tests with the lowest and with the newest versions that pyproject.toml admits, each in an
 # environment of its own. A torch from the package index brings gigabytes of GPU libraries with it;
