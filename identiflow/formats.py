@@ -37,12 +37,18 @@ def _read_separated(path: Path) -> DataFrame:
                 sep=SEPARATORS[path.suffix.lower()],
                 index_col=False,
                 low_memory=False,
-                float_precision="round_trip",  # which older pandas ask for
+                **_exact(pd.__version__),
             )
         except pd.errors.ParserWarning:
             raise ValueError(
                 "rows with more cells than the header has names. Name every column"
             ) from None
+
+
+def _exact(pandas: str) -> dict[str, Any]:
+    """What reads a number to its last bit, which pandas from 3.1 on does unasked."""
+    older = tuple(map(int, pandas.split(".")[:2])) < (3, 1)
+    return {"float_precision": "round_trip"} if older else {}
 
 
 def _with_words(table: DataFrame, path: Path, names: Collection[str]) -> DataFrame:
