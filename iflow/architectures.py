@@ -1,6 +1,6 @@
 """Presets that assemble transforms into the bijection g: x → z.
 
-All begin with a linear map W, which `iflow.unmixing.start_from_linear` sets before a fit.
+All begin with a linear map W, which `iflow.start.start_from_linear` sets before a fit.
 """
 
 from __future__ import annotations
@@ -9,16 +9,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from identiflow.iflow.elements import AffineElement, SplineElement
+from identiflow.iflow.linear import LULinear, Permutation, Unmixing
 from identiflow.iflow.transforms import (
     AffineCoupling,
     Composition,
-    LULinear,
     MaskedAutoregressive,
-    Permutation,
     SplineCoupling,
     VolumePreservingCoupling,
 )
-from identiflow.iflow.unmixing import Unmixing
 from identiflow.shared.compute.nflows_adapter import Transform
 
 

@@ -89,7 +89,7 @@ class MaskedLinear(nn.Linear):
 
     @property
     def masked_weight(self) -> Tensor:
-        """What multiplies the inputs, (out, in)."""
+        """The matrix that multiplies the inputs, (out, in)."""
         return self.weight * self.mask
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from identiflow.iflow.model import IdentifiableFlow
+from identiflow.shared.inputs.rows import Scale
 
 
 class FlowGivenU(Distribution):
@@ -18,29 +19,29 @@ class FlowGivenU(Distribution):
     Args:
         model: a flow on standardised x.
         codes: u as the prior takes it, B rows.
-        mean, scale: of the standardisation, (d,).
+        scale: how x is standardised.
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
     support = constraints.real_vector
 
-    def __init__(self, model: IdentifiableFlow, codes: Tensor, mean: Tensor, scale: Tensor) -> None:
-        self.model, self.codes, self.center, self.width = model, codes, mean, scale
+    def __init__(self, model: IdentifiableFlow, codes: Tensor, scale: Scale[Tensor]) -> None:
+        self.model, self.codes, self.scale = model, codes, scale
         self.latents = model.prior(codes)
-        super().__init__(codes.shape[:1], mean.shape, validate_args=False)
+        super().__init__(codes.shape[:1], scale.mean.shape, validate_args=False)
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
-        """Whether draws can be differentiated: whether those of the prior can."""
+        """True if draws can be differentiated, as those of the prior then can."""
         return self.latents.has_rsample
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(x | u) in nats, (..., B) for x (..., B, d)."""
-        x = (value - self.center) / self.width
+        x = self.scale.apply(value)
         x = x.expand(*x.shape[:-2], *self.batch_shape, -1)
         z, logabsdet = self.model.bijection(x.reshape(-1, *self.event_shape))
         log_p = self.latents.log_prob(z.view(x.shape))
-        return log_p + logabsdet.view(log_p.shape) - self.width.log().sum()
+        return log_p + logabsdet.view(log_p.shape) + self.scale.log_jacobian
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with torch.no_grad():
@@ -54,4 +55,4 @@ class FlowGivenU(Distribution):
 
     def _decode(self, z: Tensor) -> Tensor:
         x = self.model.decode(z.reshape(-1, z.shape[-1])).view(z.shape)
-        return x * self.width + self.center
+        return self.scale.undo(x)

@@ -1,11 +1,12 @@
 """Maps applied to each variable on its own, with parameters that a conditioner supplies.
 
-An element says how many numbers it needs for one variable, and maps m variables (m, B) given
-(n_parameters, m, B): rows come last. Couplings and autoregressive transforms are the same code for
-every element.
+Couplings and autoregressive transforms are the same code for every element, so that a new map is
+one class with what `Element` lists.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +15,30 @@ from identiflow.iflow.splines import spline_forward, spline_inverse
 
 # exp(±LOG_SCALE_BOUND) is how far one affine layer can stretch or shrink a variable.
 LOG_SCALE_BOUND = 2.0
+
+
+class Element(Protocol):
+    """A strictly monotone map of single variables, m of them at once: rows come last, (m, B).
+
+    To add one, write a class with these four members, whose inverse is exact and whose log-slopes
+    are finite for every x and whatever the parameters are. `Coupling(features, YourElement())`
+    and `MaskedAutoregressive(features, element=YourElement())` are then bijections; enter them in
+    `BIJECTIONS` of tests/iflow/test_bijections.py, and every law runs on them.
+
+    Attributes:
+        n_parameters: how many numbers it needs for one variable.
+        autoregressive: whether each variable is mapped on its own. With a constraint that
+            variables share it is False, and the map fits a coupling only.
+    """
+
+    autoregressive: bool
+    n_parameters: int
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """z and log |dz/dx|, (m, B) each, for parameters (n_parameters, m, B)."""
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """x and log |dx/dz|, (m, B) each, for parameters (n_parameters, m, B)."""
 
 
 class SplineElement:
@@ -71,6 +96,3 @@ class VolumePreservingElement(AffineElement):
         """s, (m, B), with Σ s = 0."""
         bounded = super().log_scale(raw)
         return bounded - bounded.mean(dim=0, keepdim=True)
-
-
-Element = SplineElement | AffineElement

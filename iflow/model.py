@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from identiflow.shared.compute.nflows_adapter import Flow, Transform, refuse_conditional
-from identiflow.shared.compute.random import Randomness
+from identiflow.shared.compute.nflows_adapter import (
+    Flow,
+    PriorAsBase,
+    Transform,
+    refuse_conditional,
+)
+from identiflow.shared.compute.passes import CHUNK_ROWS
+from identiflow.shared.compute.random import Randomness, seeded
 from identiflow.shared.inputs.rows import Rows, head
+from identiflow.shared.model import IdentifiableModel
 from identiflow.shared.priors.base import ConditionalPrior
 
 PRIOR_ROWS = 100_000
 
 
-class IdentifiableFlow(Flow):
+class IdentifiableFlow(IdentifiableModel, Flow):
     """log p(x | u) = log p(g(x) | u) + log |det J_g(x)|, exactly.
 
     x (B, d) are observations, u (B, …) the encoded auxiliary variable, z = g(x) the latents
     (B, n) with n = d, f = g⁻¹. It is the iVAE of equations (5)–(6) without noise, and an nflows
-    `Flow` whose context is u; unlike nflows' own, it hands u to the base only.
+    `Flow` whose context is u; unlike nflows' own, it hands u to the base only. `sample` and
+    `sample_and_log_prob` keep nflows' layout, `draw` is that of every `IdentifiableModel`.
 
     Args:
         bijection: g, any nflows Transform that takes no context.
@@ -38,7 +49,12 @@ class IdentifiableFlow(Flow):
         torch.Size([4])
     """
 
+    exact = True
     loss_name = "nll"
+    # Under the names that nflows has for g and for p(z | u).
+    _transform: Transform
+    _distribution: PriorAsBase
+    log_prob: Callable[..., Tensor]
 
     def __init__(self, bijection: Transform, prior: ConditionalPrior) -> None:
         refuse_conditional(bijection, "bijection")
@@ -50,9 +66,13 @@ class IdentifiableFlow(Flow):
         return self._transform
 
     @property
-    def prior(self) -> ConditionalPrior:
+    def prior(self) -> ConditionalPrior:  # type: ignore[override]
         """p(z | u)."""
         return self._distribution.prior
+
+    def log_prob(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p(x | u) in nats, (B,), for x as `inputs` and u as `context`: nflows' names."""
+        return super().log_prob(inputs, context)
 
     def loss(self, x: Tensor, u: Tensor, generator: Randomness = None) -> Tensor:
         """−log p(x | u) in nats, shape (B,). It is exact, so `generator` is not used."""
@@ -60,9 +80,9 @@ class IdentifiableFlow(Flow):
 
     @torch.no_grad()
     def initialize_prior(self, x: Rows, u: Tensor) -> None:
-        """Set p(z | u) to the maximum-likelihood fit of the latents that rows x have now.
+        """Set p(z | u) to the maximum-likelihood fit of the present latents of rows x.
 
-        Of more than 100,000 rows the first ones are taken.
+        It is fitted to the first 100,000 rows at most.
         """
         self.prior.initialize_from(self.encode(head(x, PRIOR_ROWS)), u[:PRIOR_ROWS])
 
@@ -73,6 +93,17 @@ class IdentifiableFlow(Flow):
     def decode(self, z: Tensor) -> Tensor:
         """x = f(z), shape (B, d)."""
         return self._transform.inverse(z)[0]
+
+    @torch.no_grad()
+    def draw(self, u: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """x (B, d) and z (B, n) from p(x, z | u), one row for each row of u."""
+        with seeded(seed):
+            z = self.prior(u).sample()
+        return torch.cat([self.decode(part) for part in z.split(CHUNK_ROWS)]), z
+
+    def log_density(self, x: Tensor, u: Tensor, **options: Any) -> Tensor:
+        """log p(x | u) in nats, (B,): exactly, so that options of a bound change nothing."""
+        return self.log_prob(x, u)
 
     def transform_to_noise(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
         """z = g(x), under nflows' name for it."""

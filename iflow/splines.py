@@ -83,7 +83,7 @@ def curve(t: Tensor, segment: Segment) -> tuple[Tensor, Tensor]:
 
 
 def root(rise: Tensor, segment: Segment) -> Tensor:
-    """The share t of the bin's width at which the curve has risen by so much.
+    """The share t of the bin's width at which the curve has risen by `rise`.
 
     Of the two forms of the root the one is taken that does not cancel, with the discriminant
     clamped at 0, so rounding can neither spoil it nor make it fail (eqs. 6–8).

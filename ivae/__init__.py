@@ -12,7 +12,8 @@ from identiflow.ivae.likelihoods import (
 )
 from identiflow.ivae.model import IdentifiableVAE
 from identiflow.ivae.objectives import elbo, elbo_terms, estimate_log_prob, iw_bound, weighted_elbo
-from identiflow.ivae.special_case import from_flow, noisy_model, start_from_flow
+from identiflow.ivae.special_case import from_flow, noise_free, noisy_model
+from identiflow.ivae.start import start_from_flow
 
 __all__ = [
     "IVAE",
@@ -29,6 +30,7 @@ __all__ = [
     "estimate_log_prob",
     "from_flow",
     "iw_bound",
+    "noise_free",
     "noisy_model",
     "start_from_flow",
     "weighted_elbo",

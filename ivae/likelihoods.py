@@ -1,98 +1,23 @@
-"""Likelihoods p(x | z): what the decoder's outputs mean, one class for each kind of data."""
+"""Likelihoods p(x | z), one class for each kind of data, and their names."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import log
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, Poisson
+from torch.distributions import Bernoulli, Categorical, Distribution, Normal, Poisson
 
+from identiflow.ivae.likelihood import Likelihood, factorised
 from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
 
 LOG_NOISE_BOUND = log(1e3)
 LOG_RATE_BOUND = log(1e6)
 MAX_COUNT = 500_000  # no rate near the bound is needed for it
 NOISE_MODES = ("fixed", "scalar", "per_dimension")
-
-
-class Likelihood(nn.Module, ABC):
-    """p(x | z) = Π_j p(x_j | parameters_j(z)), factorised over the d dimensions of x.
-
-    A subclass gives `forward`, the random draw, and the support; the rest follows. Densities are
-    in nats: of x_j as a real number if `continuous`, otherwise probabilities of its values.
-
-    Attributes:
-        observed_dim: d.
-        n_parameters: outputs of the decoder for each dimension of x.
-        continuous: x is real-valued, so it may be standardised before fitting.
-    """
-
-    n_parameters: int = 1
-    continuous: ClassVar[bool] = False
-    support: str
-    advice: str
-
-    def __init__(self, observed_dim: int) -> None:
-        super().__init__()
-        self.observed_dim = observed_dim
-
-    @abstractmethod
-    def forward(self, parameters: Tensor) -> Distribution:
-        """p(x | z), event shape (d,), for the decoder's outputs (..., d * n_parameters)."""
-
-    @abstractmethod
-    def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """A draw of x, shape (..., d), in the dtype of the parameters and without gradient."""
-
-    @abstractmethod
-    def _in_support(self, x: Tensor) -> Tensor:
-        """Which entries of x can be observed at all."""
-
-    @property
-    def parameter_dim(self) -> int:
-        """Number of outputs the decoder has, d * n_parameters."""
-        return self.observed_dim * self.n_parameters
-
-    @property
-    def feature_dim(self) -> int:
-        """Width of `features(x)`."""
-        return self.observed_dim
-
-    def mean(self, parameters: Tensor) -> Tensor:
-        """E[x | z], shape (..., d)."""
-        return self(parameters).mean
-
-    def features(self, x: Tensor) -> Tensor:
-        """x as an encoder should be given it, (B, d) → (B, feature_dim)."""
-        return x
-
-    def check(self, x: Tensor, first_row: int = 0) -> None:
-        """Refuse values that the likelihood gives no probability.
-
-        Args:
-            x: (N, d).
-            first_row: the number of its first row, where x is a part of something.
-
-        Raises:
-            ValueError: if x is not (N, d), or has entries outside the support.
-        """
-        if x.ndim != 2 or x.shape[1] != self.observed_dim:
-            raise ValueError(
-                f"Expected x of shape (N, {self.observed_dim}); got {tuple(x.shape)}. Pass the "
-                "columns that the model was built for."
-            )
-        outside = ~self._in_support(x)
-        if outside.any():
-            row, column = outside.nonzero()[0].tolist()
-            raise ValueError(
-                f"Expected x with {self.support} for {type(self).__name__}; got "
-                f"{x[row, column].item():g} in row {first_row + row}, column {column}, and "
-                f"{int(outside.sum()) - 1} more such entries. {self.advice}"
-            )
 
 
 class GaussianLikelihood(Likelihood):
@@ -121,6 +46,7 @@ class GaussianLikelihood(Likelihood):
     """
 
     continuous: ClassVar[bool] = True
+    option_names = ("noise_std", "learn")
     support = "finite real numbers"
     advice = "Drop or impute those rows."
     fixed_noise_std: Tensor
@@ -150,7 +76,7 @@ class GaussianLikelihood(Likelihood):
         return bounded_exp(self.raw_noise_std, LOG_NOISE_BOUND).expand(self.observed_dim)
 
     def forward(self, parameters: Tensor) -> Distribution:
-        return _factorised(Normal(parameters, self.noise_std, validate_args=False))
+        return factorised(Normal(parameters, self.noise_std, validate_args=False))
 
     def mean(self, parameters: Tensor) -> Tensor:
         return parameters
@@ -179,7 +105,7 @@ class BernoulliLikelihood(Likelihood):
     advice = "Binarise x, or choose another likelihood."
 
     def forward(self, parameters: Tensor) -> Distribution:
-        return _factorised(Bernoulli(logits=parameters, validate_args=False))
+        return factorised(Bernoulli(logits=parameters, validate_args=False))
 
     @torch.no_grad()
     def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -210,7 +136,7 @@ class PoissonLikelihood(Likelihood):
     advice = "Pass raw counts, neither scaled nor logged, or choose another likelihood."
 
     def forward(self, parameters: Tensor) -> Distribution:
-        return _factorised(Poisson(bounded_exp(parameters, LOG_RATE_BOUND), validate_args=False))
+        return factorised(Poisson(bounded_exp(parameters, LOG_RATE_BOUND), validate_args=False))
 
     @torch.no_grad()
     def sample(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -244,6 +170,8 @@ class CategoricalLikelihood(Likelihood):
         ValueError: if n_categories is below 2.
     """
 
+    option_names = ("n_categories",)
+
     def __init__(self, observed_dim: int, n_categories: int) -> None:
         super().__init__(observed_dim)
         if n_categories < 2:
@@ -252,13 +180,29 @@ class CategoricalLikelihood(Likelihood):
         self.support = f"category codes 0, ..., {n_categories - 1}"
         self.advice = "Encode the categories as integers, or pass a larger n_categories."
 
+    @classmethod
+    def count_categories(cls, x: NDArray[Any]) -> int:
+        """One more than the largest code in x (N, d), and at least 2.
+
+        Raises:
+            ValueError: if that is more than the entries of x, so that codes cannot be without gaps.
+        """
+        n_categories = max(2, int(x.max()) + 1)
+        if n_categories > x.size:
+            raise ValueError(
+                f"Expected x with category codes 0, 1, 2, ...; got the code {x.max():g} among "
+                f"{x.size} entries. Number the categories without gaps, or choose another "
+                "likelihood."
+            )
+        return n_categories
+
     @property
     def feature_dim(self) -> int:
         """d * C."""
         return self.parameter_dim
 
     def forward(self, parameters: Tensor) -> Distribution:
-        return _factorised(Categorical(logits=self._by_category(parameters), validate_args=False))
+        return factorised(Categorical(logits=self._by_category(parameters), validate_args=False))
 
     def probabilities(self, parameters: Tensor) -> Tensor:
         """P(x_j = c | z), shape (..., d, C)."""
@@ -287,10 +231,6 @@ class CategoricalLikelihood(Likelihood):
         return parameters.unflatten(-1, (self.observed_dim, self.n_parameters))
 
 
-def _factorised(distribution: Distribution) -> Independent:
-    return Independent(distribution, 1, validate_args=False)
-
-
 def _noise_vector(noise_std: float | Sequence[float], size: int) -> Tensor:
     try:
         std = torch.as_tensor(noise_std, dtype=torch.get_default_dtype(), device="cpu")
@@ -302,3 +242,11 @@ def _noise_vector(noise_std: float | Sequence[float], size: int) -> Tensor:
             "It is in the units of x as the model sees it."
         )
     return std.reshape(-1).expand(size).clone()
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "gaussian": GaussianLikelihood,
+    "bernoulli": BernoulliLikelihood,
+    "poisson": PoissonLikelihood,
+    "categorical": CategoricalLikelihood,
+}

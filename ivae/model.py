@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +11,14 @@ from torch.distributions import Distribution
 
 from identiflow.ivae import objectives
 from identiflow.ivae.likelihoods import Likelihood
+from identiflow.ivae.objectives import OBJECTIVES, Objective
 from identiflow.ivae.posteriors import GaussianPosterior
-from identiflow.shared.compute.random import Randomness, seeded
+from identiflow.shared.compute.random import Randomness, generator, seeded
+from identiflow.shared.model import IdentifiableModel
 from identiflow.shared.priors.base import ConditionalPrior
 
-Objective = Callable[..., Tensor]
 
-
-class IdentifiableVAE(nn.Module):
+class IdentifiableVAE(IdentifiableModel):
     """p(x, z | u) = p_f(x | z) p(z | u), with an approximate posterior q(z | x, u).
 
     x is the observation (B, d), u the encoded auxiliary variable, z the latent sources (B, n), f
@@ -55,6 +55,9 @@ class IdentifiableVAE(nn.Module):
             that takes anything but z.
     """
 
+    exact = False
+    prior: ConditionalPrior
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -83,11 +86,6 @@ class IdentifiableVAE(nn.Module):
         """What is minimised: two models that differ in that alone are not the same."""
         name = getattr(self.objective, "__qualname__", type(self.objective).__name__)
         return f"objective={name}, n_samples={self.n_samples}"
-
-    @property
-    def latent_dim(self) -> int:
-        """n."""
-        return self.prior.latent_dim
 
     def posterior(self, x: Tensor, u: Tensor | None = None) -> GaussianPosterior:
         """q(z | x, u), batch shape (B,), event shape (n,)."""
@@ -140,6 +138,15 @@ class IdentifiableVAE(nn.Module):
         return self.likelihood.mean(self.decoder(z))
 
     @torch.no_grad()
+    def draw(self, u: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """x (B, d) and z (B, n) from p(x, z | u), one row for each row of u."""
+        return self.sample(u, generator(seed))
+
+    def log_density(self, x: Tensor, u: Tensor, **options: Any) -> Tensor:
+        """`log_prob`: a lower bound in expectation."""
+        return self.log_prob(x, u, **options)
+
+    @torch.no_grad()
     def sample(self, u: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """x (B, d) and z (B, n) drawn from p(x, z | u), one row for each row of u."""
         z = _sample(self.prior(u), generator)
@@ -179,6 +186,3 @@ def _sample(distribution: Distribution, generator: torch.Generator | None) -> Te
     seed = torch.randint(2**62, (), generator=generator, device=generator.device)
     with seeded(int(seed)):
         return distribution.sample()
-
-
-OBJECTIVES: dict[str, Objective] = {"iw": objectives.iw_bound, "elbo": objectives.elbo}

@@ -1,4 +1,4 @@
-"""What an iVAE maximises: bounds on log p(x | u), one number in nats for each row.
+"""Objectives of an iVAE: bounds on log p(x | u), one number in nats for each row.
 
 All are functions of a model with `posterior(x, u)`, `prior(u)` and `log_likelihood(x, z)`, such as
 `IdentifiableVAE`. With importance weights w = p(x | z) p(z | u) / q(z | x, u), z ~ q:
@@ -10,7 +10,7 @@ Every constant is kept, so the numbers can be compared with a flow's exact log-l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import log
 from typing import NamedTuple, Protocol
 
@@ -24,7 +24,7 @@ from identiflow.shared.compute.random import Randomness
 
 
 class LatentVariableModel(Protocol):
-    """What the objectives ask of a model."""
+    """A model as the objectives see it."""
 
     def posterior(self, x: Tensor, u: Tensor) -> GaussianPosterior:
         """q(z | x, u)."""
@@ -279,3 +279,7 @@ def weighted_elbo(
     reconstruction, *penalties = elbo_terms(model, x, u, n_samples, generator)
     weighted = (weight * term for weight, term in zip(weights[1:], penalties, strict=True))
     return weights[0] * reconstruction - sum(weighted)
+
+
+Objective = Callable[..., Tensor]
+OBJECTIVES: dict[str, Objective] = {"iw": iw_bound, "elbo": elbo}

@@ -71,7 +71,7 @@ class GaussianPosterior(Distribution, ABC):
     @property
     @abstractmethod
     def condition(self) -> Tensor:
-        """‖ |L⁻¹| |L| ‖∞, shape (B,): what solving with L magnifies, in any units of z.
+        """‖ |L⁻¹| |L| ‖∞, shape (B,): what solving with L magnifies errors by, in any units of z.
 
         Reference: Skeel 1979.
         """

@@ -8,30 +8,25 @@ log p(x | u) of the flow up to O(σ²).
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable
-from functools import partial
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
-from typing_extensions import Self
 
-from identiflow.iflow import IdentifiableFlow, IFlow, spline_coupling_flow
-from identiflow.iflow.unmixing import start_from_linear
+from identiflow.iflow import IdentifiableFlow, IFlow
 from identiflow.ivae.estimator import IVAE
 from identiflow.ivae.likelihoods import GaussianLikelihood
 from identiflow.ivae.model import IdentifiableVAE
 from identiflow.ivae.posteriors import standard_noise
 from identiflow.shared.compute.networks import LOG_2PI
 from identiflow.shared.compute.nflows_adapter import Transform
-from identiflow.shared.compute.random import Randomness, seeded
-from identiflow.shared.inputs.rows import Rows, head
-from identiflow.shared.training import Plan, Stage, run_plans, start_stage
+from identiflow.shared.compute.random import Randomness
 
-START_LEARNING_RATE, WEIGHT_DECAY = 2e-2, 0.2  # the defaults of IFlow
-PAIR_ROWS = 200_000  # held in memory
+BORROWED = (
+    "made by from_flow, whose weights are the flow's. Fit and save the flow, or a new "
+    "IVAE(latent_dim=...), and call from_flow again after IFlow.load"
+)
 
 
 def from_flow(flow: IFlow, noise_std: float) -> IVAE:
@@ -62,12 +57,15 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
     """
     if not 0 < noise_std < math.inf:
         raise ValueError(f"Expected a finite, positive noise_std; got {noise_std}.")
-    flow._require_fitted()
-    near = _FlowWithNoise(latent_dim=flow.n_features_in_, prior=flow.prior, seed=flow.seed)
-    for name in ("n_features_in_", "auxiliary_", "x_mean_", "x_scale_", "history_"):
-        setattr(near, name, getattr(flow, name))
-    near.collapsed_latents_ = ()
-    near.model_ = noisy_model(flow.model_, noise_std)
+    fitted = flow.fitted_
+    near = IVAE(latent_dim=fitted.n_features, prior=flow.prior, seed=flow.seed)
+    near._fitted = replace(
+        fitted,
+        parameters=near.get_params(),
+        model=noisy_model(fitted.model, noise_std),
+        measured={"collapsed_latents_": (), "n_categories_": 0},
+        borrowed=BORROWED,
+    )
     return near
 
 
@@ -85,77 +83,18 @@ def noisy_model(flow: IdentifiableFlow, noise_std: float) -> IdentifiableVAE:
     ).eval()
 
 
-def start_from_flow(model: IdentifiableVAE, x: Tensor, u: Tensor, **options: Any) -> None:
-    """Give an IdentifiableVAE with n = d and Gaussian x a start from its noise-free special case.
+def noise_free(model: IdentifiableVAE) -> IdentifiableFlow:
+    """The way back from `noisy_model`: the flow that such an IdentifiableVAE tends to as σ → 0.
 
-    A flow with the same prior is trained first, on the exact likelihood, which is a far easier
-    problem than the bound. Then the decoder and the encoder learn from pairs of that flow with
-    noise, z = g(x + σ ε): the decoder by log p(x | z), the encoder by log q(z | x), whose best fit
-    is the posterior N(g(x), σ² J_g J_gᵀ). Training on the bound goes on from there.
-
-    Args:
-        model: to be trained; its prior is trained with the flow.
-        x: standardised training rows (N, d).
-        u: encoded, (N,) or (N, q).
-        **options: see `plan_from_flow`.
+    Raises:
+        ValueError: if its decoder is no bijection, as a network's is not.
     """
-    run_plans([plan_from_flow(model, x, u, **options)])
-
-
-def plan_from_flow(
-    model: IdentifiableVAE,
-    x: Rows,
-    u: Tensor,
-    *,
-    max_steps: int,
-    noise_std: float = 0.01,
-    seed: int = 0,
-    checkpoint: str | os.PathLike[str] | None = None,
-    **options: Any,
-) -> Plan[None]:
-    """`start_from_flow` as a plan of its two trainings.
-
-    Args:
-        model: see `start_from_flow`.
-        x: standardised training rows (N, d); pairs are made of the first 200,000.
-        u: encoded, (N,) or (N, q).
-        max_steps: gradient steps of the flow, and as many of the pairs.
-        noise_std: σ, in units of standardised x: small, as g magnifies it wherever f contracts.
-        seed: of the flow, the noise and the batches.
-        checkpoint: prefix of two files, so that a killed run does not start this anew.
-        **options: see `shared.training.Stage`.
-    """
-    with seeded(seed):
-        flow = IdentifiableFlow(spline_coupling_flow(x.shape[1]), model.prior)
-        flow.to(x.device, x.dtype)
-    start_from_linear(flow, x, u, seed)
-    stage: Callable[..., Stage] = partial(
-        start_stage, learning_rate=START_LEARNING_RATE, seed=seed, **options
-    )
-    file = f"{checkpoint}.flow" if checkpoint else None
-    yield stage(flow, x, u, max_steps=max_steps, weight_decay=WEIGHT_DECAY, checkpoint=file)
-    x = head(x, PAIR_ROWS)
-    generator = torch.Generator(device=x.device).manual_seed(seed)
-    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    with torch.no_grad():
-        z = torch.cat([flow.encode(rows) for rows in (x + noise_std * noise).split(4096)])
-    file = f"{checkpoint}.pairs" if checkpoint else None
-    yield stage(FlowPairs(model), x, z, max_steps=max_steps, checkpoint=file)
-
-
-class FlowPairs(nn.Module):
-    """Supervised training of an encoder and a decoder on pairs (x, z): −log p(x | z) q(z | x)."""
-
-    loss_name = "negative log p(x | z) q(z | x)"
-
-    def __init__(self, model: IdentifiableVAE) -> None:
-        super().__init__()
-        self.encoder, self.decoder, self.likelihood = model.encoder, model.decoder, model.likelihood
-
-    def loss(self, x: Tensor, z: Tensor, generator: Randomness = None) -> Tensor:
-        """In nats, (B,)."""
-        posterior = self.encoder(self.likelihood.features(x))
-        return -self.likelihood(self.decoder(z)).log_prob(x) - posterior.log_prob(z)
+    if not isinstance(model.decoder, FlowDecoder):
+        raise ValueError(
+            "Expected an IdentifiableVAE whose decoder is the inverse of a flow; got the decoder "
+            f"{type(model.decoder).__name__}. Only a bijection has a noise-free density."
+        )
+    return IdentifiableFlow(model.decoder.bijection, model.prior)
 
 
 class FlowDecoder(nn.Module):
@@ -224,19 +163,3 @@ class PushforwardPosterior(Distribution):
         """log N(σ ε; 0, σ² I), for ε (..., d)."""
         normaliser = self.x.shape[-1] * (0.5 * LOG_2PI + math.log(self.noise_std))
         return -0.5 * noise.square().sum(-1) - normaliser
-
-
-class _FlowWithNoise(IVAE):
-    """An IVAE whose parts are a fitted flow's; it is evaluated, not trained or stored."""
-
-    def fit(self, x: Any, u: Any = None, **options: Any) -> Self:
-        raise ValueError(
-            "Expected an IVAE of your own to fit; got one made by from_flow, whose weights are the "
-            "flow's. Fit the flow, or a new IVAE(latent_dim=...)."
-        )
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        raise ValueError(
-            "Expected an IVAE of your own to save; got one made by from_flow. Save the flow, and "
-            "call from_flow again after IFlow.load."
-        )

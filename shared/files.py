@@ -54,20 +54,27 @@ def save_tensors(
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     header = {"format": FORMAT, "version": str(VERSION), "kind": kind, "info": text}
     header["sha256"] = _digest(plain, text)
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with temporary.open("xb") as file:
+        with whole(path) as temporary, temporary.open("xb") as file:
             file.write(save(plain, metadata=header))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         raise OSError(
             error.errno,
             f"Expected to write {path}; got {error.strerror or error}. What was there before is "
             "untouched: make room, and do the same again",
         ) from None
+
+
+@contextmanager
+def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary name beside the path, which takes its place at the end if nothing goes wrong."""
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

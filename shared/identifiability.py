@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,10 +31,10 @@ class IdentifiabilityWarning(UserWarning):
 
 @dataclass(frozen=True)
 class IdentifiabilityReport:
-    """What theorem 1 asks for, and what this model and these data have. `str` puts it in words.
+    """The conditions of theorem 1, and how far a model and data meet them; `str` puts it in words.
 
     Attributes:
-        n_values: different values of u.
+        n_values: number of different values of u.
         n_values_needed: nk + 1, over the latents that may depend on u; n + 1 if each value changes
             one latent alone (see `ConditionalPrior.directions_needed`).
         rank: of the matrix of λ(u_l) − λ(u_0), one row for each value of u (theorem 1, iv).
@@ -68,7 +67,7 @@ class IdentifiabilityReport:
 
     @property
     def satisfied(self) -> bool:
-        """Whether the conditions that can be checked all hold."""
+        """True if all conditions that can be checked hold."""
         return (
             self.rank_needed > 0
             and self.n_values >= self.n_values_needed
@@ -190,26 +189,6 @@ def check_conditions(
         permutation=_is_up_to_permutation(prior, values),
         round_trip_error=round_trip_error,
         dependent=_dependent(prior, values) if prior.learns_statistics else (),
-    )
-
-
-def warn_if_unidentified(prior: ConditionalPrior, codes: Tensor) -> None:
-    """Warn, in the name of who called `fit`, if encoded u (N, ...) has too few values."""
-    n_values, needed = len(torch.unique(codes, dim=0)), prior.directions_needed + 1
-    if not prior.informative or n_values >= needed:
-        return
-    n, k = prior.informative, prior.n_statistics
-    if prior.targets is None:
-        asked = f"theorem 1 asks for nk + 1 = {needed} (n = {n} latents, k = {k} statistics)"
-        advice = " or a prior with fewer statistics (prior='scale') needs"
-    else:
-        asked = f"values that change one of n = {n} latents each are to be n + 1 = {needed}"
-        advice = " need"
-    warnings.warn(
-        f"u has {n_values} different values; {asked}. The fit goes on, but its latents may not be "
-        f"the sources. Fewer latents (informative=){advice} fewer values.",
-        IdentifiabilityWarning,
-        stacklevel=5,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Any, ClassVar
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -11,7 +11,7 @@ from identiflow.shared.compute.random import Randomness
 from identiflow.shared.priors import ConditionalPrior
 
 
-class IdentifiableModel(nn.Module):
+class IdentifiableModel(nn.Module, ABC):
     """p(x, z | u) = p_f(x | z) p(z | u): only the prior sees u (equations 5 to 7).
 
     x (B, d) are observations as the model sees them, u (B, ...) the encoded auxiliary variable,
@@ -26,7 +26,17 @@ class IdentifiableModel(nn.Module):
 
     exact: ClassVar[bool]
     loss_name: str
-    prior: ConditionalPrior
+
+    if TYPE_CHECKING:  # torch would not find a submodule behind a property
+
+        @property
+        def prior(self) -> ConditionalPrior:
+            """p(z | u)."""
+
+    @property
+    def latent_dim(self) -> int:
+        """n."""
+        return self.prior.latent_dim
 
     @abstractmethod
     def loss(self, x: Tensor, u: Tensor, generator: Randomness = None) -> Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from identiflow.shared.metrics import Matching, mean_corr_coef
+from identiflow.shared.metrics import Matching, match_sources
 from identiflow.shared.training import History
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def plot_sources(
         axes: n Axes to draw on; a new row of panels by default.
     """
     if matching is None:
-        _, matching = mean_corr_coef(z_true, z_pred, return_matching=True, allow_unequal=True)
+        matching = match_sources(z_true, z_pred, allow_unequal=True)
     axes = _row_of_axes(len(matching.true_index)) if axes is None else np.atleast_1d(axes)
     rows = _some_rows(len(z_true))
     colours = _colour_codes(u)[rows]
@@ -87,7 +87,7 @@ def plot_history(history: History, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_modulation(modulation: NDArray[Any], *, ax: Axes | None = None) -> Axes:
-    """How much u changes each latent's prior (nats), strongest first: a report's `modulation`."""
+    """A report's `modulation`: the change of each latent's prior by u (nats), strongest first."""
     ax = _row_of_axes(1)[0] if ax is None else ax
     order = np.argsort(modulation)[::-1]
     ax.bar(np.arange(len(order)), modulation[order], color="C0")

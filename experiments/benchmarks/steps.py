@@ -13,10 +13,11 @@ from experiments.benchmarks.flows import FlowModel
 from experiments.benchmarks.plan import SEED
 from experiments.benchmarks.timing import Action
 from identiflow.shared.training import Stage
-from identiflow.shared.training.course import Course
-from identiflow.shared.training.run import Model
+from identiflow.shared.training.fit import choose_steps
+from identiflow.shared.training.model import Model
 from identiflow.shared.training.schedule import Batches
-from identiflow.shared.training.stack import Stack
+from identiflow.shared.training.steps import take
+from identiflow.shared.training.training import Training
 
 LEARNING_RATE = 3e-3
 CLIP = 5.0
@@ -33,12 +34,12 @@ def stacked_step(
     models: Sequence[Model], x: Tensor, u: Tensor, batch_size: int, **options: Any
 ) -> Action:
     """What `fit_ensemble` does at each step: one of every model."""
-    courses = [
-        Course(_stage(model, x, u, batch_size, **options, seed=seed))
+    trainings = [
+        Training(_stage(model, x, u, batch_size, **options, seed=seed))
         for seed, model in enumerate(models)
     ]
-    stack = Stack(courses)
-    return lambda: stack.take_step(courses)
+    steps = choose_steps(trainings)
+    return lambda: take(steps, trainings)
 
 
 def _stage(model: Model, x: Tensor, u: Tensor, batch_size: int, **options: Any) -> Stage:

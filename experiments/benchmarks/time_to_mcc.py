@@ -22,8 +22,9 @@ from experiments.benchmarks.timing import Action
 from identiflow.ivae import IVAE
 from identiflow.shared.datasets import SourceData, nonstationary_sources
 from identiflow.shared.metrics import mean_corr_coef
-from identiflow.shared.training.course import Course
-from identiflow.shared.training.stack import Stack
+from identiflow.shared.training.fit import choose_steps
+from identiflow.shared.training.steps import take
+from identiflow.shared.training.training import Training
 
 LATENT_DIM, OBSERVED_DIM, N_SEGMENTS, HIDDEN = 5, 10, 40, 50
 STEPS_BETWEEN_SCORES = 100
@@ -86,19 +87,19 @@ def train_ours(watch: Stopwatch, train: SourceData, test: SourceData) -> None:
     stage, z_true = next(plan), torch.tensor(test.z)
     x = torch.tensor((test.x - estimator.x_mean_) / estimator.x_scale_, dtype=torch.float32)
     while not watch.done:
-        course = Course(stage)
-        stack = Stack([course])
-        while not (watch.done or course.done):
-            watch.call(partial(stack.take_step, [course]))
-            if course.evaluation_due:
-                watch.call(course.evaluate)
-            if course.evaluation_due or course.run.step % STEPS_BETWEEN_SCORES == 0:
+        training = Training(stage)
+        steps = choose_steps([training])
+        while not (watch.done or training.done):
+            watch.call(partial(take, steps, [training]))
+            if training.evaluation_due:
+                watch.call(training.evaluate)
+            if training.evaluation_due or training.step % STEPS_BETWEEN_SCORES == 0:
                 with torch.no_grad():
                     watch.score(z_true, stage.model.encode(x))
         if watch.done:
             return
         try:
-            stage = plan.send(course.finish())
+            stage = plan.send(training.finish())
         except StopIteration:
             return
 

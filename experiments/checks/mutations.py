@@ -39,7 +39,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/iflow/test_flow.py",
     ),
     "the log-determinant of an inverse with the wrong sign": Mutation(
-        "iflow/transforms.py",
+        "iflow/linear.py",
         "return x, -logabsdet.expand(z.shape[0])",
         "return x, logabsdet.expand(z.shape[0])",
         "tests/iflow/test_bijections.py",
@@ -57,7 +57,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/estimators/test_outputs.py",
     ),
     "a constant of the Gaussian left out": Mutation(
-        "shared/priors/exponential_family.py",
+        "shared/priors/quadrature.py",
         "return self.width.log() + 0.5 * LOG_2PI",
         "return self.width.log()",
         "tests/shared/test_priors.py",
@@ -81,8 +81,8 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/estimators/test_outputs.py tests/estimators/test_protocol.py",
     ),
     "the last weights instead of the best": Mutation(
-        "shared/training/course.py",
-        "self.stage.model.load_state_dict(self.run.best)",
+        "shared/training/training.py",
+        "self.model.load_state_dict(self.best)",
         "pass",
         "tests/shared/test_training.py",
     ),
@@ -93,7 +93,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/estimators/test_outputs.py",
     ),
     "a step along a gradient that is not finite": Mutation(
-        "shared/training/run.py",
+        "shared/training/training.py",
         "bad = total - total != 0",
         "bad = total - total > 0",
         "tests/shared/test_training.py",
@@ -105,9 +105,9 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/shared/test_checkpoint.py",
     ),
     "signs that count in the MCC": Mutation(
-        "shared/metrics/mcc.py",
-        "score(np.abs(signed), signed, matching)",
-        "score(signed, signed, matching)",
+        "shared/metrics/matching.py",
+        "strength = np.abs(signed)",
+        "strength = signed",
         "tests/shared/test_metrics.py",
     ),
     "rows carried the wrong way": Mutation(

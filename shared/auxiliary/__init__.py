@@ -6,8 +6,6 @@ type of its columns. An `Auxiliary` object says otherwise.
 
 from identiflow.shared.auxiliary.encoder import AuxiliaryEncoder
 from identiflow.shared.auxiliary.kinds import (
-    Auxiliary,
-    Columns,
     Continuous,
     Fourier,
     History,
@@ -15,7 +13,7 @@ from identiflow.shared.auxiliary.kinds import (
     Mixed,
     TimeSegments,
 )
-from identiflow.shared.auxiliary.reading import read_auxiliary
+from identiflow.shared.auxiliary.reading import Auxiliary, Columns, read_auxiliary
 
 __all__ = [
     "Auxiliary",

@@ -1,4 +1,4 @@
-"""What the columns of u are in numbers, as learned from the training rows."""
+"""The encoding of u's columns as numbers, learned from the training rows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identiflow.shared.auxiliary.kinds import Columns
-from identiflow.shared.auxiliary.values import as_labels
+from identiflow.shared.auxiliary.reading import Columns, as_labels
 from identiflow.shared.inputs.rows import mean_and_std
 from identiflow.shared.inputs.validation import check_spread
 
@@ -28,7 +27,7 @@ class AuxiliaryEncoder:
     labels: list[Any] | None
     mean: list[float] | None = field(default=None)
     scale: list[float] | None = field(default=None)
-    # What part of the rows had each label, if u is labels alone.
+    # The share of the rows that had each label, if u is labels alone.
     shares: list[float] | None = field(default=None)
     # The names of u's columns, if it was a data frame: those of labels, those of continuous values.
     names: list[list[str]] | None = field(default=None)
@@ -58,12 +57,12 @@ class AuxiliaryEncoder:
 
     @property
     def n_labels(self) -> int | None:
-        """How many labels there are, or None if u has none."""
+        """The number of labels, or None if u has none."""
         return None if self.labels is None else len(self.labels)
 
     @property
     def aux_dim(self) -> int | None:
-        """q, how many continuous values a row of u has, or None if it has none."""
+        """q, the number of continuous values in a row of u, or None if it has none."""
         return None if self.mean is None else len(self.mean)
 
     def encode(self, columns: Columns) -> Tensor:

@@ -1,40 +1,21 @@
-"""What u can be said to be: an object in the place of u, which knows its columns."""
+"""The kinds of u: objects that stand in the place of u and know its columns."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from identiflow.shared.auxiliary.values import as_array, as_continuous, as_labels
+from identiflow.shared.auxiliary.reading import (
+    Auxiliary,
+    Columns,
+    as_array,
+    as_continuous,
+    as_labels,
+)
 from identiflow.shared.inputs.validation import check_same_rows
-
-
-class Columns(NamedTuple):
-    """What u is made of: labels (N,) or None, and continuous values (N, q) or None."""
-
-    labels: NDArray[Any] | None
-    continuous: NDArray[np.float64] | None
-    # What those columns are called in a data frame, labels first.
-    names: list[list[str]] | None = None
-
-
-class Auxiliary(ABC):
-    """Says how u is to be read. Pass an instance in the place of u."""
-
-    @abstractmethod
-    def columns(self, x: NDArray[np.float64]) -> Columns:
-        """The labels and continuous values of the rows of x."""
-
-    def __len__(self) -> int:
-        """The number of rows, for those that hold values of their own."""
-        raise ValueError(
-            f"Expected x together with u = {type(self).__name__}, made from the rows of x; got u "
-            "alone. Pass x too, or the labels or values themselves."
-        )
 
 
 @dataclass(frozen=True)

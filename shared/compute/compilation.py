@@ -6,21 +6,20 @@ be done and never by a clock, or fits would not be reproducible.
 
 from __future__ import annotations
 
-import gc
 import inspect
 import shutil
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from threading import Thread
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Normal
 from torch.func import functionalize
 from torch.fx import GraphModule, Node
+
+from identiflow.shared.compute.compiler_files import folder_of_our_own, place, remove_libraries
 
 # What an operation costs more by itself than in a compiled loop, for the call and for each number
 # of its result, and what it takes to compile, in seconds on two cores. They are set on the careful
@@ -68,37 +67,47 @@ class Compilation:
                 "Install one, or pass compile=False."
             )
 
-    def version(self, function: Function, inputs: Sequence[Tensor]) -> Function:
-        """The function, compiled for inputs like these; or itself, where that would not pay.
+    def version(
+        self, function: Function, inputs: Sequence[Tensor], say: Callable[[str], object] = str
+    ) -> Function | None:
+        """The function, compiled for inputs like these; None where that would not pay or fails.
+
+        Args:
+            function: of tensors alone.
+            inputs: of a first call.
+            say: told what goes on, since it can take long.
 
         Raises:
-            RuntimeError: if the function can not be compiled and that was asked for.
+            RuntimeError: if the function cannot be compiled and that was asked for.
         """
         if not self.on:
-            return function
+            return None
         try:
-            with _process_untouched(), torch.no_grad():
-                _find_instructions_meanwhile()
-                trace = _trace(function, inputs)
-                key = _key(trace.graph, inputs)
+            say("preparing to compile")
+            with _without_validation(), torch.no_grad():
+                graph = trace(function, inputs)
+                key = _key(graph, inputs)
                 if key not in _by_graph:
-                    if not (self.strict or pays(trace.graph, self.calls)):
-                        return function
-                    _by_graph[key] = _compile_graph(trace, inputs)
+                    if not (self.strict or pays(graph, self.calls)):
+                        return None
+                    say("compiling (once, about a minute)")
+                    _by_graph[key] = compile_graph(graph, inputs)
                 return _by_graph[key]
         except Exception as error:
             self._give_up(error)
-            return function
+            return None
 
     def _give_up(self, error: Exception) -> None:
         """Go on without, or raise if that is not what was asked for."""
         what = f"{type(error).__name__}: {' '.join(str(error).split()[:40])}"
         if self.strict:
             raise RuntimeError(
-                f"Expected to compile the model; got {what}. Pass compile=False."
+                f"Expected to compile the model; got {what}. Pass compile=False, or look at the "
+                f"compiler's files in {place()}."
             ) from error
         warnings.warn(
-            f"The fit runs without compilation: {what}. Pass compile=False to ask for that.",
+            f"The fit runs without compilation: {what}. Pass compile=False to ask for that. The "
+            f"compiler's files are in {place()}.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -129,50 +138,32 @@ def _package(thing: Any) -> str:
     return str(owner.__module__).partition(".")[0]
 
 
-def _find_instructions_meanwhile() -> None:
-    """Have a C++ compiler try what this processor can do, which takes seconds, during the trace."""
-    from torch._inductor.cpu_vec_isa import valid_vec_isa_list  # keeps what it has found
+def trace(function: Function, inputs: Sequence[Tensor]) -> GraphModule:
+    """The operations of a function of tensors, all of them; it must be pure.
 
-    Thread(target=valid_vec_isa_list, daemon=True).start()
+    Raises:
+        ValueError: for one that changes what it is given, or draws random numbers.
+    """
+    with _without_warnings():
+        # torch's one way to look through a backward pass; torch.export stops at autograd.
+        from torch.fx.experimental.proxy_tensor import make_fx
 
-
-class Trace(NamedTuple):
-    """The operations of a function, all of them, and stand-ins for its inputs, without values."""
-
-    graph: GraphModule
-    inputs: list[Any]
-    mode: Any
-
-
-def _trace(function: Function, inputs: Sequence[Tensor]) -> Trace:
-    """What the function does, in the operations that the compiler knows; it must be pure."""
-    from torch._inductor.decomposition import select_decomp_table
-    from torch._subclasses import FakeTensorMode
-    from torch.fx.experimental.proxy_tensor import make_fx
-    from torch.fx.experimental.symbolic_shapes import ShapeEnv
-
-    # With shapes of a known origin, even if fixed, the compiler keeps its results on disk.
-    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    fakes: list[Any] = [mode.from_tensor(tensor, static_shapes=True) for tensor in inputs]
-    versions = [tensor._version for tensor in fakes]
-    trace = partial(make_fx, decomposition_table=select_decomp_table())
-    with mode:
-        graph = trace(function)(*fakes)
-        if versions != [tensor._version for tensor in fakes]:
-            raise ValueError("it changes tensors in place that it is given")
-        if any(_changes_in_place(node) for node in graph.graph.nodes):
-            graph = trace(functionalize(graph))(*fakes)
+    graph = make_fx(function, tracing_mode="fake")(*inputs)
+    if any(map(_changes_in_place, graph.graph.nodes)):
+        graph = make_fx(functionalize(graph), tracing_mode="fake")(*inputs)
     for node in graph.graph.nodes:
         _refuse_impure(node)
-    return Trace(graph, fakes, mode)
+    return graph
 
 
 def _changes_in_place(node: Node) -> bool:
-    schema = getattr(node.target, "_schema", None)
-    return schema is not None and schema.is_mutable
+    """Whether an operation's name says so, by torch's convention: add_, relu_."""
+    return str(getattr(node.target, "overloadpacket", "")).endswith("_")
 
 
 def _refuse_impure(node: Node) -> None:
+    if node.target is torch.ops.aten.copy_.default:  # all that `functionalize` leaves
+        raise ValueError("it changes tensors in place that it is given")
     if node.target is torch.ops.aten.index.Tensor and not _index_is_mask(node):
         return  # torch marks all indexing, since masks make shapes depend on values
     for tag, reason in REFUSED.items():
@@ -197,64 +188,92 @@ def _kinds_of(inputs: Sequence[Tensor]) -> Hashable:
     return (*kinds, torch.get_num_threads())
 
 
-def _compile_graph(trace: Trace, inputs: Sequence[Tensor]) -> Function:
-    """The compiled graph, without the checks of `torch.compile` at each call.
+def compile_graph(graph: GraphModule, inputs: Sequence[Tensor]) -> Function:
+    """The compiled graph; made once more where a file of the compiler turns out to be damaged."""
+    with folder_of_our_own() as folder, _without_warnings():
+        try:
+            return _compile(graph, inputs)
+        except Exception as error:
+            if not _is_of_files(error):
+                raise
+            remove_libraries(folder)
+            return _compile(graph, inputs)
 
-    What `torch.compile` does before, which is to trace the graph once more through autograd and to
-    look for patterns that ours do not have, is left out: it takes seconds in every process.
-    """
-    from torch._guards import TracingContext, tracing
-    from torch._inductor import config
-    from torch._inductor.compile_fx import compile_fx_inner
 
-    with tracing(TracingContext(trace.mode)), _without_collection(), config.patch(_settings()):
-        compiled: Any = compile_fx_inner(trace.graph, trace.inputs)
-    compiled(list(inputs))  # here, where a failure can be handled
+def _is_of_files(error: BaseException | None) -> bool:
+    """Whether it, or what caused it, is about a file that cannot be read or loaded."""
+    while error is not None:
+        if isinstance(error, OSError | ImportError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _compile(graph: GraphModule, inputs: Sequence[Tensor]) -> Function:
+    compiled = torch.compile(graph, fullgraph=True, dynamic=False, options=_settings())
+    compiled(*[tensor.clone() for tensor in inputs])  # here, where a failure can be handled
     layouts = [(tensor.shape, tensor.stride()) for tensor in inputs]
 
     def call(*inputs: Tensor) -> tuple[Tensor, ...]:
         if [(tensor.shape, tensor.stride()) for tensor in inputs] != layouts:
             raise RuntimeError("Expected tensors of the shapes that were compiled for; got others.")
         with torch.no_grad():
-            return tuple(compiled(list(inputs)))
+            return tuple(compiled(*inputs))
 
     return call
 
 
-def _settings() -> dict[str, bool]:
-    """Of the compiler: what makes it faster and, in a step of ours, its result not slower."""
-    from torch._inductor import config
+def _settings() -> dict[str, Any]:
+    """Options of the compiler that make it, and a step of ours, faster.
 
+    It need not check again at each call what `call` checks, nor the sizes of its own tensors.
+    """
     off = ("size_asserts", "cpp.enable_loop_tail_vec", "cpp.enable_tiling_heuristics")
-    known = config.get_config_copy()
-    return {name: False for name in off if name in known}
+    settings: dict[str, Any] = {name: False for name in off}
+    settings["guard_filter_fn"] = lambda guards: [False] * len(guards)
+    return {name: value for name, value in settings.items() if _is_known(name, value)}
+
+
+def _is_known(name: str, value: Any) -> bool:
+    """Whether this version of torch has such an option; another refuses it at once."""
+    try:
+        torch.compile(_is_known, options={name: value})
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
-    """Do not look for garbage: a compiler makes millions of objects that are none."""
-    enabled = gc.isenabled()
-    gc.disable()
+def _without_warnings() -> Iterator[None]:
+    """No warnings of the compiler about torch's own parts, nor any others for that time.
+
+    Filters are those of the whole process, so this is for importing and compiling alone.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _without_validation() -> Iterator[None]:
+    """No checks by torch's distributions of their arguments, which have no values in a trace.
+
+    Importing the compiler also ends them, for good; after this they are as they were.
+    """
+    validated = _validates()
+    Distribution.set_default_validate_args(False)
     try:
         yield
     finally:
-        if enabled:
-            gc.enable()
+        Distribution.set_default_validate_args(validated)
 
 
-@contextmanager
-def _process_untouched() -> Iterator[None]:
-    """Undo what importing the compiler does: it stops the checks of all torch distributions.
-
-    It also warns of parts of torch that torch itself has deprecated.
-    """
-    validation = Distribution._validate_args
+def _validates() -> bool:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        Distribution.set_default_validate_args(validation)
+        Normal(0.0, -1.0)
+    except ValueError:
+        return True
+    return False
 
 
 def finds_compiler() -> bool:

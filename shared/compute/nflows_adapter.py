@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +27,6 @@ CONTEXT_ATTRIBUTES = (
     "aux_dim",
     "n_labels",
 )
-
-if TYPE_CHECKING:
-    from identiflow.shared.priors.base import ConditionalPrior
 
 
 class _LazyPyplot(ModuleType):
@@ -72,10 +69,22 @@ __all__ = [
 ]
 
 
+class Prior(Protocol):
+    """What a base distribution asks of a prior p(z | u): `ConditionalPrior` has it."""
+
+    informative: int
+
+    def __call__(self, u: Tensor) -> torch.distributions.Distribution:
+        """p(z | u), batch shape (B,), event shape (n,)."""
+
+    def log_prob(self, z: Tensor, u: Tensor) -> Tensor:
+        """log p(z | u) in nats, (B,)."""
+
+
 class PriorAsBase(Distribution):
     """A conditional prior p(z | u) as an nflows base distribution, with u as its context."""
 
-    def __init__(self, prior: ConditionalPrior) -> None:
+    def __init__(self, prior: Prior) -> None:
         super().__init__()
         self.prior = prior
 

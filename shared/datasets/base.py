@@ -1,4 +1,4 @@
-"""What every data set has in common: rows of x, u and perhaps z that stay aligned."""
+"""The base of every data set: rows of x, u and perhaps z that stay aligned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
+from identiflow.shared.inputs.arrays import Array
 
 _DatasetT = TypeVar("_DatasetT", bound="Dataset")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from identiflow.shared.datasets.base import Array
 from identiflow.shared.datasets.files import data_files
 from identiflow.shared.datasets.real import RealData, real_data
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.options import one_of
 
 _MTL_REGIONS = ("CA1", "CA2", "DG", "CA3", "TAIL", "SUB", "ERC", "BA35", "BA36", "PHC")

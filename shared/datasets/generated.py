@@ -7,7 +7,7 @@ from math import inf
 
 import numpy as np
 
-from identiflow.shared.datasets.base import Array, Dataset, rows
+from identiflow.shared.datasets.base import Dataset, rows
 from identiflow.shared.datasets.mixing import ACTIVATIONS, Mixing, draw_mixing
 from identiflow.shared.datasets.observations import (
     BernoulliObservation,
@@ -18,6 +18,7 @@ from identiflow.shared.datasets.observations import (
 )
 from identiflow.shared.datasets.oracle import exact_log_prob
 from identiflow.shared.datasets.sources import SOURCE_FAMILIES, SegmentSources, draw_segment_sources
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.options import (
     FLAG,
     NOT_NEGATIVE,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from identiflow.shared.datasets.base import Array
 from identiflow.shared.datasets.generated import SourceData
 from identiflow.shared.datasets.observations import GaussianObservation
+from identiflow.shared.inputs.arrays import AnyArray, Array
 from identiflow.shared.inputs.options import count
 
 _T_DOF = 5.0  # heavier tails than the posterior, so that the weights stay bounded
@@ -151,17 +151,17 @@ def _posterior_mode(data: SourceData) -> Array:
     return z
 
 
-def _sample_t(mode: Array, cholesky: Array, count: int, rng: np.random.Generator) -> Array:
-    """Student t draws, shape (count, N, n); cholesky is the lower factor of the precision."""
-    normal = rng.standard_normal((count, *mode.shape))
+def _sample_t(mode: Array, cholesky: AnyArray, n_draws: int, rng: np.random.Generator) -> Array:
+    """Student t draws, shape (n_draws, N, n); cholesky is the lower factor of the precision."""
+    normal = rng.standard_normal((n_draws, *mode.shape))
     # L^T y = normal gives y the covariance (L L^T)^-1; one inverse serves all the draws of a row
     inverse = np.linalg.inv(cholesky)
     y = np.einsum("nji,mnj->mni", inverse, normal)
-    scale = np.sqrt(_T_DOF / rng.chisquare(_T_DOF, (count, len(mode), 1)))
+    scale = np.sqrt(_T_DOF / rng.chisquare(_T_DOF, (n_draws, len(mode), 1)))
     return mode + y * scale
 
 
-def _t_log_prob(z: Array, mode: Array, cholesky: Array) -> Array:
+def _t_log_prob(z: Array, mode: Array, cholesky: AnyArray) -> Array:
     n = mode.shape[-1]
     unit = np.einsum("nij,mni->mnj", cholesky, z - mode)
     log_det = np.log(np.diagonal(cholesky, axis1=-2, axis2=-1)).sum(axis=-1)

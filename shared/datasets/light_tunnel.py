@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from identiflow.shared.datasets.base import Array
 from identiflow.shared.datasets.files import data_files, registry
 from identiflow.shared.datasets.mixing import draw_mixing
 from identiflow.shared.datasets.real import RealData, real_data
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.options import count, optional
 
 _NAME = "causal_chamber_lt"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from identiflow.shared.datasets.base import Array
+from identiflow.shared.inputs.arrays import AnyArray, Array
 
 _QUANTILE_DRAWS = 2000
 _QUANTILE_ENTRIES = 2_000_000  # for wide layers, fewer draws: the SVDs would take minutes
@@ -164,8 +164,8 @@ def draw_mixing(
     return Mixing(weights, activation, 0.1 if slope is None else slope)
 
 
-def _draw_matrices(count: int, shape: tuple[int, int], rng: np.random.Generator) -> Array:
-    matrices = rng.uniform(-1.0, 1.0, (count, *shape))
+def _draw_matrices(n_matrices: int, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    matrices = rng.uniform(-1.0, 1.0, (n_matrices, *shape))
     return matrices / np.linalg.norm(matrices, axis=1, keepdims=True)
 
 
@@ -182,7 +182,7 @@ def _draw_matrix(shape: tuple[int, int], limit: float, rng: np.random.Generator)
             return matrix
 
 
-def _solve_right(x: Array, weight: Array) -> Array:
+def _solve_right(x: Array, weight: Array) -> AnyArray:
     """The y with y @ weight = x (least squares where weight is wide)."""
     if weight.shape[0] == weight.shape[1]:
         return np.linalg.solve(weight.T, x.reshape(-1, x.shape[-1]).T).T.reshape(x.shape)

@@ -1,4 +1,4 @@
-"""How generated data is observed: p(x | s) for a mixed signal s = f(z), in four kinds."""
+"""Observations of generated data: p(x | s) for a mixed signal s = f(z), in four kinds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from scipy.special import expit, gammaln, log_expit, log_softmax, softmax
 
-from identiflow.shared.datasets.base import Array
+from identiflow.shared.inputs.arrays import Array
 
 POISSON_GAIN = 5.0
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from identiflow.shared.datasets.base import Array
 from identiflow.shared.datasets.mixing import Mixing
 from identiflow.shared.datasets.observations import GaussianObservation, Observation
 from identiflow.shared.datasets.sources import SegmentSources
+from identiflow.shared.inputs.arrays import Array
 
 
 def exact_log_prob(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from identiflow.shared.datasets.base import Array
+from identiflow.shared.inputs.arrays import Array
 
 
 def _log_cosh(a: Array) -> Array:

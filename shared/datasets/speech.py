@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from identiflow.shared.datasets.base import Array
 from identiflow.shared.datasets.files import data_files
 from identiflow.shared.datasets.real import RealData, real_data
+from identiflow.shared.inputs.arrays import Array
 
 _PARTS = {"train": "JapaneseVowels_TRAIN.ts", "test": "JapaneseVowels_TEST.ts"}
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from identiflow.shared.datasets.base import Array, Dataset, rows
+from identiflow.shared.datasets.base import Dataset, rows
 from identiflow.shared.datasets.mixing import Mixing, draw_mixing
 from identiflow.shared.datasets.sources import SOURCE_FAMILIES
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.options import Kind, check_options, count, one_of
 
 # Of the autoregressive coefficients: far enough from 0 to be seen, and from 1 to mix fast.

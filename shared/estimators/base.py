@@ -1,124 +1,113 @@
-"""What IFlow and IVAE have in common: reading data, training, saving."""
+"""Estimators: what turns arrays into a fitted model, whatever the model is."""
 
 from __future__ import annotations
 
 import copy
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import Self
 
-from identiflow.shared.auxiliary import AuxiliaryEncoder, read_auxiliary
+from identiflow.shared.auxiliary import AuxiliaryEncoder, Columns, read_auxiliary
 from identiflow.shared.compute.passes import in_chunks
 from identiflow.shared.compute.random import seeded
-from identiflow.shared.estimators.frames import Frames
-from identiflow.shared.estimators.over_u import OverU
-from identiflow.shared.estimators.parameters import Parameterized
+from identiflow.shared.estimators.fitted import Fitted
 from identiflow.shared.estimators.saving import load_estimator, save_estimator
-from identiflow.shared.identifiability import (
-    IdentifiabilityReport,
-    check_conditions,
-    warn_if_unidentified,
-)
+from identiflow.shared.estimators.sklearn import SklearnProtocol, names_of
+from identiflow.shared.files import check_folder
 from identiflow.shared.inputs.options import (
-    LABEL,
     SHARE,
-    Kind,
-    check_options,
+    WIDTHS,
     count,
-    declared,
     instance_of,
-    optional,
+    option,
+    with_options,
 )
-from identiflow.shared.inputs.rows import Rows, StoredRows, mean_and_std, subset
-from identiflow.shared.inputs.validation import as_matrix, check_decay, check_enough_rows
-from identiflow.shared.priors import ConditionalPrior
-from identiflow.shared.priors.by_name import CANDIDATES, build_prior
-from identiflow.shared.training import History, Plan, Stage, check_folder, run_plans
+from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized, subset
+from identiflow.shared.inputs.validation import as_matrix, check_enough_rows
+from identiflow.shared.training import History, Plan, Stage, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds
-from identiflow.shared.training.stage import MAX_HELD_OUT, Recipe
-from identiflow.shared.training.streams import on_disk
+from identiflow.shared.training.stage import Recipe, Split, device_named, hold_out
+from identiflow.shared.training.streams import STREAMS, on_disk
 
 Array = NDArray[np.float64]
-
-HOLD_OUT_SEED = 0
-
-
-class NotFittedError(ValueError, AttributeError):
-    """The estimator was asked for something it only has after fit."""
+Path = str | os.PathLike[str]
 
 
-class Estimator(Parameterized, Frames, OverU, ABC):
-    """Fits a model of p(x | u) whose latents z are identified by u.
+@with_options
+class Estimator(SklearnProtocol, Recipe, ABC):
+    """Fits a model with a `loss` in nats, an `encode` and a `latent_dim` to rows x and their u.
 
-    Fitted attributes end in an underscore: `model_` (the torch module, float64, on standardised
-    x), `history_`, `prior_`, `n_features_in_`, `auxiliary_` (how u is encoded), `agreement_` (with
-    n_restarts: the MCC between the latents of each two seeds, on held-out rows).
+    It reads x and u, standardises, holds rows out, trains, restarts, hands latents out, saves and
+    loads, and is scikit-learn's. To make an estimator of a new model, say how it is built
+    (`_build`) and what x it takes (`_look_at`); `_start` is for what is trained before it,
+    `_finish` for what is measured after it, `standardizes` for x that stays as it is.
     """
 
-    # What options may be, and below the options; a front end adds its own and sets all.
-    options: ClassVar[dict[str, Kind]] = {
-        **declared(Recipe, "kind"),
-        "prior": instance_of(str, ConditionalPrior, words="to be a name or a ConditionalPrior"),
-        "informative": optional(count(0)),
-        "baseline": optional(LABEL),
-        "validation_fraction": SHARE,
-        "n_restarts": count(),
-        "device": instance_of(str, torch.device, words="'auto', 'cpu' or 'cuda'"),
-    }
-    prior: str | ConditionalPrior
-    informative: int | None
-    baseline: Any
-    max_steps: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    validation_fraction: float
-    patience: int
-    n_restarts: int
-    compile: bool | str
-    device: str
-    progress: bool | None
-    seed: int
+    hidden: Sequence[int] = option(
+        default=(128, 128), kind=WIDTHS, about="widths of the networks' hidden layers."
+    )
+    validation_fraction: float = option(
+        default=0.1,
+        kind=SHARE,
+        about="share of the rows held out for choosing weights and stopping.",
+    )
+    n_restarts: int = option(
+        default=1,
+        kind=count(),
+        about="fits with seeds seed, seed + 1, ..., all at once, of which the one with the best "
+        "held-out score is kept.",
+    )
+    device: str = option(
+        default="cpu",
+        kind=instance_of(str, torch.device, words="'auto', 'cpu' or 'cuda'"),
+        about="'cpu', 'cuda' or 'auto'; results are always on the CPU.",
+    )
 
-    history_: History
-    model_: Any  # the front end says which module
-    parameters_: dict[str, Any]  # as they were in fit
-    chosen_prior_: str | None = None
-    agreement_: tuple[tuple[float, ...], ...] | None = None
-    # Fitted plain values, by attribute name, that belong in a saved file.
-    measured: ClassVar[tuple[str, ...]] = ("chosen_prior_", "agreement_")
+    # The fitted plain values that belong in a saved file, by attribute name.
+    measured: ClassVar[tuple[str, ...]] = ("agreement_",)
+    standardizes = True
+    latents_need_u = False
 
-    # --- what a front end supplies
+    # --- what an estimator supplies
 
     @abstractmethod
-    def _build(self, n_features: int) -> nn.Module:
-        """The untrained model; `self.auxiliary_` is known."""
+    def _build(self, n_features: int, auxiliary: AuxiliaryEncoder, found: Mapping[str, Any]) -> Any:
+        """The untrained model, of x with so many columns; `found` is what `_look_at` returned."""
 
     @abstractmethod
-    def _check_data(self, x: Array) -> None:
-        """Raise if x cannot be modelled."""
+    def _look_at(self, x: Array) -> dict[str, Any]:
+        """Raise if x cannot be modelled; else what of it has to be known to build the model."""
 
-    @abstractmethod
-    def _before_training(
-        self, model: Any, x: Rows, u: Tensor, checkpoint: str | os.PathLike[str] | None
+    def _start(
+        self, model: Any, x: Rows, u: Tensor, checkpoint: Path | None
     ) -> Plan[dict[str, Any]]:
         """Train what comes before the fit; return the options of its stage that this changes."""
+        yield from ()
+        return {}
+
+    def _finish(self, model: Any, x: Rows, u: Tensor) -> dict[str, Any]:
+        """Measure what users should know of the trained model, in float64, by attribute name."""
+        return {}
+
+    def _check_new(self, data: Array) -> None:  # noqa: B027 - most models take any numbers
+        """Raise if rows cannot be of the kind that the model was fitted to."""
 
     # --- fitting
 
-    def fit(
-        self, x: Any, u: Any = None, *, checkpoint: str | os.PathLike[str] | None = None
-    ) -> Self:
+    def fit(self, x: Any, u: Any = None, *, checkpoint: Path | None = None) -> Self:
         """Fit to rows x (N, d) and the auxiliary variable u of each row.
 
-        A share `validation_fraction` of the rows is held out for choosing weights and stopping.
+        A share `validation_fraction` of the rows is held out for choosing weights and stopping. A
+        fit that fails or is stopped leaves the one before it.
 
         Args:
             x: numpy array, torch tensor or data frame; a memory-map, which may be larger than
@@ -132,118 +121,71 @@ class Estimator(Parameterized, Frames, OverU, ABC):
             ValueError: for unusable x or u, naming the argument and what to do.
             DivergedError: if training finds no finite gradient any more.
         """
-        self._check_options()
-        fitted = type(self)(**self.get_params())  # what was fitted before stays, should this fail
-        if self.n_restarts > 1 or self.prior == "auto":
-            fitted, agreement = fit_best(self._candidates(), x, u, checkpoint)
-            fitted.agreement_ = tuple(map(tuple, agreement.tolist()))
-            if self.prior == "auto":
-                fitted.chosen_prior_ = str(fitted.prior)
+        self._expect_own("fit")
+        self.check()
+        candidates = self._candidates()
+        if candidates:
+            best, agreement = fit_best(candidates, x, u, checkpoint)
+            self._fitted = self._chosen(best, agreement)
         else:
-            with on_disk(x, u) as (rows, codes):
-                run_plans([fitted.plan(rows, codes, checkpoint)])
-        self._become(fitted)
+            with on_disk(x, u) if isinstance(x, STREAMS) else nullcontext((x, u)) as (rows, codes):
+                run_plans([self.plan(rows, codes, checkpoint)])
         return self
 
     def plan(
-        self, x: Any, u: Any = None, checkpoint: str | os.PathLike[str] | None = None
+        self, x: Any, u: Any = None, checkpoint: Path | None = None
     ) -> Plan[tuple[Rows, Tensor]]:
         """`fit`, as a plan of the trainings it consists of; it returns the held-out x and u.
 
         What runs the plan decides how each of them is trained: alone, or with those of other seeds.
         """
-        self._check_options()
+        self.check()
         if checkpoint is not None:
             check_folder(checkpoint, "checkpoint")
+        parameters = self.get_params()
         data = as_matrix(x)
-        self._remember_names(x)
         check_enough_rows(data)
-        self._check_data(data)
-        train, held_out = self._hold_out(len(data))
-        codes = self._fit_auxiliary(u, data, train)
-        self.n_features_in_ = data.shape[1]
-        self._fit_scale(data, train)
-        model = self._new_model()
-        warn_if_unidentified(model.prior, codes)
-        rows = self._rows(data)
-        self.history_ = yield from self._train(model, rows, codes, train, held_out, checkpoint)
+        found = self._look_at(data)
+        split = hold_out(len(data), self.validation_fraction)
+        columns = self._columns(u, data)
+        auxiliary = AuxiliaryEncoder.fit(columns, split.train)
+        codes = auxiliary.encode(columns)
+        scale = scale_of(data, split.train) if self.standardizes else no_scale(data.shape[1])
+        model = self._new_model(data.shape[1], auxiliary, found)
+        self._before_long_work(model, codes)
+        rows = standardized(data, scale)
+        history = yield from self._train(model, rows, codes, split, checkpoint)
         # Everything after training is in float64: an inverse is only as exact as its arithmetic.
-        self.model_ = model.to("cpu").double().eval().requires_grad_(False)
-        self.parameters_ = self.get_params()
-        self._after_training(rows, codes)
-        return subset(rows, held_out), codes[held_out]
+        model = model.to("cpu").double().eval().requires_grad_(False)
+        measured = found | self._finish(model, rows, codes)
+        self._fitted = Fitted(parameters, model, scale, auxiliary, history, names_of(x), measured)
+        return subset(rows, split.held_out), codes[split.held_out]
 
     def latents_of(self, rows: tuple[Rows, Tensor]) -> Array:
         """z (N, n) of rows as `plan` returns them."""
-        return in_chunks(self.model_.encode, *rows)
+        return in_chunks(self.fitted_.model.encode, *rows)
 
     def fit_transform(self, x: Any, u: Any = None) -> Array:
         """Fit, then the latents of the same rows, (N, n)."""
         return self.fit(x, u).transform(x, u)
 
     def transform(self, x: Any, u: Any = None) -> Any:
-        """The latents of rows x, (N, n); a data frame after `set_output(transform="pandas")`."""
-        return self._as_output(self._latents(self._read(x), u), x)
+        """The latents of rows x, (N, n); a data frame after `set_output(transform="pandas")`.
 
-    def inverse_transform(self, z: Any) -> Array:
-        """x of latents z (N, n), (N, d)."""
-        latents = as_matrix(z, "z", columns=self.prior_.latent_dim)
-        x = in_chunks(self.model_.decode, torch.from_numpy(np.require(latents, float, ["C", "W"])))
-        return x * self.x_scale_ + self.x_mean_
-
-    @abstractmethod
-    def sample(self, u: Any, *, return_latents: bool = False, seed: int = 0) -> Any:
-        """One row x ~ p(x | u) for each row of u, (len(u), d); with its z if asked for."""
-
-    @abstractmethod
-    def log_prob(self, x: Any, u: Any = None) -> Array:
-        """log p(x | u) of every row in nats, (N,), or a bound on it; without u, log p(x)."""
-
-    def _log_prob(self, x: Any, u: Any, **options: Any) -> Array:
-        data = self._read(x)
-        if u is None and self.prior_.informative:
-            densities = self._log_marginal(data, **options)
-        else:
-            densities = self._log_density(self._rows(data), self._encode(u, data), **options)
-        return densities - np.log(self.x_scale_).sum()
-
-    def score(self, x: Any, u: Any) -> float:
-        """The mean of `log_prob`, in nats per row: higher is better."""
-        return float(self.log_prob(x, u).mean())
-
-    def check_identifiability(self, u: Any, x: Any = None) -> IdentifiabilityReport:
-        """Check the theorem's conditions on this model and these values of u.
-
-        Args:
-            u: auxiliary variable of the rows to check, as in `fit`.
-            x: the rows themselves; needed if u is made from them, as History is.
+        A flow's are z = g(x), exactly; a VAE's the mean of its posterior. u is needed if an encoder
+        sees it, and not otherwise.
         """
-        self._require_fitted()
-        data = rows_of(u) if x is None else self._read(x)
-        codes = self._encode(u, data)
-        return check_conditions(self.prior_, codes, getattr(self, "round_trip_error_", None))
-
-    @property
-    def prior_(self) -> ConditionalPrior:
-        """The fitted p(z | u)."""
-        self._require_fitted()
-        return self.model_.prior
-
-    @property
-    def held_out_nats_(self) -> float:
-        """The best held-out score of fit, in nats a row of x as it was given."""
-        self._require_fitted()
-        return -self.history_.best_loss - float(np.log(self.x_scale_).sum())
+        return self._as_output(self._latents(self._read(x), u), x)
 
     # --- saving
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: Path) -> None:
         """Write the fitted estimator to a safetensors file: tensors and JSON, no code."""
-        self._require_fitted()
+        self._expect_own("save")
         save_estimator(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], **replaced: Any) -> Self:
+    def load(cls, path: Path, **replaced: Any) -> Self:
         """Read an estimator written by `save`; outputs are bit-equal. Nothing in it is executed.
 
         Args:
@@ -256,147 +198,81 @@ class Estimator(Parameterized, Frames, OverU, ABC):
         """
         return load_estimator(cls, path, replaced)
 
-    def __sklearn_is_fitted__(self) -> bool:
-        """Whether fit has been called."""
-        return hasattr(self, "model_")
-
     # --- steps of fit
 
-    def _check_options(self) -> None:
-        """Raise for an option that is of no use, before anything is done."""
-        check_options(self.options, vars(self))
-        check_decay(self.learning_rate, self.weight_decay)
-
-    def _become(self, fitted: Self) -> None:
-        """Take all that another one has learned in the place of what was learned before."""
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            delattr(self, name)
-        learned = {name: value for name, value in vars(fitted).items() if name.endswith("_")}
-        vars(self).update(learned | {"parameters_": self.get_params()})
+    def _expect_own(self, verb: str) -> None:
+        """Raise for an estimator whose weights are another one's."""
+        if self._fitted is not None and self._fitted.borrowed:
+            raise ValueError(
+                f"Expected an {type(self).__name__} of your own to {verb}; got one "
+                f"{self._fitted.borrowed}."
+            )
 
     def _candidates(self) -> dict[str, list[Self]]:
-        """What `fit` chooses from, by the name of the prior if that is to be chosen too."""
+        """What `fit` chooses from, by the name of the group, if there are several estimators."""
+        return {"": self._restarts()} if self.n_restarts > 1 else {}
+
+    def _restarts(self, **changed: Any) -> list[Self]:
         seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
-        if self.prior != "auto":
-            return {"": with_seeds(self, seeds)}
-        return {name: with_seeds(self, seeds, prior=name) for name in CANDIDATES}
+        return with_seeds(self, seeds, **changed)
 
-    def _fit_auxiliary(self, u: Any, data: Array, train: Tensor) -> Tensor:
-        if self.prior == "unconditional":
-            u = np.arange(len(data)) % 2  # any u will do: the prior does not look at it
-        columns = read_auxiliary(u, data)
-        self.auxiliary_ = AuxiliaryEncoder.fit(columns, train)
-        return self.auxiliary_.encode(columns)
+    def _chosen(self, best: Self, agreement: Array) -> Fitted:
+        """What the best of the candidates leaves to this estimator."""
+        measured = {**best.fitted_.measured, "agreement_": tuple(map(tuple, agreement.tolist()))}
+        return replace(best.fitted_, parameters=self.get_params(), measured=measured)
 
-    def _hold_out(self, n_rows: int) -> tuple[Tensor, Tensor]:
-        wanted = max(2, round(self.validation_fraction * n_rows))  # of one, seeds cannot agree
-        n_held_out = min(wanted, n_rows - 1, MAX_HELD_OUT)
-        # The same rows for every seed: fits can then be compared on rows that none was trained on.
-        order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
-        return order[n_held_out:], order[:n_held_out]
+    def _columns(self, u: Any, data: Array) -> Columns:
+        return read_auxiliary(u, data)
 
-    def _fit_scale(self, data: Array, train: Tensor) -> None:
-        """Set x_mean_ and x_scale_ to those of the training rows; discrete x stays as it is."""
-        self.x_mean_, spread = mean_and_std(data, train)
-        # 0 if a column varies in held-out rows only.
-        self.x_scale_ = np.where(spread > 0, spread, 1.0)
+    def _before_long_work(self, model: Any, codes: Tensor) -> None:  # noqa: B027 - a hook
+        """Say what should be known before training."""
+
+    def _new_model(
+        self, n_features: int, auxiliary: AuxiliaryEncoder, found: Mapping[str, Any]
+    ) -> Any:
+        """An untrained model; a copy, so that parts given by the user stay as they were."""
+        with seeded(self.seed):
+            return copy.deepcopy(self._build(n_features, auxiliary, found))
 
     def _train(
-        self,
-        model: Any,
-        rows: Rows,
-        codes: Tensor,
-        train: Tensor,
-        held_out: Tensor,
-        checkpoint: str | os.PathLike[str] | None,
+        self, model: Any, rows: Rows, codes: Tensor, split: Split, checkpoint: Path | None
     ) -> Generator[Stage, History, History]:
-        device = _device(self.device)
+        device = device_named(self.device)
         rows = rows.float().to(device)
         codes = (codes.float() if codes.is_floating_point() else codes).to(device)
         model.to(device, torch.float32)
-        x, u = subset(rows, train), codes[train]
-        before = yield from self._before_training(model, x, u, checkpoint)
-        options: dict[str, Any] = {
-            "max_steps": self.max_steps,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "weight_decay": self.weight_decay,
-            "patience": self.patience,
-        }
+        x, u = subset(rows, split.train), codes[split.train]
+        changed = yield from self._start(model, x, u, checkpoint)
         history = yield Stage(
             model=model,
             x=x,
             u=u,
-            x_held_out=rows[held_out],
-            u_held_out=codes[held_out],
+            x_held_out=rows[split.held_out],
+            u_held_out=codes[split.held_out],
             checkpoint=checkpoint,
-            **options | self._stage_options() | before,
+            **self.recipe | changed,
         )
         return history
 
-    def _stage_options(self) -> dict[str, Any]:
-        """What all trainings of this estimator have in common."""
-        return {"seed": int(self.seed), "progress": self.progress, "compile": self.compile}
-
-    def _after_training(self, x: Rows, u: Tensor) -> None:  # noqa: B027 - a hook
-        """Measure what users should know of the fitted model, in float64."""
-
-    def _new_model(self) -> Any:
-        """An untrained model; a copy, so that parts given by the user stay as they were."""
-        with seeded(self.seed):
-            return copy.deepcopy(self._build(self.n_features_in_))
-
-    def _make_prior(self, latent_dim: int) -> ConditionalPrior:
-        prior = self.prior
-        if prior == "auto":
-            prior = self.chosen_prior_ or prior
-        return build_prior(prior, latent_dim, self.auxiliary_, self.informative, self.baseline)
-
     # --- steps of prediction
 
-    def _require_fitted(self) -> None:
-        if not hasattr(self, "model_"):
-            raise NotFittedError(
-                f"Expected a fitted {type(self).__name__}; got one before fit. Call fit(x, u)."
-            )
-
     def _read(self, x: Any) -> Array:
-        self._require_fitted()
+        """Checked rows of x as it was given, (N, d)."""
+        fitted = self.fitted_
         self._check_names(x)
-        return as_matrix(x, columns=self.n_features_in_)
+        data = as_matrix(x, columns=len(fitted.scale.mean))
+        self._check_new(data)
+        return data
 
     def _rows(self, data: Array) -> Rows:
-        """Checked data as the model takes it: standardised, float64."""
-        if isinstance(data, np.memmap):
-            return StoredRows(data, self.x_mean_, self.x_scale_)
-        return torch.from_numpy((data - self.x_mean_) / self.x_scale_)
+        """Checked rows as the model takes them: standardised, float64."""
+        return standardized(data, self.fitted_.scale)
 
     def _encode(self, u: Any, data: Array) -> Tensor:
-        if self.prior_.informative == 0:
-            return torch.zeros(len(data), dtype=torch.long)
+        """u of these rows as the model takes it."""
         return self.auxiliary_.encode(read_auxiliary(u, data))
 
-
-def rows_of(u: Any) -> Array:
-    """Stands in for the x of u, where only the number of rows matters."""
-    try:
-        return np.zeros((len(u), 1))
-    except TypeError:
-        raise ValueError(
-            f"Expected u of shape (N,) or (N, q), one row for each sample; got {u!r}. Pass a list, "
-            "such as u=[0, 3, 3]."
-        ) from None
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"Expected device 'auto', 'cpu' or 'cuda'; got {name!r}.")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"Expected a device of this machine; got {name!r} and no CUDA. Use 'cpu'.")
-    return device
+    def _latents(self, data: Array, u: Any) -> Array:
+        """z of checked rows, (N, n)."""
+        codes = [self._encode(u, data)] if self.latents_need_u else []
+        return in_chunks(self.fitted_.model.encode, self._rows(data), *codes)

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from identiflow.shared.estimators.fitted import Fitted
+from identiflow.shared.estimators.identifiable import IdentifiableEstimator
+from identiflow.shared.inputs.rows import Scale
+
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
-
-    from identiflow.shared.estimators.base import Estimator
 
 WAYS = ("transform", "inverse_transform")
 
 
-def export_program(estimator: Estimator, method: str = "transform") -> ExportedProgram:
+def export_program(estimator: IdentifiableEstimator, method: str = "transform") -> ExportedProgram:
     """`estimator.transform` or `inverse_transform` as a program of torch's operations alone.
 
     It takes one float64 tensor of any number of rows, and standardises as the estimator does.
@@ -38,18 +40,16 @@ def export_program(estimator: Estimator, method: str = "transform") -> ExportedP
         >>> bool(abs(z - flow.transform(data.x)).max() < 1e-12)
         True
     """
-    estimator._require_fitted()
+    fitted = estimator.fitted_
     if method not in WAYS:
         raise ValueError(f"Expected method to be one of {WAYS}; got {method!r}.")
-    if getattr(estimator, "encoder_sees_u", False) and method == "transform":
+    if estimator.latents_need_u and method == "transform":
         raise ValueError(
             "Expected latents that are a function of x alone; got an encoder that sees u. Fit with "
             "encoder_sees_u=False, or export inverse_transform."
         )
-    program = (_Transform if method == "transform" else _Inverse)(estimator)
-    columns = estimator.n_features_in_
-    if method == "inverse_transform":
-        columns = estimator.prior_.latent_dim
+    program = (_Transform if method == "transform" else _Inverse)(fitted)
+    columns = fitted.n_features if method == "transform" else fitted.model.latent_dim
     rows = torch.zeros(2, columns, dtype=torch.float64)
     dynamic = ({0: torch.export.Dim("rows", min=2)},)
     with torch.no_grad():
@@ -60,20 +60,24 @@ class _Map(nn.Module):
     """A model's map between x as it was given and latents."""
 
     mean: Tensor
-    scale: Tensor
+    std: Tensor
 
-    def __init__(self, estimator: Estimator) -> None:
+    def __init__(self, fitted: Fitted) -> None:
         super().__init__()
-        self.model: Any = estimator.model_
-        self.register_buffer("mean", torch.from_numpy(estimator.x_mean_))
-        self.register_buffer("scale", torch.from_numpy(estimator.x_scale_))
+        self.model: Any = fitted.model
+        self.register_buffer("mean", fitted.scale.as_tensors.mean)
+        self.register_buffer("std", fitted.scale.as_tensors.std)
+
+    @property
+    def scale(self) -> Scale[Tensor]:
+        return Scale(self.mean, self.std)
 
 
 class _Transform(_Map):
     def forward(self, x: Tensor) -> Tensor:
-        return self.model.encode((x - self.mean) / self.scale)
+        return self.model.encode(self.scale.apply(x))
 
 
 class _Inverse(_Map):
     def forward(self, z: Tensor) -> Tensor:
-        return self.model.decode(z) * self.scale + self.mean
+        return self.scale.undo(self.model.decode(z))

@@ -1,8 +1,11 @@
-"""What a fitted model says of values of u other than the observed one, by Bayes' rule."""
+"""What a fitted model says of values of u other than the observed one, by Bayes' rule.
+
+Functions of a `Fitted`, of checked rows and of encoded u. Densities are in nats, of x as it was
+given.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -10,108 +13,82 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.passes import in_chunks
+from identiflow.shared.compute.random import generator
+from identiflow.shared.estimators.fitted import Fitted
 from identiflow.shared.inputs.rows import Rows
-from identiflow.shared.inputs.validation import to_numpy
-from identiflow.shared.priors import ConditionalPrior
 
 Array = NDArray[np.float64]
 
 
-class OverU(ABC):
-    """Answers of an estimator that go over all labels, or from one u to another."""
+def log_density(
+    fitted: Fitted, rows: Rows, codes: Tensor, *, seed: int = 0, **options: Any
+) -> Array:
+    """log p(x | u) of standardised rows, (N,), or a bound on it whose draws come from `seed`."""
+    return _log_density(fitted, rows, codes, seed=seed, **options) + fitted.scale.log_jacobian
 
-    auxiliary_: AuxiliaryEncoder
 
-    @property
-    @abstractmethod
-    def prior_(self) -> ConditionalPrior: ...
+def log_marginal(fitted: Fitted, rows: Rows, **options: Any) -> Array:
+    """log Σ_u p(u) p(x | u) of every row, (N,)."""
+    densities = log_joint(fitted, rows, **options).logsumexp(1).numpy()
+    return densities + fitted.scale.log_jacobian
 
-    @abstractmethod
-    def _read(self, x: Any) -> Array: ...
 
-    @abstractmethod
-    def _rows(self, data: Array) -> Rows: ...
+def log_joint(fitted: Fitted, rows: Rows, **options: Any) -> Tensor:
+    """log p(x, u) of standardised x for every label u, (N, K), without the Jacobian of the scale.
 
-    @abstractmethod
-    def _encode(self, u: Any, data: Array) -> Tensor: ...
+    The prior probability of a label is its share of the rows of fit.
 
-    @abstractmethod
-    def _latents(self, data: Array, u: Any) -> Array:
-        """z of checked rows, (N, n)."""
+    Raises:
+        ValueError: if fit has seen a u that is not labels alone, or there are no rows.
+    """
+    shares = fitted.auxiliary.shares
+    if shares is None or not fitted.model.prior.informative:
+        got = "no u" if shares is not None else "continuous values"
+        raise ValueError(
+            "Expected an estimator fitted with labels as u, which can be summed over; got one "
+            f"fitted with {got}. Pass u to log_prob."
+        )
+    if not len(rows):
+        raise ValueError("Expected x with at least 1 row; got 0. Leave the call out.")
+    of_labels = _exact_of_labels if fitted.model.exact else _bounds_of_labels
+    return torch.from_numpy(of_labels(fitted, rows, len(shares), **options) + np.log(shares))
 
-    @abstractmethod
-    def inverse_transform(self, z: Any) -> Array: ...
 
-    def _draws(self, data: Array, u: Any, seed: int) -> Array:
-        """z of checked rows, drawn where x leaves it open, (N, n)."""
-        return self._latents(data, u)
+def transported(fitted: Fitted, latents: Array, codes: Tensor, new: Tensor) -> Array:
+    """The latents (N, n) that have the quantiles under `new` which these have under `codes`."""
+    return in_chunks(fitted.model.prior.transport, torch.from_numpy(latents), codes, new)
 
-    @abstractmethod
-    def _log_density(self, rows: Rows, codes: Tensor, **options: Any) -> Array:
-        """log p(x | u) of standardised rows in nats, (N,), or a bound on it."""
 
-    def predict_aux_proba(self, x: Any, **options: Any) -> Array:
-        """p(u | x) of every label, (N, K), by Bayes' rule; columns as in `auxiliary_.labels`.
+def _log_density(
+    fitted: Fitted, rows: Rows, codes: Tensor, *, seed: int = 0, **options: Any
+) -> Array:
+    if fitted.model.exact:
+        return in_chunks(fitted.model.log_density, rows, codes)
+    return bound(fitted, "log_density", rows, codes, seed=seed, **options)
 
-        The prior probability of a label is its share of the rows of fit.
 
-        Args:
-            x: rows (N, d).
-            **options: those of `log_prob`.
+def bound(
+    fitted: Fitted, name: str, rows: Rows, codes: Tensor, *, seed: int = 0, **options: Any
+) -> Array:
+    """A method of the model that draws, from one generator for all rows, (N,)."""
+    method, noise = getattr(fitted.model, name), generator(seed)
+    return in_chunks(lambda *chunk: method(*chunk, generator=noise, **options), rows, codes)
 
-        Raises:
-            ValueError: if fit has seen a u that is not labels alone.
-        """
-        return self._log_joint(self._read(x), **options).softmax(1).numpy()
 
-    def quantiles(self, x: Any, u: Any, *, seed: int = 0) -> Array:
-        """P(Z_i ≤ z_i | u) of the latents z of each row, (N, n).
+def _bounds_of_labels(fitted: Fitted, rows: Rows, n_labels: int, **options: Any) -> Array:
+    """log p(x | u) under every label, (N, K)."""
+    columns = [_log_density(fitted, rows, code, **options) for code in _codes(n_labels, len(rows))]
+    return np.stack(columns, axis=1)
 
-        On rows that fit has not seen they are uniform, whatever u, if the density is right. Of an
-        iVAE they are those of a draw from the posterior.
-        """
-        data = self._read(x)
-        latents = torch.from_numpy(self._draws(data, u, seed))
-        return in_chunks(self.prior_.cdf, latents, self._encode(u, data))
 
-    def transport(self, x: Any, u: Any, u_new: Any) -> Array:
-        """The rows x (N, d) as they would be under u_new: each latent keeps its quantile.
+def _exact_of_labels(fitted: Fitted, rows: Rows, n_labels: int, **options: Any) -> Array:
+    """The same of a flow: only the prior sees u, so one pass through g is enough."""
+    z = torch.from_numpy(in_chunks(fitted.model.encode, rows))
+    codes = _codes(n_labels, len(z))
+    priors = np.stack([in_chunks(fitted.model.prior.log_prob, z, c) for c in codes], axis=1)
+    return priors + (_log_density(fitted, rows, codes[0]) - priors[:, 0])[:, None]
 
-        A flow carries a row there and back exactly. An iVAE's rows are means of x, without noise.
 
-        Args:
-            x: rows (N, d).
-            u: auxiliary variable of each row.
-            u_new: another one for each row, or one label for all of them.
-        """
-        data = self._read(x)
-        if isinstance(u_new, (str, bytes, int, float)) or getattr(u_new, "ndim", None) == 0:
-            u_new = np.full(len(data), to_numpy(u_new, "u_new"))
-        codes, new = self._encode(u, data), self._encode(u_new, data)
-        latents = torch.from_numpy(self._latents(data, u))
-        return self.inverse_transform(in_chunks(self.prior_.transport, latents, codes, new))
-
-    def _log_marginal(self, data: Array, **options: Any) -> Array:
-        """log Σ_u p(u) p(x | u) of every row, (N,)."""
-        return self._log_joint(data, **options).logsumexp(1).numpy()
-
-    def _log_joint(self, data: Array, **options: Any) -> Tensor:
-        """log p(x, u) of standardised x for every label u, (N, K)."""
-        shares = self.auxiliary_.shares
-        if shares is None or not self.prior_.informative:
-            got = "no u" if shares is not None else "continuous values"
-            raise ValueError(
-                "Expected an estimator fitted with labels as u, which can be summed over; got one "
-                f"fitted with {got}. Pass u to log_prob."
-            )
-        if not len(data):
-            raise ValueError("Expected x with at least 1 row; got 0. Leave the call out.")
-        columns = self._log_density_of_labels(self._rows(data), len(shares), **options)
-        return torch.from_numpy(columns + np.log(shares))
-
-    def _log_density_of_labels(self, rows: Rows, n_labels: int, **options: Any) -> Array:
-        """`_log_density` under every label, (N, K)."""
-        codes = torch.arange(n_labels)[:, None].expand(-1, len(rows))
-        return np.stack([self._log_density(rows, code, **options) for code in codes], axis=1)
+def _codes(n_labels: int, n_rows: int) -> Tensor:
+    return torch.arange(n_labels)[:, None].expand(-1, n_rows)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,31 +15,50 @@ from torch import Tensor, nn
 
 from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.random import single_precision
-from identiflow.shared.training import FileFormatError, History, load_tensors, save_tensors
+from identiflow.shared.estimators.fitted import Fitted
+from identiflow.shared.files import FileFormatError, load_tensors, save_tensors
+from identiflow.shared.inputs.rows import Scale
+from identiflow.shared.training import History
 
-if TYPE_CHECKING:
-    from identiflow.shared.estimators.base import Estimator
-
-EstimatorT = TypeVar("EstimatorT", bound="Estimator")
+EstimatorT = TypeVar("EstimatorT", bound="Savable")
 
 
-def save_estimator(estimator: Estimator, path: str | os.PathLike[str]) -> None:
+class Savable(Protocol):
+    """What is asked of an estimator."""
+
+    measured: ClassVar[tuple[str, ...]]
+    _fitted: Fitted | None
+
+    @property
+    def fitted_(self) -> Fitted: ...
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]: ...
+
+    def get_params(self) -> dict[str, Any]: ...
+
+    def _new_model(
+        self, n_features: int, auxiliary: AuxiliaryEncoder, found: Mapping[str, Any]
+    ) -> Any: ...
+
+
+def save_estimator(estimator: Savable, path: str | os.PathLike[str]) -> None:
     """Write parameters, fitted tensors and plain fitted values."""
-    given = {name: _plain(value) for name, value in estimator.parameters_.items()}
-    parameters = {name: value if _is_plain(value) else None for name, value in given.items()}
-    tensors = {f"model/{name}": t for name, t in estimator.model_.state_dict().items()}
-    tensors["x_mean"] = torch.from_numpy(estimator.x_mean_)
-    tensors["x_scale"] = torch.from_numpy(estimator.x_scale_)
+    fitted = estimator.fitted_
+    given = {name: _plain(value) for name, value in fitted.parameters.items()}
+    tensors = {f"model/{name}": t for name, t in fitted.model.state_dict().items()}
+    scale = fitted.scale.as_tensors
     info = {
-        "parameters": parameters,
+        "parameters": {name: v if _is_plain(v) else None for name, v in given.items()},
         "replaced": [name for name, v in given.items() if not _is_plain(v)],
-        "n_features_in": estimator.n_features_in_,
-        "feature_names_in": list(getattr(estimator, "feature_names_in_", [])),
-        "auxiliary": asdict(estimator.auxiliary_),
-        "history": estimator.history_.to_dict(),
-        "measured": {name: getattr(estimator, name) for name in estimator.measured},
+        "n_features_in": fitted.n_features,
+        "feature_names_in": list(fitted.names or []),
+        "auxiliary": asdict(fitted.auxiliary),
+        "history": fitted.history.to_dict(),
+        "measured": {name: fitted.measured.get(name) for name in estimator.measured},
         "torch": torch.__version__,
     }
+    tensors |= {"x_mean": scale.mean, "x_scale": scale.std}
     save_tensors(path, type(estimator).__name__, tensors, info)
 
 
@@ -63,7 +83,33 @@ def _rebuild(
     info: dict[str, Any],
     replaced: dict[str, Any],
 ) -> EstimatorT:
-    missing = sorted(set(info["replaced"]) - set(replaced))
+    _check_replaced(cls, info["replaced"], replaced)
+    parameters = {name: _as_tuple(value) for name, value in info["parameters"].items()}
+    estimator = cls(**{**parameters, **replaced})
+    auxiliary = AuxiliaryEncoder(**info["auxiliary"])
+    measured = {name: _as_tuple(info["measured"][name]) for name in cls.measured}
+    scale = Scale(tensors.pop("x_mean").numpy(), tensors.pop("x_scale").numpy())
+    model = _with_weights(
+        partial(estimator._new_model, info["n_features_in"], auxiliary, measured),
+        {name.removeprefix("model/"): tensor for name, tensor in tensors.items()},
+        info["replaced"],
+    )
+    estimator._fitted = Fitted(
+        parameters=estimator.get_params(),
+        model=model,
+        scale=scale,
+        auxiliary=auxiliary,
+        history=History(**info["history"]),
+        names=tuple(info.get("feature_names_in") or ()) or None,
+        measured=measured,
+    )
+    return estimator
+
+
+def _check_replaced(
+    cls: type[Savable], needed: Collection[str], replaced: Mapping[str, Any]
+) -> None:
+    missing = sorted(set(needed) - set(replaced))
     if missing:
         raise ValueError(
             f"Expected {', '.join(f'{name}=' for name in missing)} with load: files hold no code, "
@@ -74,40 +120,22 @@ def _rebuild(
         raise ValueError(
             f"Expected load with parameters among {cls._parameter_names()}; got {unknown[0]!r}."
         )
-    parameters = {name: _as_tuple(value) for name, value in info["parameters"].items()}
-    estimator = cls(**{**parameters, **replaced})
-    estimator.parameters_ = estimator.get_params()
-    estimator.n_features_in_ = info["n_features_in"]
-    if info.get("feature_names_in"):
-        estimator.feature_names_in_ = np.array(info["feature_names_in"], dtype=object)
-    estimator.auxiliary_ = AuxiliaryEncoder(**info["auxiliary"])
-    estimator.history_ = History(**info["history"])
-    estimator.x_mean_ = tensors.pop("x_mean").numpy()
-    estimator.x_scale_ = tensors.pop("x_scale").numpy()
-    for name in cls.measured:
-        setattr(estimator, name, _as_tuple(info["measured"][name]))
-    estimator.model_ = _with_weights(
-        estimator,
-        {name.removeprefix("model/"): tensor for name, tensor in tensors.items()},
-        info["replaced"],
-    )
-    return estimator
 
 
 def _with_weights(
-    estimator: Estimator, weights: dict[str, Tensor], replaced: Collection[str]
+    build: Callable[[], nn.Module], weights: dict[str, Tensor], replaced: Collection[str]
 ) -> nn.Module:
-    """The estimator's model with these weights, once they are known to be its own."""
+    """The model that is built, with these weights, once they are known to be its own."""
     # Where a model takes no memory, however large a file says it is. What users hand over is as
     # large as they made it, and may not work there.
     with torch.device("meta") if not replaced else nullcontext():
-        expected = _shapes(estimator._new_model().state_dict())
+        expected = _shapes(build().state_dict())
     got = _shapes(weights)
     differing = sorted(n for n in expected | got if expected.get(n) != got.get(n))
     if differing:
         first = differing[0]
         raise RuntimeError(f"{first} of shape {got.get(first)} instead of {expected.get(first)}")
-    model = estimator._new_model().double().eval().requires_grad_(False)
+    model = build().double().eval().requires_grad_(False)
     model.load_state_dict(weights)
     return model
 

@@ -46,7 +46,7 @@ def check_options(kinds: Mapping[str, Kind], values: Mapping[str, Any]) -> None:
 
 
 def option(
-    default: Any = MISSING, kind: Kind | None = None, about: str = "", *, kw_only: bool = True
+    *, default: Any = MISSING, kind: Kind | None = None, about: str = "", kw_only: bool = True
 ) -> Any:
     """A field that is an option, declared here and nowhere else.
 

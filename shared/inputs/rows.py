@@ -1,13 +1,15 @@
-"""Rows of x that stay on disk: read where they are needed, standardised on the way.
+"""Rows of x as models see them: standardised, in memory or on disk.
 
-A memory-map can be larger than memory. `StoredRows` stands in for the tensor that its rows would
-be, in all that training and evaluation do with one: a batch of it, a part of it, chunks of it.
+`Scale` is the one place that knows how x as it is given and x as models see it differ. A memory-map
+can be larger than memory: `StoredRows` stands in for the tensor that its rows would be, in all that
+training and evaluation do with one: a batch of it, a part of it, chunks of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -17,12 +19,46 @@ from torch import Tensor
 CHUNK = 2**16  # rows read at a time in a pass over all of them
 
 
+A = TypeVar("A", NDArray[np.float64], Tensor)
+
+
+@dataclass(frozen=True, eq=False)
+class Scale(Generic[A]):
+    """x ↦ (x − mean) / std, column by column, of arrays (N, d) or of tensors (..., d).
+
+    Attributes:
+        mean: (d,).
+        std: (d,), positive.
+    """
+
+    mean: A
+    std: A
+
+    def apply(self, x: A) -> A:
+        """x as models see it."""
+        return (x - self.mean) / self.std
+
+    def undo(self, x: A) -> A:
+        """x as it was given."""
+        return x * self.std + self.mean
+
+    @property
+    def log_jacobian(self) -> Any:
+        """log |det d apply(x) / dx|, in nats: what a log-density of x as given has besides."""
+        return -self.std.log().sum() if isinstance(self.std, Tensor) else -np.log(self.std).sum()
+
+    @property
+    def as_tensors(self) -> Scale[Tensor]:
+        """The same, for tensors."""
+        return Scale(*map(torch.as_tensor, (self.mean, self.std)))
+
+
 class StoredRows:
-    """The rows (array[index] − mean) / scale, (N, d), computed in float64.
+    """The rows array[index], (N, d), standardised in float64.
 
     Args:
         array: on disk, (N_all, d).
-        mean, scale: (d,).
+        scale: how they are standardised.
         index: which rows of the array, in which order; None for all of them.
         dtype, device: of the tensors that are read.
     """
@@ -30,13 +66,12 @@ class StoredRows:
     def __init__(
         self,
         array: NDArray[Any],
-        mean: NDArray[np.float64],
-        scale: NDArray[np.float64],
+        scale: Scale[NDArray[np.float64]],
         index: NDArray[np.int64] | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.array, self.mean, self.scale, self.index = array, mean, scale, index
+        self.array, self.scale, self.index = array, scale, index
         self.dtype, self.device = dtype, device
 
     def __len__(self) -> int:
@@ -58,10 +93,10 @@ class StoredRows:
         order = np.argsort(number, kind="stable")
         values = np.empty((len(number), self.array.shape[1]))
         values[order] = self.array[number[order]]
-        return torch.from_numpy((values - self.mean) / self.scale).to(self.device, self.dtype)
+        return torch.from_numpy(self.scale.apply(values)).to(self.device, self.dtype)
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """Tensors of so many rows, one after another."""
+        """Tensors of at most `size` rows, one after another."""
         for first in range(0, len(self), size):
             yield self[torch.arange(first, min(first + size, len(self)))]
 
@@ -79,7 +114,7 @@ class StoredRows:
         return self._changed(device=device)
 
     def _changed(self, **changes: Any) -> StoredRows:
-        names = ("array", "mean", "scale", "index", "dtype", "device")
+        names = ("array", "scale", "index", "dtype", "device")
         return StoredRows(**{name: getattr(self, name) for name in names} | changes)
 
 
@@ -117,18 +152,37 @@ def mean_and_std(
     if not isinstance(array, np.memmap):
         rows = array[numbers]
         return rows.mean(0), np.where(rows.max(0) > rows.min(0), rows.std(0), 0.0)
-    # Several parts are read in the order of the file; one is added up as in memory, to the bit.
+    # Several parts are read in the order of the file; a single one is summed as in memory.
     numbers = numbers.sort().values if len(numbers) > CHUNK else numbers
     n_features = array.shape[1]
-    stored = StoredRows(array, np.zeros(n_features), np.ones(n_features), numbers.numpy())
-    count, mean, variance = 0, np.zeros(n_features), np.zeros(n_features)
+    stored = StoredRows(array, no_scale(n_features), numbers.numpy())
+    n_before, mean, variance = 0, np.zeros(n_features), np.zeros(n_features)
     lowest, highest = np.full(n_features, np.inf), np.full(n_features, -np.inf)
     for part in stored.split(CHUNK):
         values = part.numpy()
-        total, shift = count + len(values), values.mean(0) - mean
-        old, new = count / total, len(values) / total
+        total, shift = n_before + len(values), values.mean(0) - mean
+        old, new = n_before / total, len(values) / total
         variance = old * variance + new * values.var(0) + old * new * shift**2
-        mean, count = mean + new * shift, total
+        mean, n_before = mean + new * shift, total
         lowest = np.minimum(lowest, values.min(0))
         highest = np.maximum(highest, values.max(0))
     return mean, np.where(highest > lowest, np.sqrt(variance), 0.0)
+
+
+def scale_of(x: NDArray[Any], train: Tensor) -> Scale[NDArray[np.float64]]:
+    """Mean and standard deviation of the training rows of x (N, d)."""
+    mean, spread = mean_and_std(x, train)
+    # 0 if a column varies in held-out rows only.
+    return Scale(mean, np.where(spread > 0, spread, 1.0))
+
+
+def no_scale(n_columns: int) -> Scale[NDArray[np.float64]]:
+    """That of x which stays as it is."""
+    return Scale(np.zeros(n_columns), np.ones(n_columns))
+
+
+def standardized(x: NDArray[Any], scale: Scale[NDArray[np.float64]]) -> Rows:
+    """Checked rows as a model takes them, float64; those on disk stay there."""
+    if isinstance(x, np.memmap):
+        return StoredRows(x, scale)
+    return torch.from_numpy(scale.apply(x))

@@ -8,6 +8,7 @@
 | how much of each source can be predicted linearly on unseen rows? | `mean_r2`, `r2_per_source` |
 | what would that score be by chance? | `chance_level` |
 | do several fits agree, where no truth is known? | `agreement` |
+| which latent goes with which source? | `match_sources` |
 | have two variables anything to do with each other? | `hsic_test` |
 """
 
@@ -18,7 +19,7 @@ from identiflow.shared.metrics.consistency import Agreement, agreement
 from identiflow.shared.metrics.grouped import within_group_mean_corr_coef
 from identiflow.shared.metrics.independence import IndependenceTest, hsic_test
 from identiflow.shared.metrics.linear import linear_mean_corr_coef
-from identiflow.shared.metrics.matching import Matching
+from identiflow.shared.metrics.matching import Matching, match_sources
 from identiflow.shared.metrics.mcc import mean_corr_coef
 from identiflow.shared.metrics.regression import mean_r2, r2_per_source
 
@@ -31,6 +32,7 @@ __all__ = [
     "chance_level",
     "hsic_test",
     "linear_mean_corr_coef",
+    "match_sources",
     "mean_corr_coef",
     "mean_r2",
     "r2_per_source",

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from identiflow.shared.inputs.arrays import AnyArray
 from identiflow.shared.inputs.validation import LARGEST, to_numpy
-
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 _BLOCK_ENTRIES = 2**16  # 0.5 MiB of float64: a block stays in cache while it is worked on
 
 
-def as_matrix(name: str, values: Any, min_rows: int = 2) -> Array:
+def as_columns(values: Any, name: str, min_rows: int = 2) -> AnyArray:
     """Return `values` as a finite real array of shape (N, d); one dimension becomes one column."""
-    matrix = _as_numbers(name, values)
+    matrix = _as_numbers(values, name)
     if matrix.ndim == 1:
         matrix = matrix[:, None]
     if matrix.ndim != 2 or matrix.shape[1] == 0:
@@ -29,18 +28,18 @@ def as_matrix(name: str, values: Any, min_rows: int = 2) -> Array:
             f"Expected {name} with at least {min_rows} rows; got {len(matrix)}. "
             "Pass more samples, one in each row."
         )
-    _expect_finite(name, matrix)
+    _expect_finite(matrix, name)
     return matrix
 
 
-def as_pair(z_true: Any, z_pred: Any) -> tuple[Array, Array]:
+def as_pair(z_true: Any, z_pred: Any) -> tuple[AnyArray, AnyArray]:
     """Return both as checked matrices that have the same number of rows."""
-    true, pred = as_matrix("z_true", z_true), as_matrix("z_pred", z_pred)
-    expect_rows("z_pred", len(pred), "z_true", len(true))
+    true, pred = as_columns(z_true, "z_true"), as_columns(z_pred, "z_pred")
+    expect_rows(len(pred), "z_pred", len(true), "z_true")
     return true, pred
 
 
-def expect_rows(name: str, got: int, other: str, expected: int) -> None:
+def expect_rows(got: int, name: str, expected: int, other: str) -> None:
     """Raise ValueError unless `name` has one row for each row of `other`."""
     if got != expected:
         raise ValueError(
@@ -49,17 +48,17 @@ def expect_rows(name: str, got: int, other: str, expected: int) -> None:
         )
 
 
-def row_blocks(matrix: Array) -> Iterator[slice]:
+def row_blocks(matrix: AnyArray) -> Iterator[slice]:
     """Yield slices that cover the rows of `matrix` in blocks of bounded memory."""
     step = max(1, _BLOCK_ENTRIES // max(1, matrix.shape[1]))
     for start in range(0, len(matrix), step):
         yield slice(start, start + step)
 
 
-def _as_numbers(name: str, values: Any) -> Array:
+def _as_numbers(values: Any, name: str) -> AnyArray:
     try:
         array = to_numpy(values, name)
-        if array.dtype == object:  # what a frame with nullable columns turns into
+        if array.dtype == object:  # from a frame with nullable columns
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
@@ -74,7 +73,7 @@ def _as_numbers(name: str, values: Any) -> Array:
     return array
 
 
-def _expect_finite(name: str, matrix: Array) -> None:
+def _expect_finite(matrix: AnyArray, name: str) -> None:
     if matrix.dtype.kind != "f":
         return
     for rows in row_blocks(matrix):

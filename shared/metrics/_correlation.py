@@ -7,7 +7,8 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from identiflow.shared.metrics._arrays import Array, row_blocks
+from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.metrics._arrays import row_blocks
 
 Method = Literal["pearson", "spearman"]
 
@@ -19,7 +20,7 @@ def expect_method(method: str, allowed: tuple[str, ...] = get_args(Method)) -> N
         raise ValueError(f"Expected method to be one of {words}; got {method!r}. Pass one of them.")
 
 
-def cross_correlation(a: Array, b: Array, method: Method = "pearson") -> Array:
+def cross_correlation(a: AnyArray, b: AnyArray, method: Method = "pearson") -> AnyArray:
     """Return corr(a_i, b_j) for every pair of columns, shape (d_a, d_b), in float64.
 
     A constant column has no correlation; 0 stands for it. Spearman's is Pearson's on ranks, which
@@ -29,25 +30,25 @@ def cross_correlation(a: Array, b: Array, method: Method = "pearson") -> Array:
         a, b = _ranks(a), _ranks(b)
     cross, square_a, square_b = _centred_products(a, b)
     norm = np.sqrt(square_a)[:, None] * np.sqrt(square_b)
-    correlation: Array = np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
+    correlation: AnyArray = np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
     correlation.clip(-1.0, 1.0, out=correlation)  # rounding may step past 1
     return correlation
 
 
-def _ranks(z: Array) -> Array:
+def _ranks(z: AnyArray) -> AnyArray:
     from scipy.stats import rankdata  # half as slow to import as torch
 
     return np.column_stack([rankdata(column) for column in z.T])
 
 
-def _centred_products(a: Array, b: Array) -> tuple[Array, Array, Array]:
+def _centred_products(a: AnyArray, b: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Return Σ (a - ā)(b - b̄)ᵀ, Σ (a - ā)² and Σ (b - b̄)².
 
-    One pass: each block is measured from the mean of the rows before it, and what that is off by
-    is taken out again. The sum it is taken from holds its square, so nothing cancels; and measured
-    from the first row, a constant column is exactly 0, whatever its value.
+    One pass: each block is measured from the mean of the rows before it, and the error of that
+    mean is taken out again. The sum it is taken from holds its square, so nothing cancels; and
+    since the first mean is the first row, a constant column is exactly 0, whatever its value.
     """
-    count = 0
+    n_rows = 0
     mean_a, mean_b = a[0].astype(np.float64), b[0].astype(np.float64)
     square_a, square_b = np.zeros_like(mean_a), np.zeros_like(mean_b)
     cross = np.zeros((a.shape[1], b.shape[1]))
@@ -58,11 +59,11 @@ def _centred_products(a: Array, b: Array) -> tuple[Array, Array, Array]:
             for z, mean in ((a, mean_a), (b, mean_b))
         )
         size = len(block_a)
-        count += size
-        step_a, step_b = (block.sum(0).numpy() / count for block in (block_a, block_b))
-        cross += (block_a.T @ block_b).numpy() - count * np.outer(step_a, step_b)
-        square_a += block_a.square().sum(0).numpy() - count * step_a**2
-        square_b += block_b.square().sum(0).numpy() - count * step_b**2
+        n_rows += size
+        step_a, step_b = (block.sum(0).numpy() / n_rows for block in (block_a, block_b))
+        cross += (block_a.T @ block_b).numpy() - n_rows * np.outer(step_a, step_b)
+        square_a += block_a.square().sum(0).numpy() - n_rows * step_a**2
+        square_b += block_b.square().sum(0).numpy() - n_rows * step_b**2
         mean_a += step_a
         mean_b += step_b
     return cross, square_a, square_b

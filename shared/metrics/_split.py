@@ -7,13 +7,15 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from identiflow.shared.inputs.arrays import AnyArray
 from identiflow.shared.inputs.validation import to_numpy
-from identiflow.shared.metrics._arrays import Array
 
 FitRows: TypeAlias = ArrayLike | slice | None
 
 
-def split_rows(n_rows: int, fit_rows: FitRows, seed: int, min_fit: int = 2) -> tuple[Array, Array]:
+def split_rows(
+    n_rows: int, fit_rows: FitRows, seed: int, min_fit: int = 2
+) -> tuple[AnyArray, AnyArray]:
     """Return the indices to fit on and, all others, to score on; None draws a random half."""
     chosen = np.zeros(n_rows, dtype=bool)
     if fit_rows is None:

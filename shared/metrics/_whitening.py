@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from identiflow.shared.metrics._arrays import Array
+from identiflow.shared.inputs.arrays import AnyArray
 
 
-def whitening(x: Array) -> tuple[Array, Array]:
+def whitening(x: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Return c (d,) and W (d, r) such that (x - c) W has r orthonormal columns, r = rank(x - c).
 
     Constant and collinear columns drop out here, so that they need no care later. Cost O(N d²).

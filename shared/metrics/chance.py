@@ -9,7 +9,8 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import ArrayLike
 
-from identiflow.shared.metrics._arrays import Array, as_pair
+from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.metrics._arrays import as_pair
 from identiflow.shared.metrics.mcc import mean_corr_coef
 
 
@@ -29,14 +30,14 @@ class ChanceLevel:
     mean: float
     upper: float
     quantile: float
-    scores: Array
+    scores: AnyArray
 
 
 def chance_level(
     z_true: ArrayLike,
     z_pred: ArrayLike,
     *,
-    score: Callable[[Array, Array], float] = mean_corr_coef,
+    score: Callable[[AnyArray, AnyArray], float] = mean_corr_coef,
     n_permutations: int = 100,
     quantile: float = 0.95,
     seed: int = 0,

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from identiflow.shared.metrics._arrays import Array, as_matrix, expect_rows
+from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.metrics._arrays import as_columns, expect_rows
 from identiflow.shared.metrics._correlation import expect_method
 from identiflow.shared.metrics.linear import linear_mean_corr_coef
 from identiflow.shared.metrics.mcc import mean_corr_coef
@@ -29,7 +30,7 @@ class Agreement:
     """
 
     mean: float
-    pairwise: Array
+    pairwise: AnyArray
 
 
 def agreement(
@@ -72,16 +73,16 @@ def agreement(
     return Agreement(float(pairwise[np.triu_indices(len(fits), 1)].mean()), pairwise)
 
 
-def _as_fits(latents: Sequence[ArrayLike]) -> list[Array]:
+def _as_fits(latents: Sequence[ArrayLike]) -> list[AnyArray]:
     one_array = getattr(latents, "ndim", 3) != 3  # whose rows would pass as fits
     if one_array or len(latents) < 2:
         raise ValueError(
             "Expected latents to be a sequence of at least 2 arrays, one for each fit; got "
             f"{'one array' if one_array else len(latents)}. Pass [z_1, z_2, ...]."
         )
-    fits = [as_matrix(f"latents[{i}]", fit) for i, fit in enumerate(latents)]
+    fits = [as_columns(fit, f"latents[{i}]") for i, fit in enumerate(latents)]
     for i, fit in enumerate(fits):
-        expect_rows(f"latents[{i}]", len(fit), "latents[0]", len(fits[0]))
+        expect_rows(len(fit), f"latents[{i}]", len(fits[0]), "latents[0]")
         if fit.shape != fits[0].shape:
             raise ValueError(
                 f"Expected latents[{i}] with {fits[0].shape[1]} columns, as latents[0] has; got "

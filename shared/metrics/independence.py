@@ -1,4 +1,4 @@
-"""Tests of independence: whether two variables have anything to do with each other at all."""
+"""A test of independence between two variables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from identiflow.shared.metrics._arrays import Array, as_matrix, expect_rows
+from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.metrics._arrays import as_columns, expect_rows
 
 MIN_ROWS = 6  # the variance under independence divides by N − 3, and needs N > 5 to be positive
 
@@ -28,9 +29,9 @@ class IndependenceTest:
 def hsic_test(
     a: ArrayLike, b: ArrayLike, *, n_permutations: int | None = None, seed: int = 0
 ) -> IndependenceTest:
-    """Test whether a and b are independent; invariant to shift and scale of each.
+    """Test the independence of a and b; invariant to shift and scale of each.
 
-    A small p-value says they are not; a large one that no dependence was found in so many rows.
+    A small p-value says they are not; a large one, that no dependence shows in this many rows.
     Rows must be independent of each other: those of a slow time series are not, and every test of
     this kind then finds dependence too often. Gaussian kernels with the median distance as width.
     Cost and memory O(N²).
@@ -53,9 +54,9 @@ def hsic_test(
     >>> hsic_test(a, b).p_value > 0.05, hsic_test(a, a**2).p_value < 0.001
     (True, True)
     """
-    a, b = as_matrix("a", a, MIN_ROWS), as_matrix("b", b, MIN_ROWS)
-    expect_rows("b", len(b), "a", len(a))
-    kernel_a, kernel_b = _kernel("a", a), _kernel("b", b)
+    a, b = as_columns(a, "a", MIN_ROWS), as_columns(b, "b", MIN_ROWS)
+    expect_rows(len(b), "b", len(a), "a")
+    kernel_a, kernel_b = _kernel(a, "a"), _kernel(b, "b")
     centred_a, centred_b = _centred(kernel_a), _centred(kernel_b)
     statistic = float((centred_a * centred_b).sum() / len(a))
     if n_permutations is None:
@@ -70,7 +71,7 @@ def hsic_test(
     return IndependenceTest(statistic, reached / (1 + n_permutations))
 
 
-def _kernel(name: str, values: Array) -> Array:
+def _kernel(values: AnyArray, name: str) -> AnyArray:
     """exp(−|v_i − v_j|² / (2 · median²)), (N, N)."""
     from scipy.spatial.distance import cdist  # imported where it is needed, as gamma is
 
@@ -86,13 +87,13 @@ def _kernel(name: str, values: Array) -> Array:
     return np.exp(-distances / (2 * np.median(positive)))
 
 
-def _centred(kernel: Array) -> Array:
+def _centred(kernel: AnyArray) -> AnyArray:
     """H K H with H = I − 1/N."""
     means = kernel.mean(0)
     return kernel - means - means[:, None] + means.mean()
 
 
-def _gamma_tail(statistic: float, kernel_a: Array, kernel_b: Array) -> float:
+def _gamma_tail(statistic: float, kernel_a: AnyArray, kernel_b: AnyArray) -> float:
     """P(N · HSIC ≥ statistic) if a and b were independent, by a gamma of that mean and variance."""
     from scipy.stats import gamma  # half as slow to import as torch
 

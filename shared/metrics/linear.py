@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from identiflow.shared.metrics._arrays import Array, as_pair
+from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.metrics._arrays import as_pair
 from identiflow.shared.metrics._correlation import cross_correlation
 from identiflow.shared.metrics._split import FitRows, split_rows
 from identiflow.shared.metrics._whitening import whitening
@@ -69,7 +70,7 @@ def linear_mean_corr_coef(
     return float(np.abs(correlation).sum() / true.shape[1])
 
 
-def _canonical_directions(x: Array, y: Array) -> tuple[Array, Array]:
+def _canonical_directions(x: AnyArray, y: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Return A (d_x, k) and B (d_y, k): column i of x A and of y B is the i-th canonical pair."""
     (centre_x, white_x), (centre_y, white_y) = whitening(x), whitening(y)
     cross = ((x - centre_x) @ white_x).T @ ((y - centre_y) @ white_y)

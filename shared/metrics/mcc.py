@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, overload
 
-import numpy as np
 from numpy.typing import ArrayLike
+from typing_extensions import Unpack
 
-from identiflow.shared.metrics._arrays import as_pair
-from identiflow.shared.metrics._correlation import Method, cross_correlation, expect_method
-from identiflow.shared.metrics.matching import Matching, expect_equal_columns, score
+from identiflow.shared.metrics._correlation import Method
+from identiflow.shared.metrics.matching import Matching, Search, match_sources
 
 
 @overload
@@ -17,20 +16,16 @@ def mean_corr_coef(
     z_true: ArrayLike,
     z_pred: ArrayLike,
     *,
-    method: Method = ...,
     return_matching: Literal[False] = ...,
-    matching: Matching | None = ...,
-    allow_unequal: bool = ...,
+    **search: Unpack[Search],
 ) -> float: ...
 @overload
 def mean_corr_coef(
     z_true: ArrayLike,
     z_pred: ArrayLike,
     *,
-    method: Method = ...,
     return_matching: Literal[True],
-    matching: Matching | None = ...,
-    allow_unequal: bool = ...,
+    **search: Unpack[Search],
 ) -> tuple[float, Matching]: ...
 def mean_corr_coef(
     z_true: ArrayLike,
@@ -58,7 +53,7 @@ def mean_corr_coef(
         z_true: sources, shape (N, n_true) or (N,); numpy array, tensor, frame or memory-map.
         z_pred: recovered latents of the same rows, shape (N, n_pred) or (N,).
         method: "pearson", or "spearman" for correlation of ranks.
-        return_matching: also return the `Matching`.
+        return_matching: also return the `Matching`, as `match_sources` does.
         matching: pairs found on other rows, used instead of the best ones here. The search for a
             matching favours the rows it is made on; under a given one chance is sqrt(2 / (π N)).
         allow_unequal: accept n_pred ≠ n_true, and match min(n_true, n_pred) pairs. Unmatched true
@@ -82,13 +77,8 @@ def mean_corr_coef(
     >>> z = np.random.default_rng(0).normal(size=(1000, 2))
     >>> round(mean_corr_coef(z, 7 - 3 * z[:, ::-1]), 6)
     1.0
-    >>> train, found = mean_corr_coef(z[:500], z[:500, ::-1], return_matching=True)
-    >>> round(mean_corr_coef(z[500:], z[500:, ::-1], matching=found), 6)
-    1.0
     """
-    expect_method(method)
-    true, pred = as_pair(z_true, z_pred)
-    expect_equal_columns(true, pred, allow_unequal or matching is not None)
-    signed = cross_correlation(true, pred, method)
-    value, found = score(np.abs(signed), signed, matching)
-    return (value, found) if return_matching else value
+    found = match_sources(
+        z_true, z_pred, method=method, matching=matching, allow_unequal=allow_unequal
+    )
+    return (found.score, found) if return_matching else found.score

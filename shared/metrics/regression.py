@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from identiflow.shared.metrics._arrays import Array, as_pair
+from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.metrics._arrays import as_pair
 from identiflow.shared.metrics._split import FitRows, split_rows
 from identiflow.shared.metrics._whitening import whitening
 
@@ -16,7 +17,7 @@ def mean_r2(
     """Mean R² over sources, the score that removes any linear map from the latents to the sources.
 
     1.0 means that every source is a linear function of the latents; chance is 0 or below,
-    since fit and score use different rows. It is the mean of `r2_per_source`, which see for the
+    since fit and score use different rows. It is the mean of `r2_per_source`, which explains the
     arguments and errors.
 
     >>> import numpy as np
@@ -29,7 +30,7 @@ def mean_r2(
 
 def r2_per_source(
     z_true: ArrayLike, z_pred: ArrayLike, *, fit_rows: FitRows = None, seed: int = 0
-) -> Array:
+) -> AnyArray:
     """R² of each source given all latents; removes any linear map from the latents to the sources.
 
     1.0 means the source is a linear function of the latents, 0 that its mean predicts as well;
@@ -72,7 +73,7 @@ def r2_per_source(
     return np.asarray(1.0 - ratio)
 
 
-def _linear_prediction(x: Array, y: Array, x_new: Array) -> Array:
+def _linear_prediction(x: AnyArray, y: AnyArray, x_new: AnyArray) -> AnyArray:
     """Return the least-squares prediction of y at x_new; the smallest map where many fit."""
     centre, white = whitening(x)
     mean = y.mean(axis=0)

@@ -12,6 +12,7 @@ from identiflow.shared.priors.exponential_family import ExponentialFamilyPrior
 from identiflow.shared.priors.gaussian import GaussianPrior, UnconditionalPrior
 from identiflow.shared.priors.laplace import LaplacePrior
 from identiflow.shared.priors.mixture import MixturePrior
+from identiflow.shared.priors.parameters import Conditioning
 
 PRIORS: dict[str, Callable[..., ConditionalPrior]] = {
     "mean_and_scale": partial(GaussianPrior, modulates="mean_and_scale"),
@@ -21,7 +22,8 @@ PRIORS: dict[str, Callable[..., ConditionalPrior]] = {
     "exponential_family": ExponentialFamilyPrior,
     "mixture": MixturePrior,
 }
-# What prior="auto" chooses from, by held-out score: the first is the poorest, and easiest to learn.
+# prior="auto" chooses among these by held-out score; the first is the poorest and learned most
+# easily.
 CANDIDATES = ("scale", "mean_and_scale", "laplace")
 
 
@@ -46,17 +48,7 @@ def build_prior(
             f"{sorted(PRIORS)} as prior, or build yours with targets=."
         )
     if isinstance(prior, ConditionalPrior):
-        if prior.latent_dim != latent_dim:
-            raise ValueError(
-                f"Expected a prior over {latent_dim} latents; got one over {prior.latent_dim}."
-            )
-        sizes = prior.n_labels, prior.aux_dim
-        if prior.informative and sizes != (auxiliary.n_labels, auxiliary.aux_dim):
-            raise ValueError(
-                f"Expected a prior with n_labels={auxiliary.n_labels} and aux_dim="
-                f"{auxiliary.aux_dim}, as u has; got n_labels={sizes[0]} and aux_dim={sizes[1]}."
-            )
-        return prior
+        return _expect_fitting(prior, latent_dim, auxiliary)
     if prior == "auto":
         raise ValueError(
             "Expected one family of priors for all seeds of an ensemble; got 'auto', which is "
@@ -69,21 +61,40 @@ def build_prior(
             f"Expected prior to be a ConditionalPrior or one of "
             f"{sorted([*PRIORS, 'unconditional', 'auto'])}; got {prior!r}."
         )
-    options: dict[str, Any] = {
-        "n_labels": auxiliary.n_labels,
-        "aux_dim": auxiliary.aux_dim,
-        "informative": informative,
-    }
-    if baseline is not None:
-        options["targets"] = targets_of(baseline, auxiliary)
-        options["informative"] = changed = len(options["targets"]) - 1
-        if changed > latent_dim or informative not in (None, changed):
-            raise ValueError(
-                f"Expected a latent for each of the {changed} values of u besides baseline="
-                f"{baseline!r}; got latent_dim={latent_dim} and informative={informative}. If "
-                "several values change the same latent, pass a prior with targets=."
-            )
-    return PRIORS[prior](latent_dim, **options)
+    return PRIORS[prior](latent_dim, **_conditioning(latent_dim, auxiliary, informative, baseline))
+
+
+def _expect_fitting(
+    prior: ConditionalPrior, latent_dim: int, auxiliary: AuxiliaryEncoder
+) -> ConditionalPrior:
+    if prior.latent_dim != latent_dim:
+        raise ValueError(
+            f"Expected a prior over {latent_dim} latents; got one over {prior.latent_dim}."
+        )
+    sizes = prior.n_labels, prior.aux_dim
+    if prior.informative and sizes != (auxiliary.n_labels, auxiliary.aux_dim):
+        raise ValueError(
+            f"Expected a prior with n_labels={auxiliary.n_labels} and aux_dim="
+            f"{auxiliary.aux_dim}, as u has; got n_labels={sizes[0]} and aux_dim={sizes[1]}."
+        )
+    return prior
+
+
+def _conditioning(
+    latent_dim: int, auxiliary: AuxiliaryEncoder, informative: int | None, baseline: Any
+) -> Conditioning:
+    of_u = Conditioning(n_labels=auxiliary.n_labels, aux_dim=auxiliary.aux_dim)
+    if baseline is None:
+        return Conditioning(**of_u, informative=informative)
+    targets = targets_of(baseline, auxiliary)
+    changed = len(targets) - 1
+    if changed > latent_dim or informative not in (None, changed):
+        raise ValueError(
+            f"Expected a latent for each of the {changed} values of u besides baseline="
+            f"{baseline!r}; got latent_dim={latent_dim} and informative={informative}. If "
+            "several values change the same latent, pass a prior with targets=."
+        )
+    return Conditioning(**of_u, informative=changed, targets=targets)
 
 
 def targets_of(baseline: Any, auxiliary: AuxiliaryEncoder) -> tuple[int | None, ...]:

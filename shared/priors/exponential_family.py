@@ -2,201 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import log
-from typing import Any, ClassVar
-
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, constraints
+from typing_extensions import Unpack
 
-from identiflow.shared.compute.networks import LOG_2PI, bounded_exp, inverse_bounded_exp
-from identiflow.shared.priors.base import ConditionalPrior, group_mean, group_spread
+from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
+from identiflow.shared.priors.base import ConditionalPrior
+from identiflow.shared.priors.fitting import MAX_FIT_ROWS, group_mean, group_spread
 from identiflow.shared.priors.maps import AuxiliaryNetwork, LabelTable, MixedMap
+from identiflow.shared.priors.parameters import Conditioning
+from identiflow.shared.priors.quadrature import (
+    LAMBDA_BOUND,
+    LOG_WIDTH_BOUND,
+    SUM_BOUND,
+    ExponentialFamily,
+    FixedStatistics,
+    LearnedStatistics,
+)
+from identiflow.shared.priors.quantiles import LogOdds
 
-N_NODES = 192
-# The statistics beyond the first two are bounded by 1 and their λ by the first of these, the sum of
-# |λ| by the second, so that they change a density by at most a constant factor and nine Gaussian
-# widths hold all of its mass.
-LAMBDA_BOUND, SUM_BOUND = 8.0, 32.0
-HALF_WIDTH = 9.0
-LOG_WIDTH_BOUND = log(50.0)
-# Learned statistics no steeper than this are resolved by the nodes.
-LOG_SLOPE_BOUND = log(10.0)
-
-Statistics = Callable[[Tensor], Tensor]
-
-
-class FixedStatistics(nn.Module):
-    """Hermite functions He_j(z) exp(−z²/4), scaled to at most 1: z (..., n) → (..., n, count).
-
-    Even orders change how peaked a density is, odd orders how skewed. They are bounded, smooth and
-    linearly independent of 1, z and z².
-    """
-
-    peak: Tensor
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.count = count
-        grid = torch.linspace(-12, 12, 4801, dtype=torch.float64)
-        self.register_buffer("peak", self._functions(grid).abs().amax(0).float(), persistent=False)
-
-    def _functions(self, z: Tensor) -> Tensor:
-        # The recurrence is linear: the factor may come first, and then nothing overflows.
-        factor = torch.exp(-0.25 * z**2)
-        functions = [factor, z * factor]
-        for order in range(1, self.count):
-            functions.append(z * functions[-1] - order * functions[-2])
-        return torch.stack(functions[: self.count], dim=-1)
-
-    def forward(self, z: Tensor) -> Tensor:
-        # Farther out they are 0 to rounding, and an infinity would be no number.
-        return self._functions(z.clamp(-40, 40)) / self.peak.to(z)
-
-
-class LearnedStatistics(nn.Module):
-    """Bounded functions of one latent each, learned: z (..., n) → (..., n, count)."""
-
-    def __init__(self, latent_dim: int, count: int, width: int = 16) -> None:
-        super().__init__()
-        self.raw_slope = nn.Parameter(torch.randn(latent_dim, width))
-        self.offset = nn.Parameter(2 * torch.randn(latent_dim, width))
-        self.mixing = nn.Parameter(torch.randn(latent_dim, width, count) / width**0.5)
-
-    def forward(self, z: Tensor) -> Tensor:
-        slope = bounded_exp(self.raw_slope, LOG_SLOPE_BOUND)
-        hidden = torch.tanh(z[..., None] * slope + self.offset)
-        return torch.tanh(torch.einsum("...iw,iwj->...ij", hidden, self.mixing))
-
-
-class ExponentialFamily(Distribution):
-    """p(z) ∝ exp(−½ (z − c)² / w² + Σ_j λ_j s_j(z)) for each of n components, any batch.
-
-    Args:
-        centre: c, (B, n).
-        width: w, (B, n).
-        lam: λ, (B, n, k − 2).
-        statistics: s, (..., n) → (..., n, k − 2), bounded by 1.
-    """
-
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-    support = constraints.real_vector
-
-    def __init__(
-        self, centre: Tensor, width: Tensor, lam: Tensor, statistics: Statistics | None
-    ) -> None:
-        self.centre, self.width, self.lam, self.statistics = centre, width, lam, statistics
-        self._taken_from: tuple[ExponentialFamily, Tensor] | None = None
-        super().__init__(centre.shape[:-1], centre.shape[-1:], validate_args=False)
-
-    def rows(self, index: Tensor) -> ExponentialFamily:
-        """The densities of these rows, (len(index),), with the normalisers of this object."""
-        centre, width, lam = (t.index_select(0, index) for t in (self.centre, self.width, self.lam))
-        taken = ExponentialFamily(centre, width, lam, self.statistics)
-        taken._taken_from = (self, index)
-        return taken
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        return (self._log_unnormalized(value) - self.log_normalizer).sum(-1)
-
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Draws by inverting the cumulative distribution."""
-        with torch.no_grad():
-            shape = self._extended_shape(torch.Size(sample_shape))
-            like = self.centre
-            uniform = torch.rand(shape, dtype=like.dtype, device=like.device)
-            return self.icdf(uniform.clamp(min=torch.finfo(like.dtype).eps / 4))  # 0 is at −∞
-
-    def cdf(self, value: Tensor) -> Tensor:
-        """The cumulative distribution of each component at value (..., B, n).
-
-        To about 3e-4; to 3e-3 where λ is at its bound and the density far from 0 and wide.
-        """
-        return self.log_odds(value).sigmoid()
-
-    def icdf(self, value: Tensor) -> Tensor:
-        """Where the cumulative distribution of each component is value (..., B, n)."""
-        return self.at_log_odds(value.logit())
-
-    def log_odds(self, z: Tensor) -> Tensor:
-        """log F(z) − log(1 − F(z)) of each component, (..., B, n): precise in both tails."""
-        return interpolate(z, *self._quantiles())
-
-    def at_log_odds(self, odds: Tensor) -> Tensor:
-        """The inverse of `log_odds`."""
-        nodes, log_odds = self._quantiles()
-        return interpolate(odds, log_odds, nodes)
-
-    def _quantiles(self) -> tuple[Tensor, Tensor]:
-        """Nodes and their log-odds, (B, n, nodes)."""
-        if self._taken_from is not None:
-            whole, index = self._taken_from
-            nodes, odds = whole._quantiles()
-            return nodes.index_select(0, index), odds.index_select(0, index)
-        z, probability = self._nodes(2 * N_NODES)
-        below = probability.cumsum(0) - 0.5 * probability
-        above = probability.flip(0).cumsum(0).flip(0) - 0.5 * probability
-        tiny = torch.finfo(z.dtype).tiny
-        odds = below.clamp(min=tiny).log() - above.clamp(min=tiny).log()
-        return z.movedim(0, -1).contiguous(), odds.movedim(0, -1).contiguous()
-
-    @property
-    def mean(self) -> Tensor:
-        z, probability = self._nodes(N_NODES)
-        return (z * probability).sum(0)
-
-    @property
-    def variance(self) -> Tensor:
-        z, probability = self._nodes(N_NODES)
-        return ((z - self.mean) ** 2 * probability).sum(0)
-
-    @property
-    def log_normalizer(self) -> Tensor:
-        """log Z, (B, n), by the trapezoidal rule, which is spectrally accurate here."""
-        if self.statistics is None:
-            return self.width.log() + 0.5 * LOG_2PI
-        if self._taken_from is not None:
-            whole, index = self._taken_from
-            return whole.log_normalizer.index_select(0, index)
-        z, log_weight = self._grid(N_NODES)
-        return (self._log_unnormalized(z) + log_weight).logsumexp(0)
-
-    def _log_unnormalized(self, z: Tensor) -> Tensor:
-        quadratic = -0.5 * ((z - self.centre) / self.width) ** 2
-        if self.statistics is None:
-            return quadratic
-        return quadratic + (self.statistics(z) * self.lam).sum(-1)
-
-    @torch.no_grad()  # where the nodes are does not matter to an integral, nor to its gradient
-    def _grid(self, n_nodes: int) -> tuple[Tensor, Tensor]:
-        """Nodes z = sinh(τ), τ evenly spaced, and the logs of their weights, (n_nodes, B, n).
-
-        They are dense near 0, where the statistics vary however wide the Gaussian is, and farther
-        out no coarser than it needs.
-        """
-        reach = HALF_WIDTH * self.width
-        low, high = torch.asinh(self.centre - reach), torch.asinh(self.centre + reach)
-        share = torch.linspace(0, 1, n_nodes, dtype=low.dtype, device=low.device)[:, None, None]
-        tau = low + (high - low) * share
-        return tau.sinh(), (tau.cosh() * (high - low) / (n_nodes - 1)).log()
-
-    def _nodes(self, n_nodes: int) -> tuple[Tensor, Tensor]:
-        """Nodes and their probabilities."""
-        z, log_weight = self._grid(n_nodes)
-        return z, (self._log_unnormalized(z) + log_weight).softmax(0)
-
-
-def interpolate(x: Tensor, xp: Tensor, fp: Tensor) -> Tensor:
-    """The values at x (..., B, n) of lines through points (xp, fp), (B, n, N), in order of xp.
-
-    The first and the last piece go on beyond the ends.
-    """
-    at = x.reshape(-1, *xp.shape[:-1]).movedim(0, -1).contiguous()
-    right = torch.searchsorted(xp, at).clamp(1, xp.shape[-1] - 1)
-    x0, x1, f0, f1 = (t.gather(-1, i) for t in (xp, fp) for i in (right - 1, right))
-    line = f0 + (at - x0) / (x1 - x0) * (f1 - f0)
-    return line.movedim(-1, 0).reshape(x.shape)
+# Rows of a fit in which each row of u costs a quadrature of its own.
+MAX_ROWS_OF_NETWORKS = 500
 
 
 class ExponentialFamilyPrior(ConditionalPrior):
@@ -213,7 +39,7 @@ class ExponentialFamilyPrior(ConditionalPrior):
         latent_dim: n.
         n_statistics: k, at least 1.
         statistics: "fixed" (Hermite functions) or "learned" (a small network for each latent).
-        n_labels, aux_dim, informative, hidden, targets: as in `ConditionalPrior`.
+        **u: n_labels, aux_dim, informative, hidden and targets, as in `ConditionalPrior`.
 
     Raises:
         ValueError: for k < 1 or an unknown kind of statistics.
@@ -233,29 +59,18 @@ class ExponentialFamilyPrior(ConditionalPrior):
         *,
         n_statistics: int = 4,
         statistics: str = "fixed",
-        n_labels: int | None = None,
-        aux_dim: int | None = None,
-        informative: int | None = None,
-        hidden: Sequence[int] = (64, 64),
-        targets: Sequence[int | None] | None = None,
+        **u: Unpack[Conditioning],
     ) -> None:
         if n_statistics < 1:
             raise ValueError(f"Expected n_statistics of at least 1; got {n_statistics}.")
         if statistics not in ("fixed", "learned"):
             raise ValueError(f"Expected statistics to be 'fixed' or 'learned'; got {statistics!r}.")
-        self.parameter_names = (  # type: ignore[misc]
+        self.parameter_names = (
             "raw_width",
             "centre",
             *(f"raw_lambda_{j}" for j in range(3, n_statistics + 1)),
         )[:n_statistics]
-        super().__init__(
-            latent_dim,
-            n_labels=n_labels,
-            aux_dim=aux_dim,
-            informative=informative,
-            hidden=hidden,
-            targets=targets,
-        )
+        super().__init__(latent_dim, modulated=self.parameter_names, **u)
         self.n_statistics = n_statistics
         extra = n_statistics - 2
         self.statistics: nn.Module | None = None
@@ -269,8 +84,8 @@ class ExponentialFamilyPrior(ConditionalPrior):
 
     @property
     def max_fit_rows(self) -> int:
-        # Few where each row costs a quadrature of its own.
-        return 500 if isinstance(self.modulation, (AuxiliaryNetwork, MixedMap)) else 20_000
+        of_a_network = isinstance(self.modulation, (AuxiliaryNetwork, MixedMap))
+        return MAX_ROWS_OF_NETWORKS if of_a_network else MAX_FIT_ROWS
 
     def forward(self, u: Tensor) -> ExponentialFamily:
         """p(z | u); the normaliser is computed once for each label, not for each row."""
@@ -281,7 +96,7 @@ class ExponentialFamilyPrior(ConditionalPrior):
             different, index = u[:1], torch.zeros(len(u), dtype=torch.long, device=u.device)
         else:
             return self.distribution(self.raw_parameters(u))
-        return self.distribution(self.raw_parameters(different)).rows(index)
+        return self.distribution(self.raw_parameters(different)).take(index)
 
     def distribution(self, parameters: dict[str, Tensor]) -> ExponentialFamily:
         width = bounded_exp(parameters["raw_width"], LOG_WIDTH_BOUND)
@@ -306,6 +121,9 @@ class ExponentialFamilyPrior(ConditionalPrior):
 
     def log_base_measure(self, z: Tensor) -> Tensor:
         return torch.zeros_like(z)
+
+    def quantiles(self, u: Tensor) -> LogOdds:
+        return LogOdds(self(u))
 
     def fit_groups(self, z: Tensor, groups: Tensor, n_groups: int) -> dict[str, Tensor]:
         # The Gaussian fit, from where the other statistics are refined by maximum likelihood.

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import log
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
+from typing_extensions import Unpack
 
 from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
-from identiflow.shared.priors.base import ConditionalPrior, group_mean, group_spread
+from identiflow.shared.priors.base import ConditionalPrior
+from identiflow.shared.priors.fitting import group_mean, group_spread
+from identiflow.shared.priors.parameters import Conditioning
+from identiflow.shared.priors.quantiles import LocationScale
 
 LOG_SCALE_BOUND = log(1e4)
-# What initialisation gives at least, and how often it refines what the groups share.
+# The smallest scale of an initial fit, and the rounds in which parameters that groups share and
+# those of each group are fitted in turn.
 MIN_SCALE = 1e-6
 ALTERNATIONS = 20
 MODULATIONS = {
@@ -35,11 +38,19 @@ class GaussianPrior(ConditionalPrior):
     | scale          | 1 | (z − μ)²   | −1/(2σ²)           |
     | mean           | 1 | z          | μ/σ²               |
 
-    A family no richer than the data needs is easier to learn: for sources that differ in variance
-    only take "scale". With "mean" alone theorem 1 holds, theorem 3 does not (its statistics are
+    A family no richer than the data needs is easier to learn: take "scale" for sources that differ
+    in variance only. With "mean" alone theorem 1 holds, theorem 3 does not (its statistics are
     monotone): the latents are then identified up to a linear map, not a permutation.
 
     Reference: Khemakhem et al. 2020, equation (7) and appendix B.
+
+    Args:
+        latent_dim: n.
+        modulates: "mean_and_scale", "scale" or "mean".
+        **u: n_labels, aux_dim, informative, hidden and targets, as in `ConditionalPrior`.
+
+    Raises:
+        ValueError: for an unknown word, and as `ConditionalPrior` does.
 
     Example:
         >>> import torch
@@ -51,32 +62,20 @@ class GaussianPrior(ConditionalPrior):
         torch.Size([4, 2, 2])
     """
 
-    parameter_names: ClassVar[tuple[str, ...]] = ("mean", "raw_scale")
+    parameter_names = ("mean", "raw_scale")
 
     def __init__(
         self,
         latent_dim: int,
         *,
         modulates: str = "mean_and_scale",
-        n_labels: int | None = None,
-        aux_dim: int | None = None,
-        informative: int | None = None,
-        hidden: Sequence[int] = (64, 64),
-        targets: Sequence[int | None] | None = None,
+        **u: Unpack[Conditioning],
     ) -> None:
         if modulates not in MODULATIONS:
             raise ValueError(
                 f"Expected modulates to be one of {sorted(MODULATIONS)}; got {modulates!r}."
             )
-        super().__init__(
-            latent_dim,
-            n_labels=n_labels,
-            aux_dim=aux_dim,
-            informative=informative,
-            hidden=hidden,
-            targets=targets,
-            modulated=MODULATIONS[modulates],
-        )
+        super().__init__(latent_dim, modulated=MODULATIONS[modulates], **u)
         self.modulates = modulates
         self.n_statistics = len(self.modulated)
 
@@ -101,6 +100,9 @@ class GaussianPrior(ConditionalPrior):
             return torch.zeros_like(z)
         scale = bounded_exp(self.unmodulated["raw_scale"], LOG_SCALE_BOUND)
         return -0.5 * (z / scale) ** 2
+
+    def quantiles(self, u: Tensor) -> LocationScale:
+        return LocationScale(self(u).base_dist)
 
     def fit_groups(self, z: Tensor, groups: Tensor, n_groups: int) -> dict[str, Tensor]:
         if self.modulates == "scale":

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Laplace
+from typing_extensions import Unpack
 
 from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
-from identiflow.shared.priors.base import ConditionalPrior, group_spread
+from identiflow.shared.priors.base import ConditionalPrior
+from identiflow.shared.priors.fitting import group_spread
 from identiflow.shared.priors.gaussian import ALTERNATIONS, LOG_SCALE_BOUND, MIN_SCALE
+from identiflow.shared.priors.parameters import Conditioning
+from identiflow.shared.priors.quantiles import LocationScale
 
 
 class LaplacePrior(ConditionalPrior):
@@ -22,6 +23,10 @@ class LaplacePrior(ConditionalPrior):
 
     Reference: Khemakhem et al. 2020, equation (7).
 
+    Args:
+        latent_dim: n.
+        **u: n_labels, aux_dim, informative, hidden and targets, as in `ConditionalPrior`.
+
     Example:
         >>> import torch
         >>> prior = LaplacePrior(2, n_labels=3)
@@ -29,28 +34,11 @@ class LaplacePrior(ConditionalPrior):
         torch.Size([2, 2, 1])
     """
 
-    parameter_names: ClassVar[tuple[str, ...]] = ("centre", "raw_scale")
+    parameter_names = ("centre", "raw_scale")
     n_statistics = 1
 
-    def __init__(
-        self,
-        latent_dim: int,
-        *,
-        n_labels: int | None = None,
-        aux_dim: int | None = None,
-        informative: int | None = None,
-        hidden: Sequence[int] = (64, 64),
-        targets: Sequence[int | None] | None = None,
-    ) -> None:
-        super().__init__(
-            latent_dim,
-            n_labels=n_labels,
-            aux_dim=aux_dim,
-            informative=informative,
-            hidden=hidden,
-            targets=targets,
-            modulated=("raw_scale",),
-        )
+    def __init__(self, latent_dim: int, **u: Unpack[Conditioning]) -> None:
+        super().__init__(latent_dim, modulated=("raw_scale",), **u)
 
     def distribution(self, parameters: dict[str, Tensor]) -> Distribution:
         scale = bounded_exp(parameters["raw_scale"], LOG_SCALE_BOUND)
@@ -66,6 +54,9 @@ class LaplacePrior(ConditionalPrior):
 
     def log_base_measure(self, z: Tensor) -> Tensor:
         return torch.zeros_like(z)
+
+    def quantiles(self, u: Tensor) -> LocationScale:
+        return LocationScale(self(u).base_dist)
 
     def fit_groups(self, z: Tensor, groups: Tensor, n_groups: int) -> dict[str, Tensor]:
         # The centre and the scales, each the best given the other, in turn.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import log
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 from torch.special import log_ndtr
+from typing_extensions import Unpack
 
 from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
-from identiflow.shared.priors.base import ConditionalPrior, group_mean, group_spread
+from identiflow.shared.priors.base import ConditionalPrior
+from identiflow.shared.priors.fitting import group_mean, group_spread
 from identiflow.shared.priors.gaussian import MIN_SCALE
+from identiflow.shared.priors.parameters import Conditioning
+from identiflow.shared.priors.quantiles import LogOdds
 
 LOG_WIDTH_BOUND = log(50.0)
 # Quantiles are sought this many deviations beyond all components, by this many halvings.
@@ -43,7 +46,7 @@ class GaussianMixture(MixtureSameFamily):
         return 0.5 * (low + high)
 
     def icdf(self, value: Tensor) -> Tensor:
-        """Where the cumulative distribution is value, (B, n)."""
+        """The z at which the cumulative distribution is `value`, (B, n)."""
         return self.at_log_odds(value.logit())
 
 
@@ -62,7 +65,7 @@ class MixturePrior(ConditionalPrior):
     Args:
         latent_dim: n.
         n_components: C, how many Gaussians Q_i consists of.
-        n_labels, aux_dim, informative, hidden, targets: as in `ConditionalPrior`.
+        **u: n_labels, aux_dim, informative, hidden and targets, as in `ConditionalPrior`.
 
     Raises:
         ValueError: for n_components < 1.
@@ -74,7 +77,7 @@ class MixturePrior(ConditionalPrior):
         torch.Size([2, 2, 2])
     """
 
-    parameter_names: ClassVar[tuple[str, ...]] = ("centre", "raw_width")
+    parameter_names = ("centre", "raw_width")
     n_statistics = 2
     closed_form = False
 
@@ -83,22 +86,11 @@ class MixturePrior(ConditionalPrior):
         latent_dim: int,
         *,
         n_components: int = 4,
-        n_labels: int | None = None,
-        aux_dim: int | None = None,
-        informative: int | None = None,
-        hidden: Sequence[int] = (64, 64),
-        targets: Sequence[int | None] | None = None,
+        **u: Unpack[Conditioning],
     ) -> None:
         if n_components < 1:
             raise ValueError(f"Expected n_components of at least 1; got {n_components}.")
-        super().__init__(
-            latent_dim,
-            n_labels=n_labels,
-            aux_dim=aux_dim,
-            informative=informative,
-            hidden=hidden,
-            targets=targets,
-        )
+        super().__init__(latent_dim, modulated=self.parameter_names, **u)
         shape = latent_dim, n_components
         # Spread out: components that are alike would stay alike.
         self.mean = nn.Parameter(torch.linspace(-1, 1, n_components).expand(shape).clone())
@@ -135,6 +127,9 @@ class MixturePrior(ConditionalPrior):
         scale = bounded_exp(self.raw_scale, LOG_WIDTH_BOUND)
         densities = Normal(self.mean, scale, validate_args=False).log_prob(z[..., None])
         return (self.logits.log_softmax(-1) + densities).logsumexp(-1)
+
+    def quantiles(self, u: Tensor) -> LogOdds:
+        return LogOdds(self(u).base_dist)
 
     @torch.no_grad()
     def initialize_from(self, z: Tensor, u: Tensor) -> None:

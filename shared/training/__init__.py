@@ -10,9 +10,8 @@ from identiflow.shared.files import (
 from identiflow.shared.training.ensemble import Ensemble, fit_ensemble
 from identiflow.shared.training.fit import Plan, fit, fit_together, run_plans
 from identiflow.shared.training.history import History
-from identiflow.shared.training.run import DivergedError
-from identiflow.shared.training.stage import Stage
-from identiflow.shared.training.start import start_stage
+from identiflow.shared.training.stage import Stage, start_stage
+from identiflow.shared.training.training import DivergedError
 
 __all__ = [
     "DivergedError",

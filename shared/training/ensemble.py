@@ -18,7 +18,7 @@ from identiflow.shared.inputs.rows import Rows
 from identiflow.shared.metrics import agreement
 from identiflow.shared.training.fit import Plan, run_plans
 from identiflow.shared.training.history import History
-from identiflow.shared.training.processes import in_processes, most_processes
+from identiflow.shared.training.parallel import in_processes, most_processes
 from identiflow.shared.training.streams import on_disk
 
 Array = NDArray[np.float64]
@@ -30,11 +30,13 @@ STEPS_FOR_PROCESSES = 5000
 class Trainable(Protocol):
     """What is needed of an estimator."""
 
-    history_: History
     seed: int
     max_steps: int
     device: str
     progress: bool | None
+
+    @property
+    def history_(self) -> History: ...
 
     def get_params(self, deep: bool = True) -> dict[str, Any]: ...
 
@@ -90,8 +92,8 @@ def fit_ensemble(
 
     Every member equals `estimator.set_params(seed=seed).fit(x, u)` up to rounding. The seeds are
     shared out to processes that share the threads of this one; those of a process take their steps
-    together, see `shared.training.stack.Stack`. All seeds hold out the same rows, so that scores
-    can be compared, and latents on rows that no member was trained on.
+    together, see `shared.training.fit.choose_steps`. All seeds hold out the same rows, so that
+    scores can be compared, and latents on rows that no member was trained on.
 
     Args:
         estimator: an IFlow or IVAE; it stays as it is.

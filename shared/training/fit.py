@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar
 
 import torch
@@ -11,13 +12,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from identiflow.shared.compute.random import single_precision
-from identiflow.shared.training.course import Course
+from identiflow.shared.training.compiled import compiled_steps
 from identiflow.shared.training.history import History
 from identiflow.shared.training.interruption import Interruption
-from identiflow.shared.training.run import Model
-from identiflow.shared.training.stack import NotStackableError, Stack
+from identiflow.shared.training.model import Model
+from identiflow.shared.training.parallel import join_process_group
+from identiflow.shared.training.stacked import Stacked
 from identiflow.shared.training.stage import Stage
-from identiflow.shared.training.workers import join_process_group
+from identiflow.shared.training.steps import Eager, NotStackableError, Steps, take
+from identiflow.shared.training.training import Training
 
 T = TypeVar("T")
 # Yields what is to be trained next, and is sent the history of that.
@@ -27,12 +30,13 @@ Plan: TypeAlias = Generator[Stage, History, T]
 def fit(
     model: Model, x: Tensor, u: Tensor, *, x_held_out: Tensor, u_held_out: Tensor, **options: Any
 ) -> History:
-    """Minimise the mean of `model.loss(x, u)` by Adam; keep the weights best on held-out rows.
+    """Minimise the mean of `model.loss(x, u)` by Muon and Adam; keep the best weights.
 
-    The learning rate rises linearly over the first `warmup` of the steps and falls along a cosine.
-    Steps whose gradient is not finite are skipped and counted. Everything random is a function of
-    `seed` and the step number, so a resumed fit equals an uninterrupted one bit for bit; no global
-    random state is touched.
+    The best are those with the lowest loss on held-out rows. The matrices of hidden layers move by
+    Muon, everything else by Adam (see `Optimizer`), at a learning rate that rises linearly over the
+    first `warmup` of the steps and falls along a cosine. Steps whose gradient is not finite are
+    skipped and counted. Everything random is a function of `seed` and the step number, so a resumed
+    fit equals an uninterrupted one bit for bit; no global random state is touched.
 
     Args:
         model: `loss(x, u, generator) -> (B,)` in nats, and `loss_name`.
@@ -55,20 +59,13 @@ def fit_together(stages: Sequence[Stage]) -> list[History]:
     """`fit` of several stages that differ in weights, rows and seed, taking their steps together.
 
     Each ends as it would alone, up to rounding. Models that `torch.func.vmap` cannot run, such as
-    those with data-dependent shapes, are trained one after another, with a warning.
+    those with data-dependent shapes, take their steps one after another, with a warning.
     """
     join_process_group()
-    starts = [_copy(stage.model.state_dict()) for stage in stages if len(stages) > 1]
-    courses = [Course(stage) for stage in stages]
-    try:
-        stack = Stack(courses)
-    except NotStackableError as error:
-        warnings.warn(f"Seeds are fitted one after another: {error}", UserWarning, stacklevel=3)
-        for stage, start in zip(stages, starts, strict=True):
-            stage.model.load_state_dict(start)
-        return [fit_together([stage])[0] for stage in stages]
-    _train(stack)
-    return [course.finish() for course in courses]
+    trainings = [Training(stage) for stage in stages]
+    if _behind(trainings):
+        _train(trainings)
+    return [training.finish() for training in trainings]
 
 
 def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
@@ -88,39 +85,52 @@ def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
     return values
 
 
-def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in state.items()}
+def choose_steps(trainings: Sequence[Training], say: Callable[[str], object] = str) -> Steps:
+    """The way of taking steps that is fastest: compiled, as one model, or each model by itself."""
+    try:
+        if trainings[0].stage.compile and (steps := compiled_steps(trainings, say)):
+            return steps
+        if len(trainings) > 1:
+            return Stacked(trainings)
+    except NotStackableError as error:
+        warnings.warn(f"Seeds take their steps one after another: {error}.", stacklevel=4)
+    return Eager(trainings)
 
 
-def _train(stack: Stack) -> None:
+def _train(trainings: Sequence[Training]) -> None:
     """Step and evaluate until all are done, behind a progress bar."""
-    courses = stack.courses
-    progress = courses[0].stage.progress
-    total = sum(course.stage.max_steps for course in courses)
-    done = sum(course.run.step for course in courses)
-    hidden = None if progress is None else not progress
-    if courses[0].workers.rank:
-        hidden = True
-    kept = any(course.stage.checkpoint is not None for course in courses)
-    with (
-        tqdm(total=total, initial=done, disable=hidden, unit="step") as bar,
-        Interruption(wait=kept) as interruption,
-    ):
-        while behind := _behind(courses):
-            stack.take_step(behind)
-            bar.update(len(behind))
-            if behind[0].evaluation_due:
-                for course in behind:
-                    course.evaluate()
-                bar.set_postfix_str(behind[0].run.summary())
-            if interruption.received:
-                for course in courses:
-                    course.save()
-                interruption.act()
+    kept = any(training.stage.checkpoint is not None for training in trainings)
+    with _bar(trainings) as bar:
+        steps = choose_steps(trainings, bar.set_description_str)
+        bar.set_description_str(None)
+        with Interruption() if kept else nullcontext() as interruption:
+            while behind := _behind(trainings):
+                take(steps, behind)
+                bar.update(len(behind))
+                if behind[0].evaluation_due:
+                    for training in behind:
+                        training.evaluate()
+                    bar.set_postfix_str(behind[0].summary())
+                if interruption and interruption.received:
+                    for training in trainings:
+                        training.save()
+                    interruption.act()
 
 
-def _behind(courses: Sequence[Course]) -> list[Course]:
+def _bar(trainings: Sequence[Training]) -> Any:
+    """A progress bar over the steps of all trainings, if one is to be shown."""
+    first = trainings[0]
+    hidden = None if first.stage.progress is None else not first.stage.progress
+    return tqdm(
+        total=sum(training.stage.max_steps for training in trainings),
+        initial=sum(training.step for training in trainings),
+        disable=True if first.workers.rank else hidden,
+        unit="step",
+    )
+
+
+def _behind(trainings: Sequence[Training]) -> list[Training]:
     """Those with the fewest steps of the ones that are not done: all of them, but after a crash."""
-    left = [course for course in courses if not course.done]
-    first = min((course.run.step for course in left), default=0)
-    return [course for course in left if course.run.step == first]
+    left = [training for training in trainings if not training.done]
+    fewest = min((training.step for training in left), default=0)
+    return [training for training in left if training.step == fewest]

@@ -18,13 +18,9 @@ class Interruption:
     A second one acts at once. Signals that are ignored stay ignored, as do those of which Python
     does not know who handles them. In other threads than the main one, which cannot handle
     signals, nothing is changed.
-
-    Args:
-        wait: whether to do so; else signals act as they always do.
     """
 
-    def __init__(self, wait: bool) -> None:
-        self.wait = wait and threading.current_thread() is threading.main_thread()
+    def __init__(self) -> None:
         self.received: int | None = None
         self._handlers: dict[int, Any] = {}
 
@@ -51,7 +47,9 @@ class Interruption:
         self._listen()
 
     def _listen(self) -> None:
-        handlers = {number: signal.getsignal(number) for number in SIGNALS if self.wait}
+        if threading.current_thread() is not threading.main_thread():
+            return
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
         for number, handler in handlers.items():
             if handler not in (None, signal.SIG_IGN):
                 self._handlers[number] = signal.signal(number, self._remember)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import accumulate, pairwise
 from math import prod, sqrt
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
-
-from identiflow.shared.training.flat import FlatParameters
 
 # A matrix with a side shorter than this has few directions to balance, and is left to Adam.
 SHORTEST_SIDE = 8
@@ -28,6 +27,40 @@ SMALLEST_NORM = 1e-8
 # Adam's ε. Single precision knows the entries of a gradient to about this; with the usual 1e-8, one
 # that is rounding and nothing else moves its weight as far as any other entry does.
 SMALLEST_ENTRY = 1e-6
+
+
+class FlatParameters:
+    """A vector (P,) whose parts are the parameters of a model: changing it changes the model.
+
+    A step then clips one gradient and updates one tensor, instead of a hundred small ones; several
+    models can be rows of one matrix, and several processes add up one tensor.
+
+    Args:
+        parameters: those to be trained, all of one dtype and on one device.
+
+    Raises:
+        ValueError: for parameters of several dtypes or devices.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        kinds = {(p.dtype, p.device) for p in parameters}
+        if len(kinds) > 1:
+            raise ValueError(
+                "Expected a model with parameters of one dtype on one device; got "
+                f"{sorted(f'{dtype} on {device}' for dtype, device in kinds)}. "
+                "Call model.to(device, dtype) first."
+            )
+        self.parameters = parameters
+        parts = [p.detach().reshape(-1) for p in parameters]
+        vector = torch.cat(parts) if parts else torch.zeros(0)
+        self.slices = [slice(*ends) for ends in pairwise(accumulate(map(len, parts), initial=0))]
+        self.move_to(vector)
+
+    def move_to(self, vector: Tensor) -> None:
+        """Make the parameters parts of this vector (P,), which holds their values already."""
+        self.vector = vector
+        for parameter, part in zip(self.parameters, self.slices, strict=True):
+            parameter.data = vector[part].view(parameter.shape)
 
 
 class Optimizer:
@@ -54,7 +87,7 @@ class Optimizer:
         self.flat = FlatParameters([*hidden, *others])
         # Weights of one shape lie side by side, and are one batch of matrices.
         counts = Counter(tuple(weight.shape) for weight in hidden)
-        self.shapes = [(count, *shape) for shape, count in counts.items()]
+        self.shapes = [(number, *shape) for shape, number in counts.items()]
         self.size = sum(prod(shape) for shape in self.shapes)
         of_hidden, of_others = self.flat.vector[: self.size], self.flat.vector[self.size :]
         self.state = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from identiflow.shared.inputs.options import (
@@ -20,10 +21,11 @@ from identiflow.shared.inputs.options import (
     optional,
     with_options,
 )
-from identiflow.shared.inputs.rows import Rows
-from identiflow.shared.training.run import Model
+from identiflow.shared.inputs.rows import Rows, head
+from identiflow.shared.training.model import Model
 from identiflow.shared.training.schedule import OneCycle
 
+HOLD_OUT_SEED = 0
 MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
 
 
@@ -31,30 +33,37 @@ MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored s
 class Recipe:
     """How a model is trained: the options that every training and every estimator has."""
 
-    max_steps: int = option(5000, count(), "gradient steps at most.")
-    batch_size: int = option(256, count(), "rows in a step; all of them if there are fewer.")
-    learning_rate: float = option(1e-2, POSITIVE, "peak of the one-cycle schedule.")
+    max_steps: int = option(default=5000, kind=count(), about="gradient steps at most.")
+    batch_size: int = option(
+        default=256, kind=count(), about="rows in a step; all of them if there are fewer."
+    )
+    learning_rate: float = option(
+        default=1e-2, kind=POSITIVE, about="peak of the one-cycle schedule."
+    )
     weight_decay: float = option(
-        0.0,
-        NOT_NEGATIVE,
-        "of the hidden layers (see `shared.training.optimizer.Optimizer`).",
+        default=0.0,
+        kind=NOT_NEGATIVE,
+        about="of the hidden layers (see `shared.training.optimizer.Optimizer`).",
     )
     patience: int = option(
-        20, count(), "held-out evaluations (60 in all) without improvement after which to stop."
+        default=20,
+        kind=count(),
+        about="held-out evaluations (60 in all) without improvement after which to stop.",
     )
     compile: bool | str = option(
-        "auto",
-        COMPILE,
-        "whether steps are compiled: True, False, or 'auto', where a fit is long enough to pay for "
-        "it, which takes up to a minute the first time. It changes no result beyond rounding.",
+        default="auto",
+        kind=COMPILE,
+        about="whether steps are compiled: True, False, or 'auto', where a fit is long enough to "
+        "pay for it, which takes up to a minute the first time. It changes no result beyond "
+        "rounding.",
     )
     progress: bool | None = option(
-        None, optional(FLAG), "show a bar; by default only on a terminal."
+        default=None, kind=optional(FLAG), about="show a bar; by default only on a terminal."
     )
     seed: int = option(
-        0,
-        SEED,
-        "makes a fit reproducible bit for bit on one machine and number of threads.",
+        default=0,
+        kind=SEED,
+        about="makes a fit reproducible bit for bit on one machine and number of threads.",
     )
 
     def check(self) -> None:
@@ -71,6 +80,11 @@ class Recipe:
         """The options of a training alone, by name."""
         return {option.name: getattr(self, option.name) for option in fields(Recipe)}
 
+    @property
+    def start_recipe(self) -> dict[str, Any]:
+        """Those that a training before the fit shares with it, by name."""
+        return {"seed": int(self.seed), "progress": self.progress, "compile": self.compile}
+
 
 @with_options
 class Stage(Recipe):
@@ -83,15 +97,22 @@ class Stage(Recipe):
     u_held_out: Tensor = option(about="theirs.")
     max_steps: int = 6000
     learning_rate: float = 3e-3
-    warmup: float = option(0.1, None, "share of the steps over which the learning rate rises.")
-    clip: float = option(5.0, None, "largest norm of the gradient.")
-    n_evaluations: int = option(60, count(), "how often the held-out loss is computed.")
+    warmup: float = option(
+        default=0.1, kind=None, about="share of the steps over which the learning rate rises."
+    )
+    clip: float = option(default=5.0, kind=None, about="largest norm of the gradient.")
+    n_evaluations: int = option(
+        default=60, kind=count(), about="how often the held-out loss is computed."
+    )
     checkpoint: str | os.PathLike[str] | None = option(
-        None, None, "file written at every evaluation. If it exists, the fit goes on from there."
+        default=None,
+        kind=None,
+        about="file written at every evaluation. If it exists, the fit goes on from there.",
     )
 
     def __post_init__(self) -> None:
         self.check()
+        self.seed = int(self.seed)  # a numpy integer seeds no generator
 
     @property
     def schedule(self) -> OneCycle:
@@ -108,3 +129,58 @@ class Stage(Recipe):
         """What a checkpoint must agree on, model and rows apart."""
         every = (self.batch_size, self.clip, self.n_evaluations, self.patience, self.seed)
         return (self.schedule, self.weight_decay, *every)
+
+
+def start_stage(model: Model, x: Rows, u: Tensor, *, max_steps: int, **options: Any) -> Stage:
+    """A stage to its last step, on nine tenths of rows that are in random order.
+
+    The other tenth chooses the weights: the rows that the fit itself holds out stay unseen.
+
+    Args:
+        model: see `Stage`.
+        x: training rows (N, d).
+        u: encoded, (N,) or (N, q).
+        max_steps: gradient steps.
+        **options: see `Stage`.
+    """
+    part = min(max(1, len(x) // 10), MAX_HELD_OUT)
+    return Stage(
+        model=model,
+        x=x[part:],
+        u=u[part:],
+        x_held_out=head(x, part),
+        u_held_out=u[:part],
+        max_steps=max_steps,
+        patience=max_steps,
+        **options,
+    )
+
+
+class Split(NamedTuple):
+    """Row numbers: those to train on, and those to choose weights by."""
+
+    train: Tensor
+    held_out: Tensor
+
+
+def hold_out(n_rows: int, fraction: float) -> Split:
+    """The same rows for every seed: fits can then be compared on rows that none was trained on."""
+    wanted = max(2, round(fraction * n_rows))  # of one, seeds cannot agree
+    n_held_out = min(wanted, n_rows - 1, MAX_HELD_OUT)
+    order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
+    return Split(order[n_held_out:], order[:n_held_out])
+
+
+def device_named(name: str | torch.device) -> torch.device:
+    """The device of that name, if this machine has it."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"Expected device 'auto', 'cpu' or 'cuda'; got {name!r}.")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"Expected a device of this machine; got {name!r} and no CUDA. Use 'cpu'.")
+    return device

@@ -17,9 +17,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from identiflow.shared.auxiliary import Auxiliary
-from identiflow.shared.auxiliary.values import as_array
+from identiflow.shared.auxiliary.reading import as_array
 from identiflow.shared.inputs.validation import as_matrix
 
+STREAMS = (Dataset, Iterator)
 ROWS_AT_A_TIME = 4096
 
 
@@ -35,7 +36,7 @@ def on_disk(x: Any, u: Any) -> Iterator[tuple[Any, Any]]:
     Raises:
         ValueError: for a u beside a stream, an empty one, or parts of different width.
     """
-    if not isinstance(x, Dataset | Iterator):
+    if not isinstance(x, STREAMS):
         yield x, u
         return
     if u is not None:

@@ -14,7 +14,7 @@ from identiflow.iflow import IFlow
 from identiflow.ivae import IVAE
 from identiflow.shared.datasets import nonstationary_sources
 from identiflow.shared.estimators.base import Estimator
-from identiflow.shared.training.run import Run
+from identiflow.shared.training.training import Training
 
 Make = Callable[..., Estimator]
 
@@ -108,16 +108,16 @@ def interrupted_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Abstra
 
     @contextmanager
     def interrupt(n_steps: int) -> Iterator[None]:
-        update, left = Run.update, iter(range(n_steps))
+        update, left = Training.update, iter(range(n_steps))
 
-        def or_stop(run: Run, *args: Any) -> None:
+        def or_stop(training: Training, *args: Any) -> None:
             if next(left, None) is None:
                 raise KeyboardInterrupt
-            update(run, *args)
+            update(training, *args)
 
-        monkeypatch.setattr(Run, "update", or_stop)
+        monkeypatch.setattr(Training, "update", or_stop)
         with pytest.raises(KeyboardInterrupt):
             yield
-        monkeypatch.setattr(Run, "update", update)
+        monkeypatch.setattr(Training, "update", update)
 
     return interrupt

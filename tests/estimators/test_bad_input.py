@@ -11,7 +11,7 @@ import pytest
 from identiflow.shared.auxiliary import History, TimeSegments
 from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.priors import GaussianPrior
-from identiflow.shared.training.stack import Stack
+from identiflow.shared.training.training import Training
 
 Array = np.ndarray
 Make = Callable[..., Estimator]
@@ -24,7 +24,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*args: object) -> None:
         pytest.fail("A step of training came before the error.")
 
-    monkeypatch.setattr(Stack, "differentiate", train)
+    monkeypatch.setattr(Training, "batch", train)
 
 
 def with_one(values: Any, where: tuple, value: Any) -> Array:

@@ -149,7 +149,7 @@ def test_a_model_that_cannot_be_stacked_is_fitted_seed_by_seed(x: Array, u: Arra
     flow = IFlow(architecture=coupling, max_steps=4)
     # nflows doubts the initial values of networks that do not name their hidden_features.
     warnings.filterwarnings("ignore", message="Inputs to the softmax")
-    with pytest.warns(UserWarning, match="Seeds are fitted one after another.*vmap cannot run"):
+    with pytest.warns(UserWarning, match="steps one after another.*vmap cannot run"):
         ensemble = fit_ensemble(flow, x, u, seeds=[0, 1])
     assert ensemble.consistency_.shape == (2, 2)
     assert_same_to_rounding(ensemble.members_[1], flow.set_params(seed=1).fit(x, u))
@@ -173,7 +173,7 @@ def test_a_loss_that_draws_for_itself_is_fitted_seed_by_seed() -> None:
     x, u = torch.randn(8, 2), torch.zeros(8)
     rows = {"x": x, "u": u, "x_held_out": x, "u_held_out": u, "max_steps": 3}
     models = [NoiseOfItsOwn() for _ in range(3)]
-    with pytest.warns(UserWarning, match="Seeds are fitted one after another"):
+    with pytest.warns(UserWarning, match="Seeds take their steps one after another"):
         fit_together([Stage(model=m, **rows, seed=s) for s, m in enumerate(models[:2])])
     fit(models[2], x, u, x_held_out=x, u_held_out=u, max_steps=3, seed=1)
     assert torch.equal(models[1].weight, models[2].weight)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from identiflow.shared.estimators.base import Estimator
-from identiflow.shared.training.run import Run
+from identiflow.shared.training.training import Training
 
 Array = np.ndarray
 Make = Callable[..., Estimator]
@@ -46,14 +46,14 @@ def steps_with(
     monkeypatch: pytest.MonkeyPatch, at: Callable[[int], object] = lambda step: None
 ) -> list[None]:
     """Count the steps taken from now on, and call `at` in each."""
-    steps, update = [], Run.update
+    steps, update = [], Training.update
 
-    def counted(run: Run, *args: Any) -> None:
+    def counted(training: Training, *args: Any) -> None:
         steps.append(None)
         at(len(steps))
-        update(run, *args)
+        update(training, *args)
 
-    monkeypatch.setattr(Run, "update", counted)
+    monkeypatch.setattr(Training, "update", counted)
     return steps
 
 

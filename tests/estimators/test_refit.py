@@ -14,7 +14,7 @@ from torch import nn
 from identiflow.iflow import IFlow
 from identiflow.iflow.transforms import Composition, Permutation, SplineCoupling
 from identiflow.shared.estimators.base import Estimator
-from identiflow.shared.training.run import Run
+from identiflow.shared.training.training import Training
 
 Array = np.ndarray
 Make = Callable[..., Estimator]
@@ -38,7 +38,7 @@ def test_a_fit_that_is_stopped_leaves_the_one_before(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "update", stop)
+    monkeypatch.setattr(Training, "update", stop)
     with pytest.raises(KeyboardInterrupt):
         again.fit(9 * x + 1, u)
     assert_same_bits(again, whole)

@@ -12,7 +12,7 @@ import torch
 
 from identiflow.shared.compute.random import standard_normal
 from identiflow.shared.training.noise import ShareOfRows
-from identiflow.shared.training.workers import Workers
+from identiflow.shared.training.parallel import Workers
 
 STEPS = 50
 # What a user would run: the script does not know in how many processes it is run.
@@ -73,13 +73,13 @@ def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     return states(folder / "two" / "0.pt")["flow"]
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
-def test_shares_are_all_rows_and_draws_are_those_of_the_whole_batch(count: int) -> None:
+@pytest.mark.parametrize("number", [1, 2, 3, 7])
+def test_shares_are_all_rows_and_draws_are_those_of_the_whole_batch(number: int) -> None:
     workers, like = Workers(), torch.zeros(())
-    workers.count = count
+    workers.number = number
     whole = standard_normal((4, 10, 2), like, torch.Generator().manual_seed(3))
     parts = []
-    for workers.rank in range(count):
+    for workers.rank in range(number):
         rows = workers.share(10)
         source = ShareOfRows(torch.Generator().manual_seed(3), 10, rows)
         parts.append(source.normal((4, rows.stop - rows.start, 2), like))
@@ -88,6 +88,6 @@ def test_shares_are_all_rows_and_draws_are_those_of_the_whole_batch(count: int) 
 
 def test_more_processes_than_rows_are_refused() -> None:
     workers = Workers()
-    workers.count = 5
+    workers.number = 5
     with pytest.raises(ValueError, match=r"a row for each of 5 processes; got 4.*Raise batch_size"):
         workers.share(4)

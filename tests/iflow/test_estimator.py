@@ -28,7 +28,7 @@ from identiflow.iflow import (
 from identiflow.shared.compute.random import seeded
 from identiflow.shared.datasets import nonstationary_sources
 from identiflow.shared.metrics import mean_corr_coef
-from identiflow.shared.training.stack import Stack
+from identiflow.shared.training.training import Training
 
 DATA = nonstationary_sources(2, n_segments=10, samples_per_segment=30, seed=1)
 X, U = DATA.x, DATA.u
@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 def test_an_architecture_that_is_none_is_refused_before_training(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Stack, "differentiate", lambda *_: pytest.fail("Training had begun."))
+    monkeypatch.setattr(Training, "batch", lambda *_: pytest.fail("Training had begun."))
     architecture, message = REFUSED[case]
     with pytest.raises(ValueError, match=message):
         small(architecture=architecture).fit(X, U)

@@ -19,6 +19,7 @@ from torch.func import jacrev, vmap
 from identiflow.iflow import ARCHITECTURES, Composition, IdentifiableFlow
 from identiflow.shared.compute.nflows_adapter import CompositeTransform, Transform
 from identiflow.shared.compute.random import seeded
+from identiflow.shared.model import IdentifiableModel
 from identiflow.shared.priors import (
     ExponentialFamilyPrior,
     GaussianPrior,
@@ -149,6 +150,26 @@ def test_a_missing_u_is_refused(flow: IdentifiableFlow, x: Tensor) -> None:
     for call in (lambda: flow.log_prob(x), lambda: flow.sample(2)):
         with pytest.raises(ValueError, match="Expected context to hold u.* got None"):
             call()
+
+
+# The one model -----------------------------------------------------------------------------------
+
+
+def test_draws_are_f_of_the_priors_draws_with_that_seed(
+    flow: IdentifiableFlow, assert_rng_untouched: Callable
+) -> None:
+    with assert_rng_untouched():
+        x, z = flow.draw(U, seed=5)
+    with seeded(5):
+        torch.testing.assert_close(z, flow.prior(U).sample(), rtol=0, atol=0)
+    torch.testing.assert_close(flow.encode(x), z)
+    assert not x.requires_grad and not torch.equal(flow.draw(U, seed=6)[0], x)
+
+
+def test_it_is_the_exact_kind_of_the_one_model(flow: IdentifiableFlow, x: Tensor) -> None:
+    assert isinstance(flow, IdentifiableModel) and flow.exact
+    assert torch.equal(flow.log_density(x, U), flow.log_prob(x, U))
+    assert torch.equal(flow.log_density(x, U, n_samples=3), flow.log_prob(x, U))
 
 
 # u and the bijection -----------------------------------------------------------------------------

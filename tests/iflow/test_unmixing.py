@@ -101,7 +101,7 @@ def test_labels_of_few_rows_do_not_take_part() -> None:
 
 
 def test_labels_of_fewer_rows_than_columns_take_part() -> None:
-    """What a label is asked for is its mean and its variances, not a covariance."""
+    """A label has to tell its mean and its variances, not a covariance."""
     data = nonstationary_sources(20, 45, 36, n_layers=1, centered=False, seed=1)
     order = np.random.default_rng(0).permutation(len(data.x))
     x = torch.from_numpy((data.x - data.x.mean(0)) / data.x.std(0))[order]

@@ -17,7 +17,7 @@ from identiflow.shared.datasets import nonstationary_sources
 from identiflow.shared.datasets.generated import SourceData
 from identiflow.shared.metrics import mean_corr_coef
 from identiflow.shared.training import History
-from identiflow.shared.training.stack import Stack
+from identiflow.shared.training.training import Training
 
 D, N_LABELS = 4, 10
 small = partial(IVAE, 2, hidden=(16,), n_samples=2, max_steps=30, warm_steps=0)
@@ -223,7 +223,7 @@ def test_latents_that_x_says_nothing_of_are_named(fits: dict[str, IVAE]) -> None
 
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Stack, "differentiate", lambda *_: pytest.fail("Training had begun."))
+    monkeypatch.setattr(Training, "batch", lambda *_: pytest.fail("Training had begun."))
 
 
 OUTSIDE: dict[str, tuple[str, float, str]] = {

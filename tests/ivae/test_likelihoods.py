@@ -10,6 +10,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from identiflow.ivae.likelihoods import LIKELIHOODS as BY_NAME
 from identiflow.ivae.likelihoods import (
     BernoulliLikelihood,
     CategoricalLikelihood,
@@ -224,5 +225,33 @@ def test_noise_starts_where_told_and_stays_bounded(learn: str, n_learned: int) -
 
 
 def test_only_real_valued_x_may_be_standardised() -> None:
-    continuous = {name for name, build in LIKELIHOODS.items() if build().continuous}
-    assert continuous == {name for name in LIKELIHOODS if name.startswith("Gaussian")}
+    built = [build() for build in LIKELIHOODS.values()]
+    assert all(p.continuous == isinstance(p, GaussianLikelihood) for p in built)
+
+
+# By name -----------------------------------------------------------------------------------------
+
+OPTIONS = {"noise_std": 0.7, "learn": "fixed", "n_categories": 5}
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_each_takes_those_options_that_it_has(name: str) -> None:
+    made = BY_NAME[name].of(3, **OPTIONS)
+    assert type(made) is BY_NAME[name] and made.observed_dim == 3
+    if isinstance(made, GaussianLikelihood):
+        assert made.learn == "fixed" and torch.equal(made.noise_std, torch.full((3,), 0.7))
+    assert made.n_parameters == (5 if isinstance(made, CategoricalLikelihood) else 1)
+
+
+def test_every_kind_has_a_name() -> None:
+    assert {type(build()) for build in LIKELIHOODS.values()} == set(BY_NAME.values())
+
+
+def test_categories_are_counted_where_there_are_any() -> None:
+    counted = {
+        name: kind.count_categories(np.array([[0, 3], [1, 0]])) for name, kind in BY_NAME.items()
+    }
+    assert counted == {**dict.fromkeys(BY_NAME, 0), "categorical": 4}
+    assert CategoricalLikelihood.count_categories(np.zeros((5, 1))) == 2
+    with pytest.raises(ValueError, match="codes 0, 1, 2, .* got the code 40 among 2 entries"):
+        CategoricalLikelihood.count_categories(np.array([[40.0, 0.0]]))

@@ -23,9 +23,9 @@ from identiflow.shared.compute.random import seeded
 from identiflow.shared.priors import ConditionalPrior, GaussianPrior, UnconditionalPrior
 from identiflow.shared.priors.by_name import PRIORS
 from identiflow.shared.training import Stage, fit
-from identiflow.shared.training.course import Course
-from identiflow.shared.training.run import Model
-from identiflow.shared.training.stack import Stack
+from identiflow.shared.training.fit import choose_steps
+from identiflow.shared.training.model import Model
+from identiflow.shared.training.training import Training
 
 needs_a_compiler = pytest.mark.skipif(
     not compilation.finds_compiler(), reason="no C++ compiler is installed"
@@ -51,9 +51,9 @@ def xu() -> tuple[Tensor, Tensor]:
 @pytest.fixture
 def compile_count(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
     """Grows by one with each graph that is compiled."""
-    compile_graph, count = compilation._compile_graph, []
+    compile_graph, count = compilation.compile_graph, []
     monkeypatch.setattr(
-        compilation, "_compile_graph", lambda *a: count.append(None) or compile_graph(*a)
+        compilation, "compile_graph", lambda *a: count.append(None) or compile_graph(*a)
     )
     yield count
 
@@ -82,8 +82,8 @@ def differentiate(
     model: Model, xu: tuple[Tensor, Tensor], **options: object
 ) -> tuple[Tensor, Tensor]:
     """A batch's mean loss and its gradient as a vector."""
-    courses = [Course(stage(model, xu, **options))]
-    ((loss, gradient),) = Stack(courses).differentiate(courses)
+    trainings = [Training(stage(model, xu, **options))]
+    ((loss, gradient),) = choose_steps(trainings).differentiate(trainings)
     return loss, gradient
 
 
@@ -123,10 +123,10 @@ def test_what_is_compiled_for_one_constant_is_not_used_for_another(
 def test_what_is_compiled_serves_all_models_of_a_stack(
     build: Callable[[int], Model], xu: tuple[Tensor, Tensor], compile_count: list[None]
 ) -> None:
-    courses = [Course(stage(build(s), xu, seed=s, compile=True)) for s in (0, 1, 2)]
-    stack = Stack(courses)
-    steps = list(stack.differentiate(courses))
-    rest = list(stack.differentiate(courses[1:]))  # when the first is done
+    trainings = [Training(stage(build(s), xu, seed=s, compile=True)) for s in (0, 1, 2)]
+    chosen = choose_steps(trainings)
+    steps = list(chosen.differentiate(trainings))
+    rest = list(chosen.differentiate(trainings[1:]))  # when the first is done
     torch.testing.assert_close(rest, steps[1:], rtol=0, atol=0)
     assert len(compile_count) in (0, 1)
     for seed, step in enumerate(steps):
@@ -149,16 +149,16 @@ def test_a_compiled_fit_can_be_repeated_and_resumed(
     flows = [a_flow() for _ in range(3)]
     for flow in flows[:2]:
         fit(flow, x, u, **options)
-    evaluate = Course.evaluate
+    evaluate = Training.evaluate
 
-    def interrupted(course: Course) -> None:
-        evaluate(course)
+    def interrupted(training: Training) -> None:
+        evaluate(training)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Course, "evaluate", interrupted)
+    monkeypatch.setattr(Training, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(flows[2], x, u, **options, checkpoint=tmp_path / "run")
-    monkeypatch.setattr(Course, "evaluate", evaluate)
+    monkeypatch.setattr(Training, "evaluate", evaluate)
     flows[2] = a_flow()
     fit(flows[2], x, u, **options, checkpoint=tmp_path / "run")
     for name, weight in flows[0].state_dict().items():
@@ -178,7 +178,7 @@ def test_frozen_weights_stay_as_they_are(xu: tuple[Tensor, Tensor]) -> None:
 def traced(n_layers: int) -> GraphModule:
     """The operations of a flow's loss."""
     flow, x, u = a_flow(n_layers=n_layers), torch.randn(ROWS, D), torch.arange(ROWS) % 4
-    return compilation._trace(lambda x: (flow.loss(x, u),), [x]).graph
+    return compilation.trace(lambda x: (flow.loss(x, u),), [x])
 
 
 def test_more_calls_and_more_operations_pay_sooner() -> None:
@@ -220,17 +220,18 @@ def test_every_model_of_ours_can_be_compiled(
     x, u = torch.randint(2, (ROWS, D)).float(), torch.arange(ROWS) % 4
     graphs = []
 
-    def traced(self: Compilation, function: Callable, inputs: list[Tensor]) -> Callable:
-        graphs.append(compilation._trace(function, inputs).graph)
+    def traced(
+        self: Compilation, function: Callable, inputs: list[Tensor], say: object
+    ) -> Callable:
+        graphs.append(compilation.trace(function, inputs))
         return graphs[-1]
 
     monkeypatch.setattr(Compilation, "version", traced)
     monkeypatch.setattr(compilation, "COMPILERS", ("sh",))
     models = [build() for _ in range(n_seeds)]
     assert all(is_of_known_parts(model) for model in models)
-    courses = [Course(stage(model, (x, u), compile=True)) for model in models]
-    stack = Stack(courses)
-    steps = list(stack.differentiate(courses))
+    trainings = [Training(stage(model, (x, u), compile=True)) for model in models]
+    steps = list(choose_steps(trainings).differentiate(trainings))
     assert len(graphs) == 1
     for model, step in zip(models, steps, strict=True):
         expected = differentiate(model, (x, u), compile=False)
@@ -304,7 +305,7 @@ class Broken:
     """A compiler that fails."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(compilation, "_compile_graph", self)
+        monkeypatch.setattr(compilation, "compile_graph", self)
         monkeypatch.setattr(compilation, "COMPILERS", ("sh",))
         monkeypatch.setattr(compilation, "FEWEST_CALLS", 1)
         monkeypatch.setattr(compilation, "pays", lambda graph, calls: True)
@@ -322,8 +323,19 @@ def test_a_fit_goes_on_where_compiling_fails(
     with pytest.warns(RuntimeWarning, match="runs without compilation: OSError: no space left"):
         got = differentiate(a_flow(), xu, compile="auto")
     torch.testing.assert_close(got, expected, rtol=0, atol=0)
-    courses = [Course(stage(a_flow(s), xu, compile="auto")) for s in (0, 1)]
+    trainings = [Training(stage(a_flow(s), xu, compile="auto")) for s in (0, 1)]
     with pytest.warns(RuntimeWarning, match="runs without compilation"):
-        Stack(courses).differentiate(courses)
+        choose_steps(trainings).differentiate(trainings)
     with pytest.raises(RuntimeError, match="Expected to compile the model; got OSError"):
         differentiate(a_flow(), xu, compile=True)
+
+
+def test_a_bar_says_that_a_fit_is_being_compiled(
+    xu: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    Broken(monkeypatch)
+    monkeypatch.setattr(compilation, "compile_graph", lambda graph, inputs: graph)
+    x, u = xu
+    rows = {"x_held_out": x, "u_held_out": u}
+    fit(a_flow(), x, u, **rows, max_steps=1, compile=True, progress=True)
+    assert "compiling (once, about a minute)" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from identiflow.shared.datasets.light_tunnel import ANGLES, SOURCE_EXPERIMENTS, 
 
 
 class Case(NamedTuple):
-    """What a loader must return: (rows, columns), the number of values of u, the sources."""
+    """The shape of a loader's result: (rows, columns), the number of values of u, the sources."""
 
     load: object
     name: str
@@ -285,35 +285,3 @@ def test_pendigits_coordinates():
     assert (data.x.min(), data.x.max()) == (0, 100)
     assert list(data.x[0, :4]) == [47, 100, 27, 81]
     assert data.u[0] == 8
-
-
-# ---------------------------------------------------------------- errors
-
-BAD_CALLS = {
-    "unknown experiment": (
-        lambda: datasets.load_light_tunnel(experiments=["red_strong", "violet"]),
-        r"experiments.*got \['violet'\].*reference",
-    ),
-    "no experiment": (
-        lambda: datasets.load_light_tunnel(experiments=[]),
-        r"experiments.*got an empty list",
-    ),
-    "no rows": (
-        lambda: datasets.load_light_tunnel(rows_per_experiment=0),
-        r"rows_per_experiment to be an integer of at least 1, or None; got 0",
-    ),
-    "unknown hemisphere": (
-        lambda: datasets.load_mtlnet_fmri(hemisphere="left"),
-        r"hemisphere.*'L', 'R', 'both'; got 'left'",
-    ),
-    "unknown regions": (
-        lambda: datasets.load_mtlnet_fmri(regions="all"),
-        r"regions.*'separate', 'combined'; got 'all'",
-    ),
-}
-
-
-@pytest.mark.parametrize(("call", "message"), BAD_CALLS.values(), ids=BAD_CALLS.keys())
-def test_bad_calls_are_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()

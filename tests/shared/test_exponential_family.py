@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from identiflow.shared.compute.random import seeded
-from identiflow.shared.priors import ExponentialFamilyPrior
-from identiflow.shared.priors.exponential_family import (
+from identiflow.shared.priors import ExponentialFamilyPrior, GaussianPrior
+from identiflow.shared.priors.gaussian import LOG_SCALE_BOUND
+from identiflow.shared.priors.quadrature import (
     ExponentialFamily,
     FixedStatistics,
     LearnedStatistics,
@@ -81,8 +82,29 @@ def test_a_refined_start_is_no_worse_than_the_pooled_fit(monkeypatch):
     with seeded(0):
         prior = ExponentialFamilyPrior(2, aux_dim=1)
     with monkeypatch.context() as patch:
-        patch.setattr(prior, "_refine", lambda *_: None)
+        patch.setattr("identiflow.shared.priors.base.refine", lambda *_: None)
         prior.initialize_from(z, u)
     before = prior.log_prob(z, u).mean()
     prior.initialize_from(z, u)
     assert prior.log_prob(z, u).mean() >= before - 1e-5
+
+
+def test_two_statistics_are_the_gaussian_prior():
+    with seeded(1):
+        family = ExponentialFamilyPrior(3, n_statistics=2, n_labels=4, informative=2).double()
+        gaussian = GaussianPrior(3, n_labels=4, informative=2).double()
+    for value in family.unmodulated.values():
+        value.data.fill_(0.3)
+    every = torch.arange(4)
+    raw, scale = family.raw_parameters(every), family(every).width
+    with torch.no_grad():
+        # The two bound the width differently; the same width has other raw values.
+        raw_scale = LOG_SCALE_BOUND * torch.atanh(scale.log() / LOG_SCALE_BOUND)
+        gaussian.modulation.assign(torch.stack([raw["centre"], raw_scale], dim=-1)[:, :2])
+        gaussian.unmodulated["mean"].copy_(raw["centre"][0, 2:])
+        gaussian.unmodulated["raw_scale"].copy_(raw_scale[0, 2:])
+    u = torch.arange(8) % 4
+    z = torch.randn(8, 3, generator=torch.Generator().manual_seed(6), dtype=DOUBLE)
+    torch.testing.assert_close(family.log_prob(z, u), gaussian.log_prob(z, u))
+    torch.testing.assert_close(family(u).mean, gaussian(u).mean)
+    torch.testing.assert_close(family(u).variance, gaussian(u).variance)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from identiflow.shared.training.flat import FlatParameters
+from identiflow.shared.training.optimizer import FlatParameters
 
 
 @pytest.fixture

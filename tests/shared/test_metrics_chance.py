@@ -1,4 +1,4 @@
-"""What a score is read against: its chance level, and the agreement of several fits."""
+"""Yardsticks of a score: its chance level, and the agreement of several fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the metrics refuse bad input: the argument, what was expected and what came are named."""
+"""The metrics refuse bad input and name the argument, what was expected and what came."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is found on some rows and applied to others: matchings, linear maps, regressions."""
+"""Matchings, linear maps and regressions found on some rows and applied to others."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression
 from identiflow.shared.metrics import (
     Matching,
     linear_mean_corr_coef,
+    match_sources,
     mean_corr_coef,
     mean_r2,
     r2_per_source,
@@ -56,6 +57,30 @@ def test_the_matching_undoes_permutation_and_sign(matching_score):
     np.testing.assert_array_equal(found.pred_index, [1, 3, 0, 2])
     np.testing.assert_allclose(latents[:, found.pred_index] * found.sign, z)
     assert found.correlation.mean() == pytest.approx(value, abs=1e-12)
+
+
+def test_the_score_is_that_of_the_matching(matching_score):
+    z, latents = draw(1), draw(1)[:, ::-1] + draw(2)
+    value, found = matching_score(z, latents, return_matching=True)
+    assert found.score == value == matching_score(z, latents)
+
+
+@pytest.mark.parametrize("n_pred", [2, 4, 6])
+def test_sources_without_a_latent_count_zero_in_the_score(n_pred):
+    z, latents = draw(3), draw(4, d=n_pred)
+    found = match_sources(z, latents, allow_unequal=True)
+    assert len(found.correlation) == min(D, n_pred) and found.n_sources == D
+    assert found.score == pytest.approx(found.correlation.sum() / D, abs=1e-12)
+    assert Matching(np.ones(1), np.ones(1), np.ones(1), np.array([0.5])).score == 0.5
+
+
+def test_a_matching_within_groups_is_that_of_the_within_group_score():
+    z, latents = draw(1), draw(1)[:, ::-1] + draw(2)
+    u = np.arange(N) % 5
+    value, found = within_group_mean_corr_coef(z, latents, u, return_matching=True)
+    again = match_sources(z, latents, within=u)
+    assert again.score == value
+    np.testing.assert_array_equal(again.pred_index, found.pred_index)
 
 
 def test_a_matching_of_one_split_scores_another(matching_score):

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from identiflow.iflow import IdentifiableFlow, spline_coupling_flow
 from identiflow.shared.compute import passes
-from identiflow.shared.compute.passes import in_chunks
-from identiflow.shared.compute.threads import side_by_side
-from identiflow.shared.inputs.rows import StoredRows
+from identiflow.shared.compute.passes import in_chunks, side_by_side
+from identiflow.shared.inputs.rows import StoredRows, no_scale
 from identiflow.shared.priors import GaussianPrior
 
 N, D = 23, 3
@@ -42,7 +41,7 @@ def test_chunks_are_the_rows_in_their_order():
     out = in_chunks(lambda chunk: sizes.append(len(chunk)) or 2 * chunk, x)
     assert isinstance(out, np.ndarray) and sizes == [5, 5, 5, 5, 3]
     np.testing.assert_array_equal(out, 2 * x.numpy())
-    stored = StoredRows(x.numpy(), np.zeros(D), np.ones(D))
+    stored = StoredRows(x.numpy(), no_scale(D))
     np.testing.assert_array_equal(in_chunks(lambda chunk: 2 * chunk, stored), out)
 
 

@@ -158,3 +158,10 @@ def test_errors_say_what_was_expected(case):
     action, message = ERRORS[case]
     with pytest.raises(ValueError, match=f"(?s)^Expected .*{message}"):
         action()
+
+
+@pytest.mark.parametrize("name", PRIORS)
+@pytest.mark.parametrize("argument", ["n_label", "modulated"])
+def test_unknown_arguments_are_refused(name, argument):
+    with pytest.raises(TypeError, match=f"keyword argument '{argument}'"):
+        PRIORS[name](N, n_labels=4, **{argument: ("raw_scale",)})

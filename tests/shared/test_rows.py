@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from identiflow.shared.inputs import rows as rows_module
-from identiflow.shared.inputs.rows import StoredRows, chunks_of, head, mean_and_std, subset
+from identiflow.shared.inputs.rows import Scale, StoredRows, chunks_of, head, mean_and_std, subset
 
 N, D = 30, 3
 
@@ -29,7 +29,7 @@ def mean_scale(array: np.memmap) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def stored(array: np.memmap, mean_scale: tuple) -> StoredRows:
-    return StoredRows(array, *mean_scale)
+    return StoredRows(array, Scale(*mean_scale))
 
 
 @pytest.fixture

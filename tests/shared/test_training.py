@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from identiflow.shared.compute.random import seeded
 from identiflow.shared.priors import GaussianPrior
-from identiflow.shared.training import DivergedError, FileFormatError, History, fit, run
-from identiflow.shared.training.run import MAX_BAD_STEPS_IN_A_ROW
+from identiflow.shared.training import DivergedError, FileFormatError, History, fit, training
 from identiflow.shared.training.schedule import Batches, OneCycle, mix
+from identiflow.shared.training.training import MAX_BAD_STEPS_IN_A_ROW, Training
 
 N_LABELS, D = 3, 2
 CENTRES = torch.tensor([[0.0, 3.0], [-2.0, 1.0], [4.0, -1.0]])
@@ -170,7 +170,7 @@ def test_a_resumed_fit_equals_an_uninterrupted_one(name, stops, tmp_path, monkey
 
 def test_a_stop_while_evaluating_resumes_too(tmp_path, monkeypatch):
     whole, model, path = build("linear flow"), build("linear flow"), tmp_path / "run.ckpt"
-    expected, record, count = train(whole), run.Run.record, []
+    expected, record, count = train(whole), Training.record, []
 
     def interrupted(*args: Any) -> None:
         record(*args)
@@ -178,7 +178,7 @@ def test_a_stop_while_evaluating_resumes_too(tmp_path, monkeypatch):
         if len(count) == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(run.Run, "record", interrupted)
+    monkeypatch.setattr(Training, "record", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(model, checkpoint=path)
     model = build("linear flow")
@@ -242,13 +242,13 @@ def test_bad_steps_are_skipped_and_counted(bad, monkeypatch):
 
 def test_the_training_loss_is_the_mean_over_the_steps_taken(monkeypatch):
     model, losses = build("quadratic"), []
-    update = run.Run.update
+    update = Training.update
 
-    def recorded(self: run.Run, loss: Tensor, *args: Any) -> None:
+    def recorded(self: Training, loss: Tensor, *args: Any) -> None:
         losses.append(loss)
         update(self, loss, *args)
 
-    monkeypatch.setattr(run.Run, "update", recorded)
+    monkeypatch.setattr(Training, "update", recorded)
     bad = (1, 2, 5, 6, 7, 8, 9)
     calls_of_loss(model, monkeypatch, lambda number: math.nan if number in bad else 1.0)
     history = train(model)
@@ -339,7 +339,7 @@ def test_held_out_losses_that_are_not_finite_are_never_the_best(monkeypatch):
 def test_held_out_rows_are_taken_in_parts_of_bounded_size(monkeypatch):
     whole, parts = build("linear flow"), build("linear flow")
     expected = train(whole)
-    monkeypatch.setattr(run, "EVALUATION_ROWS", 7)
+    monkeypatch.setattr(training, "EVALUATION_ROWS", 7)
     assert train(parts).held_out_loss == pytest.approx(expected.held_out_loss, rel=1e-6)
 
 

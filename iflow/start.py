@@ -1,4 +1,4 @@
-"""A linear map before the flow, and the linear flow that it comes from."""
+"""The start of a flow: the most likely linear flow with the same prior."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import copy
 import torch
 from torch import Tensor
 
+from identiflow.iflow.linear import Unmixing
 from identiflow.iflow.model import IdentifiableFlow
-from identiflow.iflow.transforms import Bijection
 from identiflow.shared.compute.lbfgs import minimize
 from identiflow.shared.inputs.rows import Rows, head
 from identiflow.shared.priors.base import ConditionalPrior
@@ -21,48 +21,14 @@ ROWS_OF_A_LABEL = 30
 MAX_FEATURES, MAX_ROWS, ITERATIONS = 100, 20_000, 200
 
 
-class Unmixing(Bijection):
-    """z = W x, with a matrix W that is data: training leaves it as it is.
-
-    It is the identity until `start_from_linear` sets it. With `volume_preserving` log |det W| = 0.
-    """
-
-    matrix: Tensor
-
-    def __init__(self, features: int, *, volume_preserving: bool = False) -> None:
-        super().__init__(features)
-        self.volume_preserving = volume_preserving
-        self.register_buffer("matrix", torch.eye(features))
-
-    @torch.no_grad()
-    def set(self, matrix: Tensor) -> None:
-        """Make W this matrix (d, d)."""
-        self.matrix.copy_(matrix)
-
-    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        matrix, logabsdet = self._map()
-        return x @ matrix.T, logabsdet.expand(x.shape[0])
-
-    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        matrix, logabsdet = self._map()
-        return torch.linalg.solve(matrix, z.T).T, -logabsdet.expand(z.shape[0])
-
-    def _map(self) -> tuple[Tensor, Tensor]:
-        """W and log |det W|."""
-        logabsdet = torch.linalg.slogdet(self.matrix)[1]
-        if not self.volume_preserving:
-            return self.matrix, logabsdet
-        return self.matrix * (-logabsdet / self.features).exp(), torch.zeros_like(logabsdet)
-
-
 def start_from_linear(flow: IdentifiableFlow, x: Rows, u: Tensor, seed: int) -> None:
     """Start a flow from its linear special case, z = W x with the same prior, and fit its prior.
 
-    W is found by maximum likelihood, which for Gaussian sources of modulated variance is to
-    diagonalise the covariances of all u at once. What is nearly linear in the mixing is then undone
-    before the first step, and the flow has the rest to learn. It is left out where some rows that
-    it is not fitted to become less likely by it, and for more than 100 columns, where it would take
-    longer than it saves. A flow without an `Unmixing` has its prior fitted only.
+    W is found by maximum likelihood, which for Gaussian sources of modulated variance means
+    diagonalising the covariances of all u at once. The nearly linear part of the mixing is then
+    undone before the first step, and the flow learns the rest. W stays the identity if it makes
+    held-out rows less likely, and for more than 100 columns, where the search would take longer
+    than it saves. In a flow without an `Unmixing` only the prior is fitted.
 
     Args:
         flow: to be trained.
@@ -83,7 +49,7 @@ def start_from_linear(flow: IdentifiableFlow, x: Rows, u: Tensor, seed: int) -> 
 
 
 def _fit_linear(linear: IdentifiableFlow, x: Tensor, u: Tensor, seed: int) -> Tensor:
-    """W of the most likely linear flow; as it is now, if other rows say that this is no better."""
+    """W of the most likely linear flow, or the present W if held-out rows prefer it."""
     unmixing, n_test = linear.bijection, max(1, len(x) // 10)
     before = unmixing.matrix.clone()
     test = x[:n_test], u[:n_test]
@@ -96,7 +62,7 @@ def _fit_linear(linear: IdentifiableFlow, x: Tensor, u: Tensor, seed: int) -> Te
     if linear.prior.informative:
         linear.initialize_prior(x, u)
         _maximize_likelihood(linear, x, u)
-    if not linear.loss(*test).mean() < loss_before:  # which a NaN is not either
+    if not linear.loss(*test).mean() < loss_before:  # true of a NaN as well
         return before
     # The scale of a latent is the prior's to say; the layers that follow expect standardised rows.
     matrix = unmixing.matrix

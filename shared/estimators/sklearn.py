@@ -1,0 +1,170 @@
+"""scikit-learn's protocol for estimators, without importing scikit-learn.
+
+Importing it would import pandas, and take as long as importing torch. Pipeline, clone and
+GridSearchCV only ask for these methods.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Self
+
+from identiflow.shared.auxiliary import AuxiliaryEncoder
+from identiflow.shared.estimators.fitted import Fitted, NotFittedError
+from identiflow.shared.training import History
+
+OUTPUTS = ("default", "pandas")
+
+
+class SklearnProtocol:
+    """Options are attributes to be read and changed; a fit is one attribute; frames come and go."""
+
+    _fitted: Fitted | None = None
+
+    @property
+    def fitted_(self) -> Fitted:
+        """What fit has left."""
+        if self._fitted is None:
+            raise NotFittedError(
+                f"Expected a fitted {type(self).__name__}; got one before fit. Call fit(x, u)."
+            )
+        return self._fitted
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether fit has been called."""
+        return self._fitted is not None
+
+    # --- what fit has left
+
+    @property
+    def model_(self) -> Any:
+        """The fitted torch module, float64, of standardised x."""
+        return self.fitted_.model
+
+    @property
+    def history_(self) -> History:
+        """The course of the training."""
+        return self.fitted_.history
+
+    @property
+    def auxiliary_(self) -> AuxiliaryEncoder:
+        """How u is encoded."""
+        return self.fitted_.auxiliary
+
+    @property
+    def n_features_in_(self) -> int:
+        """d."""
+        return self.fitted_.n_features
+
+    @property
+    def x_mean_(self) -> NDArray[np.float64]:
+        """What standardisation takes away from x, (d,)."""
+        return self.fitted_.scale.mean
+
+    @property
+    def x_scale_(self) -> NDArray[np.float64]:
+        """What standardisation divides x by, (d,)."""
+        return self.fitted_.scale.std
+
+    @property
+    def agreement_(self) -> tuple[tuple[float, ...], ...] | None:
+        """With n_restarts, the MCC between the held-out latents of every two seeds."""
+        return self.fitted_.measured.get("agreement_")
+
+    # --- options
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        return [field.name for field in fields(cls)]  # type: ignore[arg-type]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments, by name."""
+        return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change constructor arguments; unknown names are a ValueError."""
+        known = self._parameter_names()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(f"Expected parameters among {known}; got {name!r}.")
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        """Only what differs from the defaults."""
+        defaults = {field.name: field.default for field in fields(self)}  # type: ignore[arg-type]
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if repr(value) != repr(defaults[name])
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_tags__(self) -> Any:
+        """scikit-learn's description of an estimator; u takes the place of its y."""
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=True),
+            transformer_tags=TransformerTags(),
+            input_tags=InputTags(),
+        )
+
+    # --- data frames
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """The names of the columns of x in fit, if they had some."""
+        if self.fitted_.names is None:
+            raise AttributeError("Expected x with named columns in fit; got none.")
+        return np.array(self.fitted_.names, dtype=object)
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Say what `transform` returns: "default" for arrays, "pandas" for data frames."""
+        if transform is not None:
+            if transform not in OUTPUTS:
+                raise ValueError(f"Expected transform to be one of {OUTPUTS}; got {transform!r}.")
+            # Under the name that scikit-learn's clone takes along.
+            self._sklearn_output_config = {"transform": transform}
+        return self
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """z0, z1, … as the names of the latents."""
+        return np.array([f"z{i}" for i in range(self.fitted_.model.latent_dim)], dtype=object)
+
+    def _check_names(self, x: Any) -> None:
+        expected, names = self.fitted_.names, names_of(x)
+        if expected is None or names is None or expected == names:
+            return
+        raise ValueError(
+            f"Expected x with the columns {list(expected)}; got {list(names)}. The feature names "
+            "should match those that were passed during fit: same names, same order."
+        )
+
+    def _as_output(self, z: NDArray[np.float64], x: Any) -> Any:
+        """Latents (N, n) of rows x, in the form that was asked for."""
+        own = getattr(self, "_sklearn_output_config", {}).get("transform")
+        if (own or _global_output()) != "pandas":
+            return z
+        import pandas as pd
+
+        index = x.index if isinstance(x, pd.DataFrame) else None
+        return pd.DataFrame(z, index=index, columns=self.get_feature_names_out())
+
+
+def names_of(x: Any) -> tuple[str, ...] | None:
+    """The names of a frame's columns, if it is one and they are strings."""
+    names = tuple(x.columns) if hasattr(x, "dtypes") and hasattr(x, "columns") else ()
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def _global_output() -> str:
+    """What scikit-learn is set to, if it is in use."""
+    sklearn = sys.modules.get("sklearn")
+    return sklearn.get_config()["transform_output"] if sklearn is not None else "default"

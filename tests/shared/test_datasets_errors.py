@@ -1,0 +1,109 @@
+"""Bad arguments of generators and loaders are named, with what was expected and what came."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from identiflow.shared import datasets
+from identiflow.shared.datasets import nonstationary_sources, oracle_importance_log_prob
+
+SMALL = {"latent_dim": 3, "n_segments": 4, "samples_per_segment": 50, "seed": 1}
+
+
+def make(setting):
+    return nonstationary_sources(**{**SMALL, **setting})
+
+
+BAD_ARGUMENTS = {
+    "no sources": ({"latent_dim": 0}, r"latent_dim to be an integer of at least 1; got 0"),
+    "half a source": ({"latent_dim": 1.5}, r"latent_dim to be an integer of at least 1; got 1\.5"),
+    "n > d": ({"observed_dim": 2}, r"observed_dim of at least latent_dim = 3; got 2.*injective"),
+    "no segments": ({"n_segments": 0}, r"n_segments to be an integer of at least 1; got 0"),
+    "no samples": (
+        {"samples_per_segment": -1},
+        r"samples_per_segment to be an integer of at least 1; got -1",
+    ),
+    "no layers": ({"n_layers": 0}, r"n_layers to be an integer of at least 1; got 0"),
+    "unknown source": (
+        {"source": "cauchy"},
+        r"source.*'gaussian', 'laplace', 'hyperbolic_secant'; got 'cauchy'",
+    ),
+    "unknown mixing": ({"mixing": "relu"}, r"mixing.*'tanh', 'leaky_relu'; got 'relu'"),
+    "unknown observation": (
+        {"observation": "beta"},
+        r"observation.*'gaussian', 'bernoulli', 'poisson', 'categorical'; got 'beta'",
+    ),
+    "negative noise": ({"noise_std": -0.1}, r"noise_std to be at least 0; got -0\.1"),
+    "infinite noise": ({"noise_std": np.inf}, r"noise_std to be at least 0; got inf"),
+    "undefined noise": ({"noise_std": np.nan}, r"noise_std to be at least 0; got nan"),
+    "noisy counts": (
+        {"noise_std": 0.1, "observation": "poisson"},
+        r"noise_std = 0 with observation='poisson'",
+    ),
+    "flat activation": ({"slope": 0.0}, r"slope to be positive, or None; got 0\.0"),
+    "one category": (
+        {"observation": "categorical", "n_categories": 1},
+        r"n_categories to be an integer of at least 2; got 1",
+    ),
+    "negative seed": ({"seed": -1}, r"seed to be an integer of at least 0; got -1"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_ARGUMENTS.values(), ids=BAD_ARGUMENTS.keys())
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make(arguments)
+
+
+BAD_CALLS = {
+    "split all": (lambda: make({}).split(1.0), r"test_fraction between 0 and 1"),
+    "estimate the exact": (
+        lambda: oracle_importance_log_prob(make({})),
+        r"noise or a discrete observation; got noise_std = 0",
+    ),
+    "too few draws": (
+        lambda: oracle_importance_log_prob(make({"noise_std": 1.0}), n_samples=3),
+        r"n_samples to be an integer of at least 10; got 3",
+    ),
+    "determinant of a wide map": (
+        lambda: make({"observed_dim": 6}).mixing.logabsdet(np.zeros((1, 3))),
+        r"d = n; got d = 6 and n = 3",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), BAD_CALLS.values(), ids=BAD_CALLS.keys())
+def test_bad_calls_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+BAD_LOADS = {
+    "unknown experiment": (
+        lambda: datasets.load_light_tunnel(experiments=["red_strong", "violet"]),
+        r"experiments.*got \['violet'\].*reference",
+    ),
+    "no experiment": (
+        lambda: datasets.load_light_tunnel(experiments=[]),
+        r"experiments.*got an empty list",
+    ),
+    "no rows": (
+        lambda: datasets.load_light_tunnel(rows_per_experiment=0),
+        r"rows_per_experiment to be an integer of at least 1, or None; got 0",
+    ),
+    "unknown hemisphere": (
+        lambda: datasets.load_mtlnet_fmri(hemisphere="left"),
+        r"hemisphere.*'L', 'R', 'both'; got 'left'",
+    ),
+    "unknown regions": (
+        lambda: datasets.load_mtlnet_fmri(regions="all"),
+        r"regions.*'separate', 'combined'; got 'all'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), BAD_LOADS.values(), ids=BAD_LOADS.keys())
+def test_bad_calls_of_loaders_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
