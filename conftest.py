@@ -55,8 +55,8 @@ SETTINGS: dict[str, tuple[Callable, Callable]] = {
 
 
 def pytest_configure() -> None:
-    """One thread a worker: the workers share the cores, and results depend on the thread count."""
-    torch.set_num_threads(1)
+    """One thread a worker, unless OMP_NUM_THREADS asks for more: the workers share the cores."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 @pytest.fixture(autouse=True)

@@ -63,12 +63,6 @@ SOURCES = {
 }
 MODULE_OF = {name: module for module, names in SOURCES.items() for name in names}
 
-if not (Path(__file__).parent / "iflow").is_dir():
-    # A checkout, whose packages lie beside this one; installed, they lie in it.
-    from identiflow.checkout import lay_out
-
-    lay_out(Path(__file__).resolve().parents[1], __path__)
-
 
 def __getattr__(name: str) -> Any:
     if name in MODULE_OF:
@@ -85,3 +79,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *MODULE_OF, "__version__"})
+
+
+if not (Path(__file__).parent / "iflow").is_dir():
+    # A checkout, whose packages lie beside this one; installed, they lie in it.
+    from identiflow.checkout import lay_out
+
+    lay_out(Path(__file__).resolve().parents[1], __path__)

@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from identiflow.shared.training import DivergedError
+import identiflow
 
 NO, WRONG = 1, 2
+SHORT_OF_MEMORY = "Expected enough memory; got too little for this. Take fewer rows at a time."
 # What `identiflow` alone prints, which newer releases of click call an error.
 HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
@@ -47,18 +48,22 @@ def _one_line() -> Iterator[None]:
     """Errors as one line; the reader of a closed pipe has gone, and click ends in silence."""
     try:
         yield
+    except click.exceptions.Exit:  # the end of --help, a RuntimeError to Python
+        raise
     except click.UsageError as error:
         if isinstance(error, HELP):
             raise
         say(f"error: {error.format_message()}{_hint(error.ctx)}")
-    except (ValueError, TypeError, OSError, DivergedError) as error:
+    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             raise
         say(f"error: {error}")
     except (MemoryError, RuntimeError) as error:
-        if not _is_of_memory(error):
+        if _is_of_memory(error):
+            error = MemoryError(SHORT_OF_MEMORY)
+        elif not isinstance(error, identiflow.DivergedError):
             raise
-        say("error: Expected enough memory; got too little for this. Take fewer rows at a time.")
+        say(f"error: {error}")
     else:
         return
     raise click.exceptions.Exit(WRONG)

@@ -6,19 +6,17 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-    from identiflow.shared.estimators.base import Estimator
+    from identiflow.shared.estimators import IdentifiableEstimator
 
 # What str() makes of an integer: 007 and +7 are words.
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 FLAGS = {"true": 1, "false": 0}  # pandas read these words as flags, however they are spelt
 
 
-def columns_of(estimator: Estimator) -> list[str]:
+def columns_of(estimator: IdentifiableEstimator) -> list[str]:
     """The columns of labels that an estimator was fitted with."""
     return (estimator.auxiliary_.names or [[]])[0]
 
@@ -27,7 +25,7 @@ def as_written(words: Series) -> Series:
     """Cells of text as labels: integers if all of them are, else as they stand; "" is missing."""
     words = words.where(words != "").map(_without_spaces, na_action="ignore")
     if words.notna().all() and all(map(_is_int64, words.unique())):
-        return words.astype(np.int64)
+        return words.astype("int64")
     return words
 
 

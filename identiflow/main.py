@@ -14,12 +14,13 @@ import click
 
 from identiflow import models
 from identiflow.console import NO, OneLineErrors, show
+from identiflow.data import data
 from identiflow.labels import columns_of
 from identiflow.tables import (
     check_output,
     check_place,
+    check_table,
     has_names,
-    led_to,
     read_table,
     write_table,
 )
@@ -27,7 +28,8 @@ from identiflow.tables import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from identiflow.shared.estimators.base import Array, Estimator
+    from identiflow.shared.estimators import IdentifiableEstimator
+    from identiflow.shared.inputs.arrays import Array
 
 PATH = click.Path(path_type=Path)
 Decorator = Callable[[Any], Any]
@@ -54,6 +56,9 @@ def several(*names: str, metavar: str, help: str) -> Decorator:
 @click.version_option(package_name="identiflow")
 def app() -> None:
     """Latent variables that can be trusted to be sources: identifiable flows and VAEs."""
+
+
+app.add_command(data)
 
 
 @app.command()
@@ -96,7 +101,8 @@ def fit(
     check_place(output, table)
     if checkpoint is not None:
         check_place(checkpoint, table, output)
-        checkpoint = led_to(checkpoint)
+    models.check_named(aux, continuous, ignore)
+    check_table(table)
     options = {
         "latent_dim": latent_dim,
         "likelihood": likelihood,
@@ -107,7 +113,7 @@ def fit(
     estimator = models.build(model, models.parameters(options, settings))
     x, u = models.split(read_table(table, aux, unless_floats=True), aux, continuous, ignore)
     estimator.fit(x, u, checkpoint=checkpoint)
-    estimator.save(led_to(output))
+    estimator.save(output)
     report = estimator.check_identifiability(u)
     found = {
         "model": str(output),
@@ -134,7 +140,7 @@ def transform(model: Path, table: Path, output: Path) -> None:
     """
     check_output(output, model, table)
     estimator, rows = _opened(model, table)
-    u = models.u_of(rows, estimator) if getattr(estimator, "encoder_sees_u", False) else None
+    u = models.u_of(rows, estimator) if estimator.latents_need_u else None
     latents = estimator.set_output(transform="pandas").transform(models.x_of(rows, estimator), u)
     write_table(latents, output)
 
@@ -165,14 +171,14 @@ def score(model: Path, table: Path, output: Path | None, as_json: bool) -> None:
 
     Example: identiflow score cells.model new_cells.csv
     """
-    import pandas as pd
-
     if output is not None:
         check_output(output, model, table)
     estimator, rows = _opened(model, table)
     u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
     nats = estimator.log_prob(x, u)
     if output is not None:
+        import pandas as pd
+
         write_table(pd.DataFrame({"nats": nats}), output)
     show({"rows": len(nats), "nats": float(nats.mean())}, as_json)
 
@@ -224,9 +230,10 @@ def report(model: Path, table: Path, output: Path, title: str) -> None:
 
     Example: identiflow report cells.model new_cells.csv -o report.html
     """
+    check_place(output, model, table)
+    check_table(table)
     from identiflow.report import write_report
 
-    check_place(output, model, table)
     estimator, rows = _opened(model, table)
     u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
     write_report(estimator, x, u, output, title=title)
@@ -257,42 +264,9 @@ def experiment(name: str, smoke: bool, jobs: int) -> None:
         scripts.run(name, smoke=smoke, jobs=jobs)
 
 
-@app.group()
-def data() -> None:
-    """Real data sets: list them, fetch their files."""
-
-
-@data.command(name="list")
-def list_data() -> None:
-    """Print the real data sets: name, u, licence.
-
-    Example: identiflow data list
-    """
-    from identiflow.shared.datasets.real import ABOUT
-
-    for name, about in ABOUT.items():
-        click.echo(f"{name:18} {about['aux_name']:11} {about['licence']}")
-
-
-@data.command()
-@click.argument("name")
-def fetch(name: str) -> None:
-    """Fetch the files of a data set, check them against their SHA-256, and print where they are.
-
-    Example: identiflow data fetch sachs
-    """
-    from identiflow.shared.datasets.files import data_files, registry
-
-    files = [key.partition("/")[2] for key in registry() if key.startswith(f"{name}/")]
-    if not files:
-        known = sorted({key.partition("/")[0] for key in registry()})
-        raise ValueError(f"Expected one of {', '.join(known)}; got {name}.")
-    for path in data_files(name, files).values():
-        click.echo(str(path))
-
-
-def _opened(model: Path, table: Path) -> tuple[Estimator, DataFrame]:
+def _opened(model: Path, table: Path) -> tuple[IdentifiableEstimator, DataFrame]:
     """A model, and a table whose labels are read as they stand."""
+    check_table(table)
     estimator = models.load(model)
     return estimator, read_table(table, columns_of(estimator))
 
@@ -308,13 +282,9 @@ def _current_folder_first() -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def _write_rows(x: Array, estimator: Estimator, output: Path) -> None:
+def _write_rows(x: Array, estimator: IdentifiableEstimator, output: Path) -> None:
     """Write x under the names its columns had in fit."""
     import pandas as pd
 
     names = getattr(estimator, "feature_names_in_", [f"x{i}" for i in range(x.shape[1])])
     write_table(pd.DataFrame(x, columns=list(names)), output)
-
-
-if __name__ == "__main__":
-    app()

@@ -1,4 +1,7 @@
-"""Estimators by name, and a table's columns as their x and u."""
+"""Estimators by name, and a table's columns as their x and u.
+
+Importing this is light: `identiflow.IFlow` is imported where it is first asked for.
+"""
 
 from __future__ import annotations
 
@@ -8,46 +11,42 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from identiflow.iflow import IFlow
-from identiflow.ivae import IVAE
+import identiflow
 from identiflow.labels import as_in_fit, flags_as_words
-from identiflow.shared.auxiliary import Auxiliary, Continuous, Labels, Mixed
-from identiflow.shared.estimators.base import Estimator
-from identiflow.shared.training import FileFormatError, kind_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-ESTIMATORS: dict[str, type[Estimator]] = {"iflow": IFlow, "ivae": IVAE}
+    from identiflow.shared.auxiliary import Auxiliary
+    from identiflow.shared.estimators import IdentifiableEstimator
 
-
+ESTIMATORS = {"iflow": "IFlow", "ivae": "IVAE"}
 ROW_NUMBERS = "Unnamed: 0"  # what pandas calls the column that its to_csv writes first
 IN_FIT = "Name it with --aux or --ignore, or remove what is no number."
 
 
-def build(model: str, given: dict[str, Any]) -> Estimator:
+def build(model: str, given: dict[str, Any]) -> IdentifiableEstimator:
     """An estimator that is not fitted, of these parameters."""
-    if model == "ivae":
-        if "latent_dim" not in given:
-            raise ValueError("Expected --latent-dim with --model ivae; got none. Try 2.")
-        return IVAE(**_known(IVAE, given))
-    if "latent_dim" in given or "likelihood" in given:
+    if model == "ivae" and "latent_dim" not in given:
+        raise ValueError("Expected --latent-dim with --model ivae; got none. Try 2.")
+    if model == "iflow" and ("latent_dim" in given or "likelihood" in given):
         raise ValueError(
             "Expected --latent-dim and --likelihood with --model ivae alone: a flow has as many "
             "latents as columns. Take --model ivae, or --set informative=N."
         )
-    return IFlow(**_known(IFlow, given))
+    cls: type[IdentifiableEstimator] = getattr(identiflow, ESTIMATORS[model])
+    return cls(**_known(cls, given))
 
 
-def load(path: Path) -> Estimator:
+def load(path: Path) -> IdentifiableEstimator:
     """The estimator in a file that `fit` or `save` wrote."""
+    from identiflow.shared.files import FileFormatError, kind_of
+
     kind = kind_of(path)
-    classes = {cls.__name__: cls for cls in ESTIMATORS.values()}
-    if kind not in classes:
+    if kind not in ESTIMATORS.values():
         raise FileFormatError(f"Expected {path} to hold a fitted model; got {kind!r}.")
-    return classes[kind].load(path)
+    cls: type[IdentifiableEstimator] = getattr(identiflow, kind)
+    return cls.load(path)
 
 
 def parameters(options: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -67,20 +66,25 @@ def parameters(options: Mapping[str, Any], settings: Sequence[str]) -> dict[str,
     return given | set_here
 
 
-def split(
-    table: DataFrame, aux: Sequence[str], continuous: Sequence[str], ignore: Sequence[str]
-) -> tuple[DataFrame, DataFrame]:
-    """x and u of a table: u the columns named, x all others but those to ignore."""
+def check_named(aux: Sequence[str], continuous: Sequence[str], ignore: Sequence[str]) -> None:
+    """Raise unless there are columns of u, and none is named twice."""
     named = [*aux, *continuous]
     if not named:
         raise ValueError("Expected --aux COLUMN, the column of u; got none.")
     twice = [name for name, count in Counter([*named, *ignore]).items() if count > 1]
     if twice:
         raise ValueError(f"Expected each column to be named once; got {twice[0]} twice.")
+
+
+def split(
+    table: DataFrame, aux: Sequence[str], continuous: Sequence[str], ignore: Sequence[str]
+) -> tuple[DataFrame, DataFrame]:
+    """x and u of a table: u the columns named, x all others but those to ignore."""
+    named = [*aux, *continuous]
     _check_present(table, [*named, *ignore])
     u = select(table, named).astype(dict.fromkeys(continuous, float))
     x = numbers(table.drop(columns=[*named, *ignore]), IN_FIT)
-    if ROW_NUMBERS in x and (x[ROW_NUMBERS] == np.arange(len(x))).all():
+    if ROW_NUMBERS in x and list(x[ROW_NUMBERS]) == list(range(len(x))):
         raise ValueError(
             f"Expected measurements in every column of x; got the numbers of the rows in "
             f'{ROW_NUMBERS!r}. Leave them out: --ignore "{ROW_NUMBERS}".'
@@ -88,12 +92,12 @@ def split(
     return x, flags_as_words(u)
 
 
-def x_of(table: DataFrame, estimator: Estimator) -> DataFrame:
+def x_of(table: DataFrame, estimator: IdentifiableEstimator) -> DataFrame:
     """The columns of x that an estimator was fitted to."""
     return numbers(select(table, getattr(estimator, "feature_names_in_", table.columns)))
 
 
-def latents_of(table: DataFrame, estimator: Estimator, named: bool) -> DataFrame:
+def latents_of(table: DataFrame, estimator: IdentifiableEstimator, named: bool) -> DataFrame:
     """The columns of latents, by their names; in their order, if the table has no names."""
     names = list(estimator.get_feature_names_out())
     if not named:
@@ -106,7 +110,7 @@ def latents_of(table: DataFrame, estimator: Estimator, named: bool) -> DataFrame
     return numbers(select(table, names))
 
 
-def u_of(table: DataFrame, estimator: Estimator) -> Auxiliary | None:
+def u_of(table: DataFrame, estimator: IdentifiableEstimator) -> Auxiliary | None:
     """The columns of u that an estimator was fitted with; None if it was fitted without."""
     names = estimator.auxiliary_.names
     if names is None and estimator.prior_.informative:
@@ -118,12 +122,14 @@ def u_of(table: DataFrame, estimator: Estimator) -> Auxiliary | None:
         return None
     labels, continuous = (select(table, part) for part in names)
     if not len(labels.columns):
-        return Continuous(continuous)
+        return identiflow.Continuous(continuous)
     labels = as_in_fit(flags_as_words(labels), estimator.auxiliary_.labels or [])
-    return Mixed(labels, continuous) if len(continuous.columns) else Labels(labels)
+    if not len(continuous.columns):
+        return identiflow.Labels(labels)
+    return identiflow.Mixed(labels, continuous)
 
 
-def u_of_values(values: Sequence[str], rows: int, estimator: Estimator) -> Any:
+def u_of_values(values: Sequence[str], rows: int, estimator: IdentifiableEstimator) -> Any:
     """So many rows of one u, its values in the order of u's columns."""
     import pandas as pd
 
@@ -188,7 +194,7 @@ def _no_number(column: Series) -> Any:
     return column.iloc[int(is_none.to_numpy().argmax())]
 
 
-def _known(cls: type[Estimator], options: dict[str, Any]) -> dict[str, Any]:
+def _known(cls: type[IdentifiableEstimator], options: dict[str, Any]) -> dict[str, Any]:
     known = cls._parameter_names()
     unknown = [name for name in options if name not in known]
     if unknown:

@@ -1,24 +1,21 @@
-"""Tables in files: CSV, TSV, Parquet, NPZ and NPY, read as data frames and written whole."""
+"""Tables in files, read as data frames and written whole, and where a file can be written.
+
+Importing this imports no package; `formats` is imported where there is a table to read or write.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
-import warnings
-from collections.abc import Callable, Collection
-from contextlib import contextmanager
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from identiflow.labels import as_written
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pandas import DataFrame
+
+ENDINGS = (".csv", ".tsv", ".parquet", ".npz", ".npy")
 
 
 def read_table(
@@ -39,15 +36,11 @@ def read_table(
         FileNotFoundError: if there is no such file.
         ValueError: for an ending that is not known, or a file that cannot be read.
     """
-    ending = known_ending(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a table in {path}; found no such file.")
+    check_table(path)
+    from identiflow import formats
+
     try:
-        table = READERS[ending](path)
-        if ending in SEPARATORS:
-            floats = {name for name in table.columns if table[name].dtype.kind == "f"}
-            words = set(labels) - floats if unless_floats else set(labels)
-            table = _with_words(table, path, words)
+        table = formats.read(path, labels, unless_floats)
     except ImportError:
         raise ValueError(_needs_pyarrow("read", path)) from None
     except MemoryError:
@@ -60,6 +53,13 @@ def read_table(
     return table
 
 
+def check_table(path: Path) -> None:
+    """Raise unless there is a file whose ending is that of a table."""
+    known_ending(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a table in {path}; found no such file.")
+
+
 def has_names(path: Path) -> bool:
     """Whether the columns of a table in such a file have names of their own."""
     return known_ending(path) != ".npy"
@@ -67,32 +67,18 @@ def has_names(path: Path) -> bool:
 
 def write_table(table: DataFrame, path: Path) -> None:
     """Write a table, by the ending of the path: all of it or nothing."""
-    write = WRITERS[known_ending(path)]
-    with whole(path) as temporary:
-        write(table, temporary)
+    from identiflow import formats
+    from identiflow.shared.files import written_whole
 
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside the path, which takes its place at the end, if nothing went wrong."""
+    write = formats.WRITERS[known_ending(path)]
     check_place(path)
-    place = led_to(path)
-    temporary = _beside(place)
-    try:
-        yield temporary
-        os.replace(temporary, place)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def led_to(path: Path) -> Path:
-    """The file that a symbolic link leads to, so that the link stays; any other path as it is."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    with written_whole(path) as temporary:
+        write(table, temporary)
 
 
 def check_place(path: Path, *others: Path) -> None:
     """Raise unless a file can be written there, and is none of these other files."""
-    place = led_to(path)
+    place = _led_to(path)
     if not place.parent.is_dir():
         raise ValueError(
             f"Expected the folder {place.parent} for {place.name}; found none. Make it."
@@ -104,7 +90,7 @@ def check_place(path: Path, *others: Path) -> None:
             f"Expected {path} to be a file to write; got a device, a pipe or the like. Name a file."
         )
     for other in others:
-        if _are_same(place, led_to(other)):
+        if _are_same(place, _led_to(other)):
             raise ValueError(
                 f"Expected another file to write than {other}, which is in use here; got {path}. "
                 "Name a new file."
@@ -119,6 +105,11 @@ def check_output(path: Path, *others: Path) -> None:
     check_place(path, *others)
 
 
+def _led_to(path: Path) -> Path:
+    """The file that a symbolic link leads to; any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def _are_same(path: Path, other: Path) -> bool:
     if path.exists() and other.exists():
         return path.samefile(other)
@@ -127,7 +118,7 @@ def _are_same(path: Path, other: Path) -> bool:
 
 def _try_to_write(place: Path) -> None:
     """Make an empty file beside the place and remove it: what may be written is known only then."""
-    temporary = _beside(place)
+    temporary = place.with_name(f".{secrets.token_hex(4)}-{place.name}")
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:
@@ -137,128 +128,16 @@ def _try_to_write(place: Path) -> None:
     temporary.unlink()
 
 
-def _beside(place: Path) -> Path:
-    return place.with_name(f".{secrets.token_hex(4)}-{place.name}")
-
-
 def _needs_pyarrow(verb: str, path: Path) -> str:
-    return f"Expected the package pyarrow to {verb} {path}; found none. Run pip install pyarrow."
+    return (
+        f"Expected the package pyarrow to {verb} {path}; found none. "
+        'Run pip install "identiflow[parquet]".'
+    )
 
 
 def known_ending(path: Path) -> str:
     """The ending of a path, if tables can have it."""
     ending = path.suffix.lower()
-    if ending not in READERS:
-        raise ValueError(f"Expected a file that ends in {', '.join(READERS)}; got {path}.")
+    if ending not in ENDINGS:
+        raise ValueError(f"Expected a file that ends in {', '.join(ENDINGS)}; got {path}.")
     return ending
-
-
-def _read_separated(path: Path) -> DataFrame:
-    """A file of text; a column has one type, found from all of its cells."""
-    import pandas as pd
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # of cells that would be lost
-        try:
-            return pd.read_csv(
-                path, sep=SEPARATORS[known_ending(path)], index_col=False, low_memory=False
-            )
-        except pd.errors.ParserWarning:
-            raise ValueError(
-                "rows with more cells than the header has names. Name every column"
-            ) from None
-
-
-def _with_words(table: DataFrame, path: Path, names: Collection[str]) -> DataFrame:
-    """The table, with the cells of these columns as they stand in the file of text."""
-    import pandas as pd
-
-    positions = [i for i, name in enumerate(table.columns) if name in names]
-    if not positions:
-        return table
-    words = pd.read_csv(
-        path,
-        sep=SEPARATORS[known_ending(path)],
-        index_col=False,
-        usecols=positions,
-        dtype=str,
-        keep_default_na=False,
-    )
-    words.columns = table.columns[positions]
-    for name in words.columns:
-        table[name] = as_written(words[name])
-    return table
-
-
-def _read_parquet(path: Path) -> DataFrame:
-    import pandas as pd
-
-    return pd.read_parquet(path)
-
-
-def _read_npz(path: Path) -> DataFrame:
-    with path.open("rb") as file:
-        arrays = np.load(file, allow_pickle=False)
-        if isinstance(arrays, np.ndarray):
-            raise ValueError(
-                "one array without a name, as in an NPY file. Let its name end in .npy"
-            )
-        return _of_arrays({name: arrays[name] for name in arrays.files})
-
-
-def _read_npy(path: Path) -> DataFrame:
-    with path.open("rb") as file:
-        values = np.load(file, allow_pickle=False)
-    if not isinstance(values, np.ndarray):
-        raise ValueError("arrays with names, as in an NPZ file. Let its name end in .npz")
-    return _of_arrays({"x": values[:, None] if values.ndim == 1 else values})
-
-
-def _of_arrays(arrays: dict[str, Any]) -> DataFrame:
-    import pandas as pd
-
-    columns: dict[str, Any] = {}
-    for array, values in arrays.items():
-        for name, column in _columns_of(array, np.asarray(values)).items():
-            if name in columns:
-                raise ValueError(f"two arrays that make the column {name}. Rename one of them")
-            columns[name] = column
-    return pd.DataFrame(columns)
-
-
-def _columns_of(name: str, values: Any) -> dict[str, Any]:
-    if values.ndim == 1:
-        return {name: values}
-    if values.ndim == 2:
-        return {f"{name}{i}": column for i, column in enumerate(values.T)}
-    raise ValueError(f"{name} with {values.ndim} dimensions, where 1 or 2 make columns")
-
-
-def _write_npz(table: DataFrame, path: Path) -> None:
-    columns = {str(name): table[name].to_numpy() for name in table.columns}
-    # Objects could only be pickled.
-    plain = {name: c.astype(str) if c.dtype.kind == "O" else c for name, c in columns.items()}
-    with path.open("wb") as file:
-        np.savez(file, **plain)
-
-
-def _write_npy(table: DataFrame, path: Path) -> None:
-    with path.open("wb") as file:
-        np.save(file, table.to_numpy())
-
-
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-READERS: dict[str, Callable[[Path], DataFrame]] = {
-    ".csv": _read_separated,
-    ".tsv": _read_separated,
-    ".parquet": _read_parquet,
-    ".npz": _read_npz,
-    ".npy": _read_npy,
-}
-WRITERS: dict[str, Callable[[DataFrame, Path], None]] = {
-    ".csv": lambda table, path: table.to_csv(path, index=False),
-    ".tsv": lambda table, path: table.to_csv(path, index=False, sep="\t"),
-    ".parquet": lambda table, path: table.to_parquet(path, index=False),
-    ".npz": _write_npz,
-    ".npy": _write_npy,
-}

@@ -8,9 +8,8 @@ from identiflow.iflow.architectures import (
     volume_preserving_flow,
 )
 from identiflow.iflow.estimator import IFlow
-from identiflow.iflow.linear import LULinear, Permutation, Unmixing
+from identiflow.iflow.linear import LULinear, Permutation, Unmixing, start_from_linear
 from identiflow.iflow.model import IdentifiableFlow
-from identiflow.iflow.start import start_from_linear
 from identiflow.iflow.transforms import (
     AffineCoupling,
     Composition,

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from identiflow.iflow.architectures import ARCHITECTURES
 from identiflow.iflow.density import FlowGivenU
+from identiflow.iflow.linear import start_from_linear
 from identiflow.iflow.model import IdentifiableFlow
-from identiflow.iflow.start import start_from_linear
 from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.nflows_adapter import Transform
 from identiflow.shared.compute.passes import in_chunks

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -54,7 +53,6 @@ class IdentifiableFlow(IdentifiableModel, Flow):
     # Under the names that nflows has for g and for p(z | u).
     _transform: Transform
     _distribution: PriorAsBase
-    log_prob: Callable[..., Tensor]
 
     def __init__(self, bijection: Transform, prior: ConditionalPrior) -> None:
         refuse_conditional(bijection, "bijection")
@@ -66,9 +64,9 @@ class IdentifiableFlow(IdentifiableModel, Flow):
         return self._transform
 
     @property
-    def prior(self) -> ConditionalPrior:  # type: ignore[override]
+    def prior(self) -> ConditionalPrior:
         """p(z | u)."""
-        return self._distribution.prior
+        return cast("ConditionalPrior", self._distribution.prior)
 
     def log_prob(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(x | u) in nats, (B,), for x as `inputs` and u as `context`: nflows' names."""

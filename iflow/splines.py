@@ -108,7 +108,7 @@ def _segment(value: Tensor, raw: Tensor, bound: float, axis: int) -> Segment:
     columns = shares.reshape(2, n_bins, value.numel())
     knots = torch.baddbmm(lowest.to(raw.device), summing.to(raw.device), columns)
     knots = knots.view(2, n_bins + 1, *value.shape)
-    index = torch.count_nonzero(value >= knots[axis, 1:-1], dim=0)
+    index = (value >= knots[axis, 1:-1]).sum(dim=0)
     ends = torch.stack([index, index + 1])
     left, right = knots.gather(1, ends.expand(2, *ends.shape)).unbind(dim=1)
     # Derivatives are picked while raw, and 0 is the raw value of the 1 at either bound.

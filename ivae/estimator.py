@@ -22,6 +22,7 @@ from identiflow.shared.compute.random import generator
 from identiflow.shared.estimators.base import Array, Path
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator
 from identiflow.shared.estimators.over_u import bound
+from identiflow.shared.inputs.extras import needed_by
 from identiflow.shared.inputs.options import (
     FLAG,
     Kind,
@@ -162,7 +163,8 @@ class IVAE(IdentifiableEstimator):
         self, x: Any, u: Any = None, *, n_samples: int = 100, seed: int = 0
     ) -> Any:
         """`sample_posterior` as an xarray Dataset with the dimensions that ArviZ reads."""
-        import xarray
+        with needed_by("xarray"):
+            import xarray
 
         z = self.sample_posterior(x, u, n_samples=n_samples, seed=seed)
         coordinates = {"latent": self.get_feature_names_out().astype(str)}

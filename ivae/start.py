@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from identiflow.iflow import IdentifiableFlow, IFlow, spline_coupling_flow
-from identiflow.iflow.start import start_from_linear
+from identiflow.iflow.linear import start_from_linear
 from identiflow.ivae.likelihoods import GaussianLikelihood
 from identiflow.ivae.model import IdentifiableVAE
 from identiflow.shared.compute.random import Randomness, seeded

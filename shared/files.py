@@ -42,8 +42,7 @@ def save_tensors(
 ) -> None:
     """Write tensors and JSON-ready `info` to `path`, atomically.
 
-    The file is written under a temporary name, flushed to disk, then renamed: after a crash there
-    is the old file or the new one. Devices are not stored.
+    After a crash there is the old file or the new one (`written_whole`). Devices are not stored.
 
     Raises:
         ValueError: if the folder does not exist.
@@ -55,10 +54,8 @@ def save_tensors(
     header = {"format": FORMAT, "version": str(VERSION), "kind": kind, "info": text}
     header["sha256"] = _digest(plain, text)
     try:
-        with whole(path) as temporary, temporary.open("xb") as file:
-            file.write(save(plain, metadata=header))
-            file.flush()
-            os.fsync(file.fileno())
+        with written_whole(path) as temporary:
+            temporary.write_bytes(save(plain, metadata=header))
     except OSError as error:
         raise OSError(
             error.errno,
@@ -68,20 +65,25 @@ def save_tensors(
 
 
 @contextmanager
-def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary name beside the path, which takes its place at the end if nothing goes wrong."""
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary file beside `path` to write to, which takes its place at the end, or is removed.
+
+    It is flushed to disk before it is renamed. A symbolic link stays: what it leads to is replaced.
+    """
+    place = Path(os.path.realpath(path))
+    temporary = place.with_name(f"{place.name}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
-        os.replace(temporary, path)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, place)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def discard_parts(path: str | os.PathLike[str]) -> None:
     """Remove what was left where a process was killed while it wrote this file."""
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     for part in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * 8}.part"):
         part.unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from identiflow.shared.inputs.extras import needed_by
 from identiflow.shared.metrics import Matching, match_sources
 from identiflow.shared.training import History
 
@@ -98,7 +99,8 @@ def plot_modulation(modulation: NDArray[Any], *, ax: Axes | None = None) -> Axes
 
 
 def _row_of_axes(count: int) -> NDArray[Any]:
-    from matplotlib.figure import Figure
+    with needed_by("plot"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3 * count, 3), layout="constrained")
     return figure.subplots(1, count, squeeze=False)[0]

@@ -16,7 +16,7 @@ DRAWS = {
 
 LEAKS = {
     "default dtype": lambda: torch.set_default_dtype(torch.float64),
-    "number of threads": lambda: torch.set_num_threads(2),
+    "number of threads": lambda: torch.set_num_threads(1 + torch.get_num_threads()),
     "gradient mode": lambda: torch.set_grad_enabled(False),
     "anomaly detection": lambda: torch.autograd.set_detect_anomaly(True),
     "floating-point errors": lambda: np.seterr(all="raise"),

@@ -20,8 +20,10 @@ else:
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
-OPTIONAL = PROJECT["optional-dependencies"]
-DEV = OPTIONAL["dev"]
+EXTRAS = PROJECT["optional-dependencies"]
+# What installed code may import where it is there, and what is there for its tests.
+OPTIONAL = {"cli", "plot", "data", "parquet", "xarray"}
+DEV = {"docs", "dev"}
 # The folders beside identiflow/, installed as identiflow.iflow and so on.
 INSIDE = ["iflow", "ivae", "shared"]
 INSTALLED = ["identiflow", *INSIDE]
@@ -94,13 +96,17 @@ def distribution_names(requirements: list[str]) -> set[str]:
     return {normalised(re.split(r"[\s<>=!~;\[]", requirement)[0]) for requirement in requirements}
 
 
+def required_by(extras: set[str]) -> list[str]:
+    return [requirement for extra in sorted(extras) for requirement in EXTRAS[extra]]
+
+
 def normalised(name: str) -> str:
     """A distribution's or a package's name, spelt one way: typing_extensions, typing-extensions."""
     return DISTRIBUTION_OF.get(name, name).lower().replace("_", "-")
 
 
-def pins() -> list[str]:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+def pins(file: str = "constraints.txt") -> list[str]:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if not line.startswith("#")]
 
 
@@ -134,8 +140,7 @@ def test_nothing_imports_the_name_tests(folder):
 
 @pytest.mark.parametrize("folder", CODE)
 def test_what_is_imported_is_declared(folder):
-    extras = [name for extra in ("parquet", "xarray") for name in OPTIONAL[extra]]
-    declared = distribution_names([*PROJECT["dependencies"], *extras])
+    declared = distribution_names([*PROJECT["dependencies"], *required_by(OPTIONAL)])
     own_and_standard = {*CODE, *sys.stdlib_module_names}
     undeclared = {
         (path, package)
@@ -216,9 +221,25 @@ def test_the_installed_version_is_this_one():
     assert installed == PROJECT["version"]
 
 
+def test_extras_are_all_of_what_is_optional():
+    assert set(re.findall(r"\w+", EXTRAS["all"][0])) == {PROJECT["name"], *OPTIONAL}
+    assert EXTRAS.keys() == {*OPTIONAL, *DEV, "all", "benchmarks"}
+    assert EXTRAS["dev"][0] == "identiflow[all,docs]"
+
+
 def test_every_dependency_is_pinned():
-    assert distribution_names(PROJECT["dependencies"] + DEV) <= distribution_names(pins())
+    required = [*PROJECT["dependencies"], *required_by(OPTIONAL | DEV)]
+    assert distribution_names(required) - {PROJECT["name"]} <= distribution_names(pins())
     assert "torch==2.13.0" in pins()
+
+
+def test_the_oldest_versions_are_those_of_pyproject():
+    """With the tools that run the tests, but not those that check and document the code."""
+    tools = ("pytest", "pytest-xdist", "hypothesis", "tomli")
+    ranges = [*PROJECT["dependencies"], *required_by(OPTIONAL)]
+    ranges += [name for name in EXTRAS["dev"] if re.split("[>;]", name)[0] in tools]
+    lowest = {re.sub("[,;].*", "", requirement).replace(">=", "==") for requirement in ranges}
+    assert set(pins("constraints-oldest.txt")) == lowest
 
 
 def test_a_pin_is_one_public_version():

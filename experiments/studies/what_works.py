@@ -16,7 +16,7 @@ from experiments.protocol.figures import strips
 from experiments.protocol.sources import fit_sources, items, small
 from experiments.protocol.study import run_study
 from experiments.protocol.table import Row
-from identiflow.iflow import start
+from identiflow.iflow import linear
 from identiflow.shared.training import optimizer
 
 DATA: dict[str, dict[str, Any]] = {
@@ -112,5 +112,5 @@ def fit_variant(data: str, method: str, name: str, seed: int, smoke: bool) -> Ro
 # What no parameter changes: parts of training, taken out.
 PARTS: dict[str, Callable[[], Any]] = {
     "muon": lambda: patch.object(optimizer, "SHORTEST_SIDE", 10**9),
-    "linear_start": lambda: patch.object(start, "MAX_FEATURES", 0),
+    "linear_start": lambda: patch.object(linear, "MAX_FEATURES", 0),
 }

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from identiflow.shared.auxiliary import read_auxiliary
-from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.estimators import IdentifiableEstimator
 from identiflow.shared.identifiability import IdentifiabilityReport
 
 Array = NDArray[np.float64]
@@ -39,7 +39,7 @@ class Facts:
         oracle: the true model's mean log p(x | u), if it is known.
     """
 
-    estimator: Estimator
+    estimator: IdentifiableEstimator
     names: list[str]
     z: Array
     codes: torch.Tensor
@@ -89,10 +89,10 @@ class Facts:
             ways[i, :, i] = np.quantile(column, TRAVERSED)
         estimator = self.estimator
         x = estimator.inverse_transform(ways.reshape(-1, len(middle)))
-        return ((x - estimator.x_mean_) / estimator.x_scale_).reshape(*ways.shape[:2], -1)
+        return estimator.fitted_.scale.apply(x).reshape(*ways.shape[:2], -1)
 
 
-def gather(estimator: Estimator, x: Any, u: Any, oracle: float | None = None) -> Facts:
+def gather(estimator: IdentifiableEstimator, x: Any, u: Any, oracle: float | None = None) -> Facts:
     """Look at a fitted model through rows; of more than 20,000 a random choice is taken."""
     data = np.asarray(x)
     codes = torch.zeros(len(data), dtype=torch.long)

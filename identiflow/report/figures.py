@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from identiflow.shared.inputs.extras import needed_by
 from identiflow.shared.plotting import plot_history, plot_latents
 from identiflow.shared.training import History
 
@@ -129,8 +130,9 @@ def _panels(
     count: int, size: tuple[float, float], per_row: int = 3
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure of so many panels of this size in inches."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    with needed_by("plot"):
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
 
     columns = min(count, per_row)
     rows = -(-count // columns)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from importlib import metadata, resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from identiflow.report import figures
 from identiflow.report.facts import TRAVERSED, Facts, advice, gather
-from identiflow.shared.estimators.base import Estimator
-from identiflow.tables import whole
+from identiflow.shared.estimators import IdentifiableEstimator
+from identiflow.shared.files import check_folder, written_whole
+from identiflow.shared.inputs.extras import needed_by
 
 
 def write_report(
-    estimator: Estimator,
+    estimator: IdentifiableEstimator,
     x: Any,
     u: Any,
     path: str | os.PathLike[str],
@@ -34,14 +34,16 @@ def write_report(
         title: of the page.
         oracle: the true model's mean log p(x | u) on these rows, if it is known.
     """
+    check_folder(path)
     page = render(gather(estimator, x, u, oracle), title)
-    with whole(Path(path)) as temporary:
+    with written_whole(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
 def render(facts: Facts, title: str = "") -> str:
     """The page as text."""
-    from jinja2 import Environment
+    with needed_by("cli"):
+        from jinja2 import Environment
 
     template = resources.files("identiflow.report").joinpath("page.html").read_text("utf-8")
     return (
@@ -150,4 +152,4 @@ def _standardised(facts: Facts) -> float | None:
     """The true model's nats in the units of the history."""
     if facts.oracle is None:
         return None
-    return facts.oracle + float(np.log(facts.estimator.x_scale_).sum())
+    return facts.oracle - float(facts.estimator.fitted_.scale.log_jacobian)

@@ -2,7 +2,8 @@
 
 What is particular about nflows 0.14, and answered here:
 
-- importing any part of it imports matplotlib.pyplot, which only its MADE demo uses;
+- importing any part of it imports matplotlib.pyplot, which only its MADE demo uses, and which need
+  not be installed here (tensorboard, which it requires too, it never imports);
 - a base distribution samples as `[context, samples, ...]`, but its batched `sample` concatenates
   along the context axis;
 - its `Flow` hands the context to the bijection as well as to the base. An identifiable flow must

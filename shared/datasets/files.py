@@ -10,6 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from identiflow.shared.inputs.extras import needed_by
+
 FOLDER_VARIABLE = "IDENTIFLOW_DATA"
 
 
@@ -87,7 +89,8 @@ def _checked(path: Path, key: str) -> Path:
 
 
 def _fetch(key: str) -> Path:
-    import pooch
+    with needed_by("data"):
+        import pooch
 
     sha256, url = registry()[key]
     try:

@@ -29,6 +29,7 @@ from identiflow.shared.inputs.options import (
     count,
     instance_of,
     option,
+    values_of,
     with_options,
 )
 from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized, subset
@@ -142,7 +143,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         self.check()
         if checkpoint is not None:
             check_folder(checkpoint, "checkpoint")
-        parameters = self.get_params()
+        parameters = values_of(self)
         data = as_matrix(x)
         check_enough_rows(data)
         found = self._look_at(data)
@@ -219,7 +220,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
     def _chosen(self, best: Self, agreement: Array) -> Fitted:
         """What the best of the candidates leaves to this estimator."""
         measured = {**best.fitted_.measured, "agreement_": tuple(map(tuple, agreement.tolist()))}
-        return replace(best.fitted_, parameters=self.get_params(), measured=measured)
+        return replace(best.fitted_, parameters=values_of(self), measured=measured)
 
     def _columns(self, u: Any, data: Array) -> Columns:
         return read_auxiliary(u, data)

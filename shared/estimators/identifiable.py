@@ -96,9 +96,7 @@ class IdentifiableEstimator(Estimator):
         x = in_chunks(self.model_.decode, torch.from_numpy(np.require(latents, float, ["C", "W"])))
         return self.fitted_.scale.undo(x)
 
-    def sample(
-        self, u: Any, *, return_latents: bool = False, seed: int = 0
-    ) -> Array | tuple[Array, Array]:
+    def sample(self, u: Any, *, return_latents: bool = False, seed: int = 0) -> Any:
         """One row x ~ p(x | u) for each row of u, (len(u), d); with its z if asked for."""
         x, z = self.model_.draw(self._encode(u, rows_of(u)), seed)
         as_given = self.fitted_.scale.undo(x.numpy())

@@ -17,6 +17,7 @@ from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.random import single_precision
 from identiflow.shared.estimators.fitted import Fitted
 from identiflow.shared.files import FileFormatError, load_tensors, save_tensors
+from identiflow.shared.inputs.options import values_of
 from identiflow.shared.inputs.rows import Scale
 from identiflow.shared.training import History
 
@@ -34,8 +35,6 @@ class Savable(Protocol):
 
     @classmethod
     def _parameter_names(cls) -> list[str]: ...
-
-    def get_params(self) -> dict[str, Any]: ...
 
     def _new_model(
         self, n_features: int, auxiliary: AuxiliaryEncoder, found: Mapping[str, Any]
@@ -95,7 +94,7 @@ def _rebuild(
         info["replaced"],
     )
     estimator._fitted = Fitted(
-        parameters=estimator.get_params(),
+        parameters=values_of(estimator),
         model=model,
         scale=scale,
         auxiliary=auxiliary,

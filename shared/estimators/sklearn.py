@@ -16,6 +16,7 @@ from typing_extensions import Self
 
 from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.estimators.fitted import Fitted, NotFittedError
+from identiflow.shared.inputs.options import values_of
 from identiflow.shared.training import History
 
 OUTPUTS = ("default", "pandas")
@@ -84,7 +85,7 @@ class SklearnProtocol:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments, by name."""
-        return {name: getattr(self, name) for name in self._parameter_names()}
+        return values_of(self)
 
     def set_params(self, **params: Any) -> Self:
         """Change constructor arguments; unknown names are a ValueError."""

@@ -77,6 +77,11 @@ def check_fields(made: Any) -> None:
     check_options({name: kind for name, kind in kinds.items() if kind}, vars(made))
 
 
+def values_of(made: Any) -> dict[str, Any]:
+    """All options of an object whose class was made by `with_options`, by name."""
+    return {field.name: getattr(made, field.name) for field in fields(made)}
+
+
 def declared(cls: type, what: str) -> dict[str, Any]:
     """What `option` was told of each field, by the class that declared it."""
     bases = filter(is_dataclass, reversed(cls.__mro__))

@@ -33,7 +33,7 @@ def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArr
             "supported."
         )
     try:
-        matrix = array if on_disk else array.astype(np.float64, copy=False)
+        matrix = array if on_disk else array.astype(np.float64, order="C", copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         raised = TypeError if isinstance(error, TypeError) else ValueError
         raise raised(f"Expected {name} to be numeric, shape (N, d); got {error}.") from None

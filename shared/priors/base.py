@@ -10,8 +10,7 @@ from torch.distributions import Distribution
 
 from identiflow.shared.compute.nflows_adapter import PriorAsBase
 from identiflow.shared.priors.fitting import MAX_FIT_ROWS, refine, set_groups
-from identiflow.shared.priors.maps import LabelTable
-from identiflow.shared.priors.parameters import RawParameters
+from identiflow.shared.priors.parameters import LabelTable, RawParameters
 from identiflow.shared.priors.quantiles import Quantiles
 
 

@@ -9,8 +9,7 @@ from typing_extensions import Unpack
 from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
 from identiflow.shared.priors.base import ConditionalPrior
 from identiflow.shared.priors.fitting import MAX_FIT_ROWS, group_mean, group_spread
-from identiflow.shared.priors.maps import AuxiliaryNetwork, LabelTable, MixedMap
-from identiflow.shared.priors.parameters import Conditioning
+from identiflow.shared.priors.parameters import AuxiliaryNetwork, Conditioning, LabelTable, MixedMap
 from identiflow.shared.priors.quadrature import (
     LAMBDA_BOUND,
     LOG_WIDTH_BOUND,

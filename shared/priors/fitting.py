@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
-from identiflow.shared.compute.lbfgs import minimize
-from identiflow.shared.priors.maps import LabelTable
-from identiflow.shared.priors.parameters import RawParameters
+from identiflow.shared.priors.parameters import LabelTable, RawParameters
 
 # A label with fewer rows than this takes its spread from others: its own would be near zero.
 MIN_ROWS_PER_LABEL = 5
@@ -97,3 +95,20 @@ def group_spread(deviations: Tensor, groups: Tensor, n_groups: int, overall: Ten
     told = enough[groups]
     pooled = deviations[told].mean(0) if told.any() else overall
     return torch.where(enough[:, None], group_mean(deviations, groups, n_groups), pooled)
+
+
+@torch.enable_grad()
+def minimize(loss: Callable[[], Tensor], parameters: Iterable[Tensor], max_iter: int) -> None:
+    """Change the parameters to where L-BFGS finds the loss lowest; their gradients are cleared."""
+    optimizer = torch.optim.LBFGS(
+        list(parameters), max_iter=max_iter, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    optimizer.zero_grad()

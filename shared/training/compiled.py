@@ -26,10 +26,14 @@ class Compiled:
         self.loss, self.shapes = loss, shapes
         self.function: Function = self.of_tensors
 
-    def differentiate(self, trainings: Sequence[Training]) -> list[tuple[Tensor, ...]]:
+    def differentiate(self, trainings: Sequence[Training]) -> list[tuple[Tensor, Tensor]]:
         """As `Steps` says."""
         self.loss.set_training()
-        return [self.function(*self.tensors_of(training)) for training in trainings]
+        return [self._of_one(training) for training in trainings]
+
+    def _of_one(self, training: Training) -> tuple[Tensor, Tensor]:
+        loss, gradient = self.function(*self.tensors_of(training))
+        return loss, gradient
 
     def tensors_of(self, training: Training) -> list[Tensor]:
         """The arguments of the function in the step to come."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias, TypeVar
 
 import torch
@@ -100,10 +100,13 @@ def choose_steps(trainings: Sequence[Training], say: Callable[[str], object] = s
 def _train(trainings: Sequence[Training]) -> None:
     """Step and evaluate until all are done, behind a progress bar."""
     kept = any(training.stage.checkpoint is not None for training in trainings)
+    listening: AbstractContextManager[Interruption | None] = (
+        Interruption() if kept else nullcontext()
+    )
     with _bar(trainings) as bar:
         steps = choose_steps(trainings, bar.set_description_str)
         bar.set_description_str(None)
-        with Interruption() if kept else nullcontext() as interruption:
+        with listening as interruption:
             while behind := _behind(trainings):
                 take(steps, behind)
                 bar.update(len(behind))

@@ -58,7 +58,7 @@ class Stacked:
         return self._of(trainings, self.matrix[rows], some)
 
     def _of(
-        self, trainings: Sequence[Training], vectors: Tensor, differing: Mapping[str, Tensor]
+        self, trainings: Sequence[Training], vectors: Tensor, differing: dict[str, Tensor]
     ) -> Iterable[tuple[Tensor, Tensor]]:
         """The loss and gradient of each, from parameters (S, P) and what else is not the same."""
         x, u = map(torch.stack, zip(*[training.batch() for training in trainings], strict=True))
@@ -67,7 +67,8 @@ class Stacked:
         fixed = self.fixed | differing
         dims = {name: 0 if name in differing else None for name in fixed}
         mean = vmap(self.loss.mean, in_dims=(0, dims, 0, 0, 0))
-        return zip(*self.loss.differentiate(vectors, x, u, fixed, noise, mean), strict=True)
+        losses, gradients = self.loss.differentiate(vectors, x, u, fixed, noise, mean)
+        return zip(losses, gradients, strict=True)
 
     def _try(self) -> None:
         """Differentiate copies once, to see whether it works and leaves fixed tensors alone."""

@@ -63,7 +63,8 @@ class Recipe:
     seed: int = option(
         default=0,
         kind=SEED,
-        about="makes a fit reproducible bit for bit on one machine and number of threads.",
+        about="the same seed, rows and options give the same fit, bit for bit, on the same machine,"
+        " versions and number of threads (docs/reliability.md).",
     )
 
     def check(self) -> None:

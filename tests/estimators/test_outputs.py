@@ -82,7 +82,8 @@ def test_latents_in_any_layout_are_inverted(
 ) -> None:
     z = fitted.transform(x, u).astype(np.float32)
     expected = fitted.inverse_transform(z)
-    np.testing.assert_array_equal(fitted.inverse_transform(z[::-1]), expected[::-1])
+    backwards = fitted.inverse_transform(z[::-1])  # other rows share a sum: equal to rounding
+    np.testing.assert_allclose(backwards, expected[::-1], rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(fitted.inverse_transform(np.asfortranarray(z)), expected)
     for kind in ("<f4", ">f8"):
         np.save(tmp_path / "z.npy", z.astype(kind))

@@ -257,7 +257,7 @@ BAD_COMMANDS: dict[str, tuple[list[str], str]] = {
         "the folder a for b; found none",
     ),
     "no output": (["fit", "cells.csv"], "Missing option '-o' / '--output'. Try .* fit --help."),
-    "no such option": (["--quiet"], "No such option '?--quiet'?. Try .* --help."),
+    "no such option": (["--quiet"], "No such option:? '?--quiet'?.* Try .* --help."),
     "no such command": (["fitt", "cells.csv"], "No such command 'fitt'"),
     "no number": (["fit", "cells.csv", "-o", "m", "--seeds", "two"], "'two' is not a valid int"),
     "an unknown data set": (["data", "fetch", "iris"], "one of causal_chamber_lt, .*; got iris"),

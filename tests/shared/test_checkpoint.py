@@ -162,3 +162,13 @@ def test_a_missing_file_is_named(name, tmp_path):
 def test_a_missing_folder_is_named_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match="Expected path in an existing folder; got .*Make the"):
         save_tensors(tmp_path / "nowhere" / "model", "model", {}, {})
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(path, tmp_path):
+    link = tmp_path / "link.ckpt"
+    link.symlink_to(path)
+    save_tensors(link, "test", {"b": torch.ones(1)}, {})
+    path.with_name(f"{path.name}.0123abcd.part").touch()
+    files.discard_parts(link)
+    assert link.is_symlink() and list(load_tensors(path, "test")[0]) == ["b"]
+    assert set(os.listdir(tmp_path)) == {link.name, path.name}

@@ -23,8 +23,8 @@ fcntl = pytest.importorskip("fcntl")  # locks, which Windows has not
 @pytest.fixture
 def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where our folders are in a new one that the environment names."""
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "asked for"))
-    return tmp_path / "asked for" / "identiflow"
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "asked_for"))
+    return tmp_path / "asked_for" / "identiflow"
 
 
 def test_the_compiler_is_given_a_folder_inside_the_one_asked_for(ours: Path) -> None:

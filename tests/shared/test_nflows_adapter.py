@@ -53,7 +53,7 @@ assert made.plt is matplotlib.pyplot
 @pytest.mark.parametrize("order", IMPORTS)
 def test_importing_nflows_leaves_plotting_to_its_first_use(order):
     command = [sys.executable, "-W", "error", "-c", IMPORTS[order]]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
 
