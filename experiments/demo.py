@@ -51,9 +51,9 @@ SHORT: dict[str, Budget] = {
         "linear FastICA": {},
     },
     "digits": {
-        "IFlow": {"max_steps": 100},
+        "IFlow": SMALL_FLOW | {"max_steps": 100, "learning_rate": 1e-2},
         "IVAE": {"max_steps": 300, "warm_steps": 0},
-        "unconditional flow": {"max_steps": 100},
+        "unconditional flow": SMALL_FLOW | {"max_steps": 100, "learning_rate": 1e-2},
         "linear FastICA": {},
     },
 }
