@@ -27,6 +27,7 @@ from identiflow.shared.datasets import nonstationary_sources
 DATA = nonstationary_sources(2, n_segments=5, samples_per_segment=20, seed=1)
 # The function that moves the parameters: a part of its file's path, and its names.
 STEP = ("shared/training/optimizer.py", ("take", "step"))
+FINDER = "identiflow/checkout.py"  # which Python asks at every import in a checkout
 OPTIONS = sorted({*inspect.signature(IFlow).parameters, *inspect.signature(IVAE).parameters})
 
 
@@ -182,7 +183,8 @@ def profiled(profile: Callable[[FrameType, str, object], None]) -> Iterator[None
 
 def _is_ours(code: CodeType) -> bool:
     """Whether it is a function of the project, and not the body of a module or a class."""
-    inside = code.co_filename.startswith(_FOLDERS)
+    file = code.co_filename
+    inside = file.startswith(_FOLDERS) and not file.endswith(FINDER)
     return inside and bool(code.co_flags & inspect.CO_OPTIMIZED)
 
 
