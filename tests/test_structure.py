@@ -69,7 +69,7 @@ def test_options_are_what_option_declares(file):
     names = structure.names_in(file)
     assert names.options == {"size"}
     assert {"size", "other"} <= names.identifiers and "seed" not in names.identifiers
-    assert names.attributes == {"size", "experimental", "config"} & names.attributes
+    assert names.attributes == {"size"}
 
 
 def test_circles_are_paths_back_to_where_they_began():

@@ -51,9 +51,9 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/iflow/test_splines.py",
     ),
     "the scale of x left out of the density": Mutation(
-        "shared/estimators/base.py",
-        "return densities - np.log(self.x_scale_).sum()",
-        "return densities",
+        "shared/estimators/over_u.py",
+        "(fitted, rows, codes, seed=seed, **options) + fitted.scale.log_jacobian",
+        "(fitted, rows, codes, seed=seed, **options)",
         "tests/estimators/test_outputs.py",
     ),
     "a constant of the Gaussian left out": Mutation(
@@ -75,9 +75,9 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/shared/test_auxiliary.py",
     ),
     "rows held out that were trained on": Mutation(
-        "shared/estimators/base.py",
-        "return order[n_held_out:], order[:n_held_out]",
-        "return order, order[:n_held_out]",
+        "shared/training/stage.py",
+        "return Split(order[n_held_out:], order[:n_held_out])",
+        "return Split(order, order[:n_held_out])",
         "tests/estimators/test_outputs.py tests/estimators/test_protocol.py",
     ),
     "the last weights instead of the best": Mutation(
@@ -112,8 +112,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "rows carried the wrong way": Mutation(
         "shared/estimators/over_u.py",
-        "in_chunks(self.prior_.transport, latents, codes, new)",
-        "in_chunks(self.prior_.transport, latents, new, codes)",
+        "in_chunks(fitted.model.prior.transport, torch.from_numpy(latents), codes, new)",
+        "in_chunks(fitted.model.prior.transport, torch.from_numpy(latents), new, codes)",
         "tests/estimators/test_over_u.py",
     ),
     "a rank that always suffices": Mutation(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -14,6 +12,7 @@ from statistics import mean
 
 from experiments.protocol.environment import environment
 from experiments.protocol.table import Row, markdown, run_all
+from identiflow.shared.files import written_whole
 
 RESULTS = Path("results")
 
@@ -101,6 +100,5 @@ def _kept(folder: Path, task: partial[Row]) -> Row:
 
 def _write(path: Path, text: str) -> None:
     """All of it or nothing."""
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
