@@ -37,7 +37,7 @@ demo: $(INSTALLED)
 
 # What is marked slow waits for test-rest; test-all is both, and what continuous integration runs.
 test: $(INSTALLED)
-	@echo 'Style, types, then the tests but the slow ones: MINUTES on two slow cores.'
+	@echo 'Style, types, then the tests but the slow ones: some 8 minutes on two slow cores.'
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	@echo 'Types: a wheel is built and checked in silence, for a minute where nothing is cached.'
@@ -46,7 +46,7 @@ test: $(INSTALLED)
 	$(call PYTEST, $(RUN)) -m 'not slow'
 
 test-rest: $(INSTALLED)
-	@echo 'The slow tests: RESTMINUTES on two slow cores.'
+	@echo 'The slow tests: some 7 minutes on two slow cores.'
 	$(call PYTEST, $(RUN)) -m slow
 
 test-all:

@@ -53,6 +53,28 @@ SETTINGS: dict[str, tuple[Callable, Callable]] = {
     "numpy floating-point errors": (np.geterr, lambda errors: np.seterr(**errors)),
 }
 
+# What `make test` leaves for `make test-rest`, by how the names of the tests begin: they take half
+# of the time, and most of what they find other tests find too.
+SLOW = (
+    "shared/training/ensemble.py",
+    "tests/estimators/test_auto_prior.py::test_restarts_of_every_family_are_compared",
+    "tests/estimators/test_ensemble.py::test_seeds_shared_out_to_processes_are_the_same_fits",
+    "tests/estimators/test_generated_input.py",
+    "tests/estimators/test_threads.py::test_memory_is_flat_over_many_fits",
+    "tests/estimators/test_workers.py::test_two_processes_find_the_weights_of_one",
+    "tests/test_experiments.py::test_every_study_leaves_its_results",
+    "tests/test_experiments.py::test_smoke",
+    "tests/test_readme.py::test_the_examples_of_a_page_run_in_order[docs/guides",
+    "tests/test_site.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+
 
 def pytest_configure() -> None:
     """One thread a worker, unless OMP_NUM_THREADS asks for more: the workers share the cores."""

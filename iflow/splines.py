@@ -112,9 +112,16 @@ def _segment(value: Tensor, raw: Tensor, bound: float, axis: int) -> Segment:
     ends = torch.stack([index, index + 1])
     left, right = knots.gather(1, ends.expand(2, *ends.shape)).unbind(dim=1)
     # Derivatives are picked while raw, and 0 is the raw value of the 1 at either bound.
-    padded = pad(raw_derivatives, (0, 0) * value.ndim + (1, 1))
+    padded = _between_zeros(raw_derivatives)
     derivatives = bounded_exp(padded.gather(0, ends), LOG_DERIVATIVE_BOUND)
     return Segment(*left.unbind(0), *(right - left).unbind(0), *derivatives.unbind(0))
+
+
+def _between_zeros(raw: Tensor) -> Tensor:
+    """(K − 1, …) to (K + 1, …)."""
+    if not raw.numel():  # which torch 2.4 cannot pad
+        return raw.new_zeros(len(raw) + 2, *raw.shape[1:])
+    return pad(raw, (0, 0) * (raw.ndim - 1) + (1, 1))
 
 
 @lru_cache

@@ -243,6 +243,14 @@ def test_the_oldest_versions_are_those_of_pyproject():
     assert set(pins("constraints-oldest.txt")) == lowest
 
 
+def test_slow_tests_are_those_that_there_are(request):
+    (conftest,) = (p for p in request.config.pluginmanager.get_plugins() if hasattr(p, "SLOW"))
+    for name in conftest.SLOW:
+        file, _, function = name.partition("::")
+        source = (ROOT / file).read_text(encoding="utf-8")
+        assert f"def {function.partition('[')[0]}(" in source if function else source, name
+
+
 def test_a_pin_is_one_public_version():
     """No local build (torch's +cpu), no address, no range."""
     form = re.compile(r'[\w.-]+==[\w.]+(; python_version (<|>=) "3\.11")?')
