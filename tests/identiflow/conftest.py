@@ -1,0 +1,106 @@
+"""A table, a model fitted to it, and the ways to run a command that a test expects to end so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from identiflow.iflow import IFlow
+from identiflow.main import app
+from identiflow.shared.datasets import Dataset, nonstationary_sources
+from identiflow.tables import write_table
+
+
+def _run(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def _done(*arguments: object) -> str:
+    result = _run(*arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    return result.stdout
+
+
+def _refused(message: str, *arguments: object) -> None:
+    result = _run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1 and result.stderr.startswith("identiflow: error: ")
+    pytest.raises(ValueError, _raise, result.stderr).match(message)
+
+
+def _raise(text: str) -> None:
+    raise ValueError(text)
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Result]:
+    """The command's result, an unexpected exception included."""
+    return _run
+
+
+@pytest.fixture(scope="session")
+def done() -> Callable[..., str]:
+    """What a command prints that ends well."""
+    return _done
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[..., None]:
+    """Asserts exit code 2 and one line on stderr that says this."""
+    return _refused
+
+
+@pytest.fixture(scope="session")
+def data() -> Dataset:
+    return nonstationary_sources(2, n_segments=6, samples_per_segment=40, seed=1)
+
+
+@pytest.fixture(scope="session")
+def letters(data: Dataset) -> np.ndarray:
+    """The labels of the table."""
+    return np.array(list("abcdef"))[data.u]
+
+
+@pytest.fixture(scope="session")
+def table(data: Dataset, letters: np.ndarray) -> pd.DataFrame:
+    """Two columns of x, then two of u."""
+    x = pd.DataFrame(data.x, columns=["left", "right"])
+    return x.assign(condition=letters, age=data.u * 1.5)
+
+
+@pytest.fixture(scope="session")
+def small() -> list[str]:
+    """The settings of a fit that takes no time."""
+    return ["--set", "max_steps=6", "--set", "hidden=(8,)"]
+
+
+@pytest.fixture(scope="session")
+def flow_options(small: list[str]) -> list[str]:
+    """The options that fit a small flow to the table."""
+    return ["--aux", "condition", "--ignore", "age", "--set", "n_layers=1", *small]
+
+
+@pytest.fixture(scope="session")
+def flow(data: Dataset, letters: np.ndarray) -> IFlow:
+    """The flow that Python fits to the same."""
+    return IFlow(n_layers=1, max_steps=6, hidden=(8,)).fit(data.x, letters)
+
+
+@pytest.fixture(scope="session")
+def folder(
+    table: pd.DataFrame, flow_options: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A table and a model that was fitted to it."""
+    place = tmp_path_factory.mktemp("commands")
+    write_table(table, place / "cells.csv")
+    _done("fit", place / "cells.csv", *flow_options, "-o", place / "cells.model")
+    (place / "model.csv").write_bytes((place / "cells.model").read_bytes())
+    return place
