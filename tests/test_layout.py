@@ -240,7 +240,7 @@ def test_the_oldest_versions_are_those_of_pyproject():
     ranges = [*PROJECT["dependencies"], *required_by(OPTIONAL)]
     ranges += [name for name in EXTRAS["dev"] if re.split("[>;]", name)[0] in tools]
     lowest = {re.sub("[,;].*", "", requirement).replace(">=", "==") for requirement in ranges}
-    assert set(pins("constraints-oldest.txt")) == lowest
+    assert {pin for pin in pins("constraints-oldest.txt") if "==" in pin} == lowest
 
 
 def test_slow_tests_are_those_that_there_are(request):
