@@ -20,6 +20,7 @@ import pytest
 import identiflow
 
 ROOT = Path(__file__).resolve().parents[1]
+LAWS = ("tests/test_layout.py", "tests/test_declared.py")
 RECORDS = 100_000  # bytes of one of experiments/records at most: they are in every download
 
 
@@ -62,7 +63,7 @@ def test_the_source_distribution_is_a_checkout(source: Path, unpacked: Path) -> 
 def test_tests_run_in_the_source_distribution(unpacked: Path) -> None:
     """Those that read the files beside the code."""
     options = ["-q", "-p", "no:cacheprovider", "-k", "pinned or one_way or contributing"]
-    command = [sys.executable, "-m", "pytest", *options, "tests/test_layout.py"]
+    command = [sys.executable, "-m", "pytest", *options, *LAWS]
     assert re.search(r"\d passed", done(*command, cwd=unpacked))
 
 

@@ -1,16 +1,21 @@
-"""The laws of the project's layout: who may import whom, what is packaged, what is declared."""
+"""The laws of the project's layout: who may import whom, what is packaged, how long things are."""
 
 from __future__ import annotations
 
-import ast
-import importlib.metadata
+import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import median
 
 import pytest
+
+from experiments.checks import structure
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,15 +24,10 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PROJECT = PYPROJECT["project"]
-EXTRAS = PROJECT["optional-dependencies"]
-# What installed code may import where it is there, and what is there for its tests.
-OPTIONAL = {"cli", "plot", "data", "parquet", "xarray"}
-DEV = {"docs", "dev"}
+INSTALLED = structure.INSTALLED
 # The folders beside identiflow/, installed as identiflow.iflow and so on.
-INSIDE = ["iflow", "ivae", "shared"]
-INSTALLED = ["identiflow", *INSIDE]
-CODE = [*INSTALLED, "experiments"]
+INSIDE = INSTALLED[1:]
+CODE = (*INSTALLED, "experiments")
 
 # Dependencies point one way: experiments, identiflow -> iflow, ivae -> shared.
 FORBIDDEN = {
@@ -53,7 +53,6 @@ MATRICES = {
     "bijection": ("tests/iflow/test_bijections.py", "BIJECTIONS"),
     "likelihood": ("tests/ivae/test_likelihoods.py", "LIKELIHOODS"),
 }
-DISTRIBUTION_OF = {"sklearn": "scikit-learn"}
 
 
 def sources(folder: str) -> list[Path]:
@@ -62,22 +61,12 @@ def sources(folder: str) -> list[Path]:
     return paths
 
 
-def imported_packages(source: str) -> set[str]:
+def imported_packages(path: Path) -> set[str]:
     """The packages that a file imports: anywhere in it, for type checkers too.
 
     Those that are installed inside identiflow go by the names of their folders.
     """
-    modules = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "identiflow":
-            modules |= {f"identiflow.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            modules.add(node.module)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            modules |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
-    return set(map(_package_of, map(str, modules)))
+    return {_package_of(name) for name in structure.imports_of(path)}
 
 
 def _package_of(module: str) -> str:
@@ -89,26 +78,8 @@ def _package_of(module: str) -> str:
 def imports_of(folder: str) -> Iterator[tuple[str, str]]:
     """Pairs of a file and a package that it imports."""
     for path in sources(folder):
-        for package in sorted(imported_packages(path.read_text(encoding="utf-8"))):
+        for package in sorted(imported_packages(path)):
             yield path.relative_to(ROOT).as_posix(), package
-
-
-def distribution_names(requirements: list[str]) -> set[str]:
-    return {normalised(re.split(r"[\s<>=!~;\[]", requirement)[0]) for requirement in requirements}
-
-
-def required_by(extras: set[str]) -> list[str]:
-    return [requirement for extra in sorted(extras) for requirement in EXTRAS[extra]]
-
-
-def normalised(name: str) -> str:
-    """A distribution's or a package's name, spelt one way: typing_extensions, typing-extensions."""
-    return DISTRIBUTION_OF.get(name, name).lower().replace("_", "-")
-
-
-def pins(file: str = "constraints.txt") -> list[str]:
-    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if not line.startswith("#")]
 
 
 @pytest.mark.parametrize(
@@ -123,8 +94,9 @@ def pins(file: str = "constraints.txt") -> list[str]:
         "importlib.import_module('identiflow.iflow.model')",
     ],
 )
-def test_every_form_of_import_is_seen(source):
-    assert "iflow" in imported_packages(source)
+def test_every_form_of_import_is_seen(source, tmp_path):
+    (tmp_path / "module.py").write_text(source, encoding="utf-8")
+    assert "iflow" in imported_packages(tmp_path / "module.py")
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
@@ -137,18 +109,6 @@ def test_dependencies_point_one_way(package):
 def test_nothing_imports_the_name_tests(folder):
     """Releases of nflows install a top-level `tests`; which one is found depends on the machine."""
     assert [path for path, package in imports_of(folder) if package == "tests"] == []
-
-
-@pytest.mark.parametrize("folder", CODE)
-def test_what_is_imported_is_declared(folder):
-    declared = distribution_names([*PROJECT["dependencies"], *required_by(OPTIONAL)])
-    own_and_standard = {*CODE, *sys.stdlib_module_names}
-    undeclared = {
-        (path, package)
-        for path, package in imports_of(folder)
-        if package not in own_and_standard and normalised(package) not in declared
-    }
-    assert undeclared == set()
 
 
 def test_import_is_light_and_silent():
@@ -193,56 +153,6 @@ def test_types_are_shipped():
     assert "py.typed" in PYPROJECT["tool"]["setuptools"]["package-data"]["identiflow"]
 
 
-@pytest.mark.parametrize("folder", [*CODE, "tests"])
-def test_files_are_short(folder):
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources(folder)}
-    assert {path: length for path, length in lengths.items() if length > 400} == {}
-
-
-def test_the_version_has_one_source():
-    """It stands in pyproject.toml; code that needs it asks importlib.metadata."""
-    literal = re.compile(r"^\s*__version__\s*(:.*)?=\s*['\"]", re.MULTILINE)
-    copies = [
-        path
-        for folder in CODE
-        for path in sources(folder)
-        if literal.search(path.read_text("utf-8"))
-    ]
-    assert copies == []
-    newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert newest is not None
-    assert newest[1] == PROJECT["version"]
-
-
-def test_the_installed_version_is_this_one():
-    try:
-        installed = importlib.metadata.version(PROJECT["name"])
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("identiflow is not installed here; `make test` installs it")
-    assert installed == PROJECT["version"]
-
-
-def test_extras_are_all_of_what_is_optional():
-    assert set(re.findall(r"\w+", EXTRAS["all"][0])) == {PROJECT["name"], *OPTIONAL}
-    assert EXTRAS.keys() == {*OPTIONAL, *DEV, "all", "benchmarks"}
-    assert EXTRAS["dev"][0] == "identiflow[all,docs]"
-
-
-def test_every_dependency_is_pinned():
-    required = [*PROJECT["dependencies"], *required_by(OPTIONAL | DEV)]
-    assert distribution_names(required) - {PROJECT["name"]} <= distribution_names(pins())
-    assert "torch==2.13.0" in pins()
-
-
-def test_the_oldest_versions_are_those_of_pyproject():
-    """With the tools that run the tests, but not those that check and document the code."""
-    tools = ("pytest", "pytest-xdist", "hypothesis", "tomli")
-    ranges = [*PROJECT["dependencies"], *required_by(OPTIONAL)]
-    ranges += [name for name in EXTRAS["dev"] if re.split("[>;]", name)[0] in tools]
-    lowest = {re.sub("[,;].*", "", requirement).replace(">=", "==") for requirement in ranges}
-    assert {pin for pin in pins("constraints-oldest.txt") if "==" in pin} == lowest
-
-
 def test_slow_tests_are_those_that_there_are(request):
     (conftest,) = (p for p in request.config.pluginmanager.get_plugins() if hasattr(p, "SLOW"))
     for name in conftest.SLOW:
@@ -251,15 +161,113 @@ def test_slow_tests_are_those_that_there_are(request):
         assert f"def {function.partition('[')[0]}(" in source if function else source, name
 
 
-def test_a_pin_is_one_public_version():
-    """No local build (torch's +cpu), no address, no range."""
-    form = re.compile(r'[\w.-]+==[\w.]+(; python_version (<|>=) "3\.11")?')
-    assert [pin for pin in pins() if not form.fullmatch(pin)] == []
-
-
 @pytest.mark.parametrize("part", MATRICES)
 def test_contributing_names_matrices_that_exist(part):
     file, matrix = MATRICES[part]
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert f"`{matrix}` in `{file}`" in contributing
     assert re.search(rf"^{matrix}\b.*=", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+# Order and size ----------------------------------------------------------------------------------
+
+Files = Mapping[str, Path]
+# What a step does, seen through its backward pass; of torch's public calls none shows it.
+PRIVATE_TORCH = {
+    "identiflow.shared.compute.compilation": ["torch.fx.experimental.proxy_tensor.make_fx"]
+}
+OPTIONS = {*inspect.signature(IFlow).parameters, *inspect.signature(IVAE).parameters}
+
+
+def long_files(files: Files) -> dict[str, int]:
+    lengths = {name: structure.lines_of(path) for name, path in files.items()}
+    return {name: length for name, length in lengths.items() if length > 300}
+
+
+def circles(files: Files) -> list[list[str]]:
+    return structure.circles(structure.import_graph(files))
+
+
+def upwards(files: Files) -> list[tuple[str, str]]:
+    """Imports inside shared/ against the order of its rooms."""
+    graph = structure.import_graph(files)
+    return structure.against_the_order(graph, "identiflow.shared", structure.ROOMS)
+
+
+def median_length(files: Files) -> float:
+    """Of the bodies of all functions."""
+    return median(n for path in files.values() for n in structure.function_lengths(path).values())
+
+
+def not_declared_once(files: Files) -> dict[str, int]:
+    """Options of the estimators → the number of files that declare them."""
+    count = Counter(name for path in files.values() for name in structure.names_in(path).options)
+    return {option: count[option] for option in OPTIONS if count[option] != 1}
+
+
+def private_torch(files: Files) -> dict[str, list[str]]:
+    """Modules → what they import of the private parts of torch, those that do."""
+    found = {name: structure.private_imports(path, "torch") for name, path in files.items()}
+    return {name: parts for name, parts in found.items() if parts}
+
+
+@pytest.mark.parametrize("folder", [*CODE, "tests"])
+def test_files_are_short(folder):
+    assert long_files({path.as_posix(): path for path in sources(folder)}) == {}
+
+
+def test_functions_are_short():
+    assert median_length(structure.files_of()) <= 6
+
+
+def test_nothing_imports_in_circles():
+    assert circles(structure.files_of(CODE)) == []
+
+
+def test_rooms_of_shared_import_of_those_before_them():
+    assert upwards(structure.files_of()) == []
+
+
+def test_few_modules_of_shared_are_outside_its_rooms():
+    assert len(structure.loose_modules("shared")) <= 4
+
+
+def test_an_option_is_declared_in_one_file():
+    assert not_declared_once(structure.files_of()) == {}
+
+
+def test_private_parts_of_torch_are_imported_by_one_line():
+    assert private_torch(structure.files_of(CODE)) == PRIVATE_TORCH
+
+
+PLANTED = """
+import torch._inductor.config
+
+if TYPE_CHECKING:
+    from identiflow.shared.estimators import base
+
+
+class Rows:
+    seed: int = option(0, None, "declared elsewhere")
+
+
+def long(x):
+"""
+
+
+def test_each_of_these_laws_can_be_broken(tmp_path):
+    (tmp_path / "rows.py").write_text(PLANTED + "    x += 1\n" * 300, encoding="utf-8")
+    name = "identiflow.shared.inputs.rows"
+    files = {**structure.files_of(), name: tmp_path / "rows.py"}
+    planted = {name: tmp_path / "rows.py"}
+    assert long_files(files) == {name: 300 + PLANTED.count("\n")}
+    assert median_length(planted) == 300
+    assert any(name in path for path in circles(files))
+    assert upwards(files) == [(name, "identiflow.shared.estimators.base")]
+    assert not_declared_once(files) == {"seed": 2}
+    assert private_torch(files) == {**PRIVATE_TORCH, name: ["torch._inductor.config"]}
+    for number in range(5):
+        (tmp_path / f"{number}.py").touch()
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows/inside.py").touch()
+    assert len(structure.loose_modules(str(tmp_path))) == 6
