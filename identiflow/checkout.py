@@ -61,7 +61,7 @@ class ShortNames(MetaPathFinder):
         return spec and ModuleSpec(name, SameModule(spec.name), origin=spec.origin)
 
     def has(self, package: ModuleSpec | None) -> bool:
-        """Whether a package is one of the checkout's."""
+        """True for a package of the checkout."""
         return bool(package and package.origin and Path(package.origin).resolve() in self.files)
 
 

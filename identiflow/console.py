@@ -1,4 +1,4 @@
-"""What commands print, and how they end: 0 done, 1 the answer is no, 2 something is wrong."""
+"""The words and the exit codes of commands: 0 done, 1 the answer is no, 2 something is wrong."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _one_line() -> Iterator[None]:
 
 
 def _is_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; torch says so in the words of an error of another kind."""
+    """True if memory ran out; torch says so in the words of an error of another kind."""
     words = str(error).lower()
     told = "allocate memory" in words or "out of memory" in words
     return isinstance(error, MemoryError) or told

@@ -1,4 +1,4 @@
-"""How tables are read from files and written to them: CSV, TSV, Parquet, NPZ and NPY, by ending."""
+"""Read tables from files and write them: CSV, TSV, Parquet, NPZ and NPY, by their ending."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _read_separated(path: Path) -> DataFrame:
 
 
 def _exact(pandas: str) -> dict[str, Any]:
-    """What reads a number to its last bit, which pandas from 3.1 on does unasked."""
+    """The option that reads a number to its last bit, which pandas from 3.1 on does unasked."""
     older = tuple(map(int, pandas.split(".")[:2])) < (3, 1)
     return {"float_precision": "round_trip"} if older else {}
 

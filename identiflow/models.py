@@ -50,7 +50,7 @@ def load(path: Path) -> IdentifiableEstimator:
 
 
 def parameters(options: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """What options say of an estimator, and settings such as `"n_layers=4"` besides."""
+    """Arguments of an estimator, from options and from settings such as `"n_layers=4"`."""
     given = {name: value for name, value in options.items() if value is not None}
     set_here: dict[str, Any] = {}
     for setting in settings:
@@ -130,7 +130,7 @@ def u_of(table: DataFrame, estimator: IdentifiableEstimator) -> Auxiliary | None
 
 
 def u_of_values(values: Sequence[str], rows: int, estimator: IdentifiableEstimator) -> Any:
-    """So many rows of one u, its values in the order of u's columns."""
+    """One u in each of `rows` rows, its values in the order of u's columns."""
     import pandas as pd
 
     labels, continuous = estimator.auxiliary_.names or ([], [])

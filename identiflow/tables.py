@@ -61,7 +61,7 @@ def check_table(path: Path) -> None:
 
 
 def has_names(path: Path) -> bool:
-    """Whether the columns of a table in such a file have names of their own."""
+    """True if the columns of a table in such a file have names of their own."""
     return known_ending(path) != ".npy"
 
 

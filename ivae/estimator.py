@@ -122,7 +122,7 @@ class IVAE(IdentifiableEstimator):
 
     @property
     def n_categories_(self) -> int:
-        """How many categories a categorical x has; 0 of any other."""
+        """The number of categories of a categorical x; 0 of any other."""
         return self.fitted_.measured["n_categories_"]
 
     def elbo(self, x: Any, u: Any, *, n_samples: int = 16, seed: int = 0) -> Array:
@@ -178,12 +178,12 @@ class IVAE(IdentifiableEstimator):
 
     @property
     def latents_need_u(self) -> bool:  # type: ignore[override]
-        """Whether the encoder of the fit sees u."""
+        """True if the encoder of the fit sees u."""
         return self.fitted_.parameters["encoder_sees_u"]
 
     @property
     def standardizes(self) -> bool:  # type: ignore[override]
-        """Whether x is continuous."""
+        """True if x is continuous."""
         return self._likelihood_class.continuous
 
     @property

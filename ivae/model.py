@@ -83,7 +83,7 @@ class IdentifiableVAE(IdentifiableModel):
         self._check_sizes()
 
     def extra_repr(self) -> str:
-        """What is minimised: two models that differ in that alone are not the same."""
+        """Name the objective: two models that differ in that alone are not the same."""
         name = getattr(self.objective, "__qualname__", type(self.objective).__name__)
         return f"objective={name}, n_samples={self.n_samples}"
 

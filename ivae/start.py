@@ -24,13 +24,13 @@ WARM_LEARNING_RATE, WARM_STEPS = 0.2, 0.5
 
 
 def has_special_case(model: IdentifiableVAE) -> bool:
-    """Whether a flow is what this model would be without noise."""
+    """True if this model would be a flow without its noise."""
     square = model.likelihood.observed_dim == model.latent_dim
     return square and isinstance(model.likelihood, GaussianLikelihood)
 
 
 def after_start(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """What the training of the bound changes of its recipe after a start from a flow."""
+    """Changes to the recipe by which the bound is trained, after a start from a flow."""
     return {
         "learning_rate": WARM_LEARNING_RATE * recipe["learning_rate"],
         "max_steps": max(1, round(WARM_STEPS * recipe["max_steps"])),

@@ -1,3 +1,3 @@
-"""What the identifiable flows (`iflow`) and the identifiable VAEs (`ivae`) are both made of."""
+"""The parts that the identifiable flows (`iflow`) and VAEs (`ivae`) are both made of."""
 
 import identiflow.checkout  # noqa: F401 - `shared.metrics` then is `identiflow.shared.metrics`

@@ -110,7 +110,7 @@ def load_tensors(
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
-    """What a file written by `save_tensors` holds; its errors are those of `load_tensors`."""
+    """The kind of a file written by `save_tensors`; its errors are those of `load_tensors`."""
     with _opened(path) as (_, header):
         return header.get("kind", "")
 

@@ -40,7 +40,7 @@ class IdentifiableModel(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, x: Tensor, u: Tensor, generator: Randomness = None) -> Tensor:
-        """What training minimises, in nats, (B,); its noise comes from `generator`."""
+        """The loss that training minimises, in nats, (B,); its noise comes from `generator`."""
 
     @abstractmethod
     def encode(self, x: Tensor, u: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""What compilation costs, and what is left of its gain in the shortest fit that is compiled.
+"""The cost of compilation, and its gain in the shortest fit that is compiled.
 
 Both in processes of their own, whose cache on disk is empty at first.
 """
@@ -49,7 +49,7 @@ def shortest_compiled_fit(plan: Plan) -> Iterator[Comparison]:
 
 
 def measure(function: str, plan: Plan, cache: str, *arguments: str) -> float:
-    """What one of the two functions below says in a new process with this cache."""
+    """Seconds by one of the two functions below, in a new process with this cache."""
     call = f"{function}({', '.join([repr(plan), *arguments])})"
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": cache}
     command = [sys.executable, "-c", CODE.format(call=call)]

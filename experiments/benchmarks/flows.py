@@ -14,7 +14,7 @@ from identiflow.shared.priors import GaussianPrior
 
 
 class FlowModel(Protocol):
-    """What is timed of a flow, ours or a peer's: a torch module with two methods."""
+    """A flow as it is timed, ours or a peer's: a torch module with two methods."""
 
     def log_prob(self, x: Tensor, u: Tensor, /) -> Tensor:
         """log p(x | u), (B,)."""
@@ -47,5 +47,5 @@ def random_rows(n_rows: int, features: int, n_labels: int) -> tuple[Tensor, Tens
 
 
 def count(parameters: Iterable[Tensor]) -> int:
-    """How many numbers there are in all parameters."""
+    """The number of entries of all parameters."""
     return sum(parameter.numel() for parameter in parameters)

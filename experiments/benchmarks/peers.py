@@ -188,7 +188,7 @@ def coupling_options(shape: FlowShape, layer: int) -> dict[str, Any]:
 
 
 def steered(shape: FlowShape, layer: int) -> Tensor:
-    """Which columns a layer maps, (d,): the same as in ours."""
+    """The columns that a layer maps, (d,): the same as in ours."""
     first = torch.arange(shape.features) < shape.features // 2
     return first if layer % 2 else ~first
 

@@ -1,4 +1,4 @@
-"""How much each benchmark does: the sizes that are reported, and tiny ones to see that it runs."""
+"""Sizes of each benchmark: those that are reported, and tiny ones to see that it runs."""
 
 from __future__ import annotations
 

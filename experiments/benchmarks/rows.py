@@ -81,7 +81,7 @@ def print_row(row: Comparison) -> None:
 
 
 def print_footer() -> None:
-    """What the numbers mean, and where they were measured."""
+    """Print the meaning of the numbers, and where they were measured."""
     made = _machine()
     versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
     print(
@@ -98,7 +98,7 @@ def write_json(path: Path, rows: Iterable[Comparison], smoke: bool) -> None:
 
 
 def _machine() -> dict[str, Any]:
-    """What the times were measured with: versions, threads in use, cores, and the seed."""
+    """Versions, threads in use, cores and the seed that the times were measured with."""
     return {
         "versions": environment("zuko", "normflows"),
         "threads": torch.get_num_threads(),

@@ -26,14 +26,14 @@ STEPS_OF_A_FIT = 5000
 
 
 def our_step(model: Model, x: Tensor, u: Tensor, batch_size: int, **options: Any) -> Action:
-    """What `fit` does at each step, with options of its `Stage`."""
+    """A step of `fit`, with options of its `Stage`."""
     return stacked_step([model], x, u, batch_size, **options)
 
 
 def stacked_step(
     models: Sequence[Model], x: Tensor, u: Tensor, batch_size: int, **options: Any
 ) -> Action:
-    """What `fit_ensemble` does at each step: one of every model."""
+    """A step of `fit_ensemble`: one of every model."""
     trainings = [
         Training(_stage(model, x, u, batch_size, **options, seed=seed))
         for seed, model in enumerate(models)

@@ -42,7 +42,7 @@ COMPILING = "kill -9 while it compiles"
 
 @dataclass
 class Count:
-    """How many faults were injected, and how many of them a fit did not get over."""
+    """The number of faults that were injected, and of those that a fit did not get over."""
 
     fault: str
     injected: int = 0

@@ -86,7 +86,7 @@ def journeys(smoke: bool) -> Iterator[Measure]:
 
 
 def of_structure() -> Iterator[Measure]:
-    """What is counted in the text of the installed files."""
+    """Measures that are counted in the text of the installed files."""
     files = structure.files_of()
     graph = structure.import_graph(files)
     found = structure.circles(graph)
@@ -182,7 +182,7 @@ def profiled(profile: Callable[[FrameType, str, object], None]) -> Iterator[None
 
 
 def _is_ours(code: CodeType) -> bool:
-    """Whether it is a function of the project, and not the body of a module or a class."""
+    """True for a function of the project, and not for the body of a module or a class."""
     file = code.co_filename
     inside = file.startswith(_FOLDERS) and not file.endswith(FINDER)
     return inside and bool(code.co_flags & inspect.CO_OPTIMIZED)

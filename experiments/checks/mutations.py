@@ -139,7 +139,7 @@ def main(smoke: bool = False, jobs: int = 2) -> None:
 
 
 def is_caught(mutation: Mutation) -> bool:
-    """Whether its tests fail in a copy of the checkout that has it."""
+    """True if its tests fail in a copy of the checkout that has it."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for name in COPIED:

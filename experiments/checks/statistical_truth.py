@@ -87,7 +87,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
 
 
 def calibration(name: str, seed: int, smoke: bool) -> Row:
-    """Whether held-out rows look as if drawn from the fit: each latent given u, and the density."""
+    """Compare held-out rows with draws from the fit: each latent given u, and the density."""
     split = draw_data(FRONT_ENDS[name], seed, smoke)
     model = fitted(name, split, smoke)
     x, u = split.test.x, split.test.u
@@ -106,7 +106,7 @@ def calibration(name: str, seed: int, smoke: bool) -> Row:
 
 
 def bounds(seed: int, smoke: bool) -> Row:
-    """What importance-weighted bounds of more and more draws miss of the evidence."""
+    """The part of the evidence that importance-weighted bounds of more and more draws miss."""
     split = draw_data(FRONT_ENDS["IVAE"], seed, smoke)
     vae = fitted("IVAE", split, smoke)
     rows = slice(0, 20 if smoke else 200)
@@ -141,7 +141,7 @@ def evidence(vae: IVAE, x: Array, u: NDArray[Any]) -> Array:
 
 
 def shuffled_u(seed: int, smoke: bool) -> Row:
-    """What a flow gains by u, and by the u of other rows, over one that has none."""
+    """The gain of a flow by u, and by the u of other rows, over one that has none."""
     split = draw_data(FRONT_ENDS["IFlow"], seed, smoke)
     shuffled = np.random.default_rng(seed).permutation(split.train.u)
     wrong = Split(replace(split.train, u=shuffled), split.test)
@@ -172,7 +172,7 @@ def chance(name: str, smoke: bool) -> Row:
 
 
 def chance_of(score: Callable[[Array, Array], float], a: Array, b: Array) -> float:
-    """What `chance_level` says that a score of unrelated latents is."""
+    """The mean score of unrelated latents, by `chance_level`."""
     return chance_level(a, b, score=score, n_permutations=20, seed=1).mean
 
 

@@ -49,7 +49,7 @@ def module_name(path: Path) -> str:
 
 
 def import_graph(files: Mapping[str, Path]) -> Graph:
-    """What each module imports of the others: anywhere in it, for type checkers too.
+    """Map each module to the others that it imports: anywhere in it, for type checkers too.
 
     That a package is imported with each of its modules does not count.
     """
@@ -131,7 +131,7 @@ def loose_modules(folder: str) -> list[str]:
 
 
 def lines_of(path: Path) -> int:
-    """How long a file is."""
+    """The number of lines of a file."""
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
@@ -173,7 +173,7 @@ def _declares_an_option(node: ast.AST) -> TypeGuard[ast.AnnAssign]:
 
 
 def private_imports(path: Path, library: str) -> list[str]:
-    """What a file imports of the private or experimental parts of a library."""
+    """The private or experimental parts of a library that a file imports."""
     names = (name.split(".") for name in imports_of(path))
     return [
         ".".join(parts)

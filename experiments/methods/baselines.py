@@ -1,4 +1,4 @@
-"""What a result has to be seen against: linear methods, chance, and what supervision reaches."""
+"""References for every result: linear methods, chance, and what supervision reaches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is compared, by name: each method is built for n sources and never sees them.
+"""The methods compared, by name: each is built for n sources and never sees them.
 
 All have `fit(x, u)` and `transform(x, u)`; those with a density also `score(x, u)`, nats a row.
 """

@@ -1,4 +1,4 @@
-"""What the methods that learn features have in common: an estimator without a density.
+"""The methods that learn features are estimators without a density.
 
 Reading, training, saving and scikit-learn's protocol are the base estimator's.
 """

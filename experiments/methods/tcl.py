@@ -19,7 +19,7 @@ from identiflow.shared.inputs.rows import Rows
 
 @with_options
 class TCL(LearnedFeatures):
-    """Which segment is a row from? The answer's features are a linear mixture of the sources' T(z).
+    """Classify the segments of rows: the features are a linear mixture of the sources' T(z).
 
     Linear FastICA unmixes them. For sources whose scale alone changes with u that is z², not z.
 

@@ -62,7 +62,7 @@ def oracle_nats(data: Dataset) -> float | None:
 
 
 def has_data(*names: str) -> bool:
-    """Whether the files of these real data sets are in a folder of this machine."""
+    """True if the files of these real data sets are in a folder of this machine."""
     return all(_has_files(name) for name in names)
 
 

@@ -112,7 +112,7 @@ def least_dependence(x: NDArray[np.float64], z: NDArray[np.float64]) -> tuple[fl
 
 
 def verdict(name: str, rows: Sequence[Row]) -> str:
-    """How many pairs come out as written, and how many of these at the level of the test."""
+    """Count the pairs that come out as written, and those of them at the level of the test."""
     first = np.array([row.details["p_first_is_cause"] for row in rows])
     second = np.array([row.details["p_second_is_cause"] for row in rows])
     clear = (first > LEVEL) & (second < LEVEL)

@@ -103,13 +103,13 @@ def noisy(name: str, seed: int) -> Dataset:
 
 
 def latents_that_hold(share: float, modulation: Array) -> int:
-    """How many latents, those that u changes most first, hold that share of all modulation."""
+    """The number of latents, those that u changes most first, that hold a share of modulation."""
     sums = np.sort(modulation)[::-1].cumsum()
     return int(np.searchsorted(sums, share * sums[-1])) + 1
 
 
 def accuracy(flow: IFlow, data: Dataset) -> float:
-    """How often the digit with the largest p(digit | x), by Bayes' rule, is the right one."""
+    """The share of rows whose digit has the largest p(digit | x), by Bayes' rule."""
     digits, counts = np.unique(data.u, return_counts=True)
     log_prior = np.log(counts / counts.sum())
     joint = [flow.log_prob(data.x, np.full(len(data), digit)) for digit in digits]

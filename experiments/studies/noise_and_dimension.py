@@ -34,7 +34,7 @@ def main(smoke: bool = False, jobs: int = 2, seeds: int = 2) -> None:
 
 
 def name(d: int, noise: float) -> str:
-    """What a row says of its data."""
+    """The name of a row's data."""
     return f"{N} in {d}-D, noise {noise:g}"
 
 

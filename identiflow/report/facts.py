@@ -1,4 +1,4 @@
-"""What the page says of a model: numbers and words, without their looks."""
+"""The numbers and words of a page about a model, without their looks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Facts:
 
     @property
     def miscalibration(self) -> Array:
-        """How far each latent's quantiles are from uniform: Kolmogorov's distance, (n,)."""
+        """Kolmogorov's distance of each latent's quantiles from uniform ones, (n,)."""
         ordered = np.sort(self.quantiles, axis=0)
         steps = np.arange(len(ordered) + 1)[:, None] / len(ordered)
         return np.maximum(ordered - steps[:-1], steps[1:] - ordered).max(0)
@@ -114,7 +114,7 @@ def gather(estimator: IdentifiableEstimator, x: Any, u: Any, oracle: float | Non
 
 
 def advice(facts: Facts) -> list[str]:
-    """What to try next, the most pressing first."""
+    """Advice on what to try next, the most pressing first."""
     estimator, report, history = facts.estimator, facts.report, facts.estimator.history_
     found = []
     if not report.satisfied:

@@ -60,7 +60,7 @@ def render(facts: Facts, title: str = "") -> str:
 
 
 def _fitted(facts: Facts) -> dict[str, str]:
-    """What was fitted, and how well, as rows of a table."""
+    """The rows of a table about the model and its fit."""
     estimator, history = facts.estimator, facts.estimator.history_
     prior = type(estimator.prior_).__name__
     rows = {
@@ -141,7 +141,7 @@ def _sections(facts: Facts) -> list[dict[str, Any]]:
             {
                 "heading": "Do seeds agree?",
                 "figure": figures.heat_map(scores, seeds, seeds, "MCC", diverging=False),
-                "text": "MCC between the latents of each two seeds, on held-out rows: "
+                "text": "MCC between the latents of every two seeds, on held-out rows: "
                 f"{scores.min():.3f} at least. Identified latents agree.",
             }
         )

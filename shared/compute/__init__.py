@@ -1,1 +1,1 @@
-"""How things are computed: seeded draws, networks, compiled steps, passes over many rows."""
+"""The means of computing: seeded draws, networks, compiled steps, passes over many rows."""

@@ -40,11 +40,11 @@ Function: TypeAlias = Callable[..., tuple[Tensor, ...]]
 
 
 class Compilation:
-    """Whether, and how, a function of a model's tensors is compiled.
+    """Compiles a function of a model's tensors, if that is asked for or pays.
 
     Args:
         ask: True, False, or "auto": where it pays, on a CPU with a C++ compiler, for models all of
-            whose parts are torch's or ours. What can not be compiled is then run as it is, with a
+            whose parts are torch's or ours. What cannot be compiled is then run as it is, with a
             warning.
         model: what the function computes with.
         calls: how often the function is going to be called.
@@ -118,7 +118,7 @@ _by_graph: dict[Hashable, Function] = {}
 
 
 def pays(graph: GraphModule, calls: int) -> bool:
-    """Whether so many calls save the time that it takes to compile the graph."""
+    """True if this number of calls saves the time that it takes to compile the graph."""
     results = [node.meta.get("val") for node in graph.graph.nodes if node.op == "call_function"]
     numbers = sum(value.numel() for value in results if isinstance(value, Tensor))
     saved = SAVED_BY_CALL * len(results) + SAVED_BY_NUMBER * numbers
@@ -126,7 +126,7 @@ def pays(graph: GraphModule, calls: int) -> bool:
 
 
 def is_of_known_parts(model: Any) -> bool:
-    """Whether all modules of a model, and all that these hold, are torch's or ours."""
+    """True if all modules of a model, and all that these hold, are torch's or ours."""
     parts = list(model.modules())
     held = [value for part in parts for value in vars(part).values()]
     return all(_package(thing) in KNOWN_PACKAGES for thing in (*parts, *held))
@@ -157,7 +157,7 @@ def trace(function: Function, inputs: Sequence[Tensor]) -> GraphModule:
 
 
 def _changes_in_place(node: Node) -> bool:
-    """Whether an operation's name says so, by torch's convention: add_, relu_."""
+    """True if an operation's name says so, by torch's convention: add_, relu_."""
     return str(getattr(node.target, "overloadpacket", "")).endswith("_")
 
 
@@ -201,7 +201,7 @@ def compile_graph(graph: GraphModule, inputs: Sequence[Tensor]) -> Function:
 
 
 def _is_of_files(error: BaseException | None) -> bool:
-    """Whether it, or what caused it, is about a file that cannot be read or loaded."""
+    """True if it, or what caused it, is about a file that cannot be read or loaded."""
     while error is not None:
         if isinstance(error, OSError | ImportError):
             return True
@@ -235,7 +235,7 @@ def _settings() -> dict[str, Any]:
 
 
 def _is_known(name: str, value: Any) -> bool:
-    """Whether this version of torch has such an option; another refuses it at once."""
+    """True if this version of torch has such an option; another refuses it at once."""
     try:
         torch.compile(_is_known, options={name: value})
     except RuntimeError:
@@ -277,5 +277,5 @@ def _validates() -> bool:
 
 
 def finds_compiler() -> bool:
-    """Whether there is a C++ compiler, which torch's compiler needs."""
+    """True if there is a C++ compiler, which torch's compiler needs."""
     return any(map(shutil.which, COMPILERS))

@@ -92,7 +92,7 @@ def _mark(path: Path) -> Iterator[None]:
 
 
 def _was_killed(mark: Path) -> bool:
-    """Whether nobody holds the lock on this file."""
+    """True if nobody holds the lock on this file."""
     try:
         with mark.open("rb") as file:
             return _take(file, wait=False)

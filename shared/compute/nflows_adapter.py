@@ -71,7 +71,7 @@ __all__ = [
 
 
 class Prior(Protocol):
-    """What a base distribution asks of a prior p(z | u): `ConditionalPrior` has it."""
+    """A prior p(z | u) as a base distribution asks for it, such as a `ConditionalPrior`."""
 
     informative: int
 

@@ -89,7 +89,7 @@ def _without_gradient(function: Callable[..., Tensor], *arguments: Any) -> Tenso
 
 
 def _one_core_each(n_threads: int) -> ThreadPoolExecutor:
-    """So many threads, in each of which torch uses one thread; everywhere else as many as before.
+    """Start threads in each of which torch uses one thread; everywhere else as many as before.
 
     torch takes the number that was set last for that of any thread that asks for the first time.
     So each of these asks before it sets its own, and the number is set back for all others.
@@ -111,6 +111,6 @@ def _one_core_each(n_threads: int) -> ThreadPoolExecutor:
 
 
 def most_threads() -> int:
-    """How many threads torch uses, asked when no thread of ours is changing that."""
+    """The number of threads that torch uses, asked when no thread of ours is changing it."""
     with _number_of_threads:
         return torch.get_num_threads()

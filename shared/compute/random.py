@@ -55,7 +55,7 @@ def generator(seed: int) -> torch.Generator:
 
 
 class NoiseSource(Protocol):
-    """What a loss may be given in the place of a generator; see `shared.training.noise`."""
+    """Noise that a loss takes in the place of a generator; see `shared.training.noise`."""
 
     def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
         """Standard normal draws of this shape, rows in the last dimension but one."""

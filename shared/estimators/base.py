@@ -210,7 +210,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
             )
 
     def _candidates(self) -> dict[str, list[Self]]:
-        """What `fit` chooses from, by the name of the group, if there are several estimators."""
+        """The estimators that `fit` chooses from, if it does, by the names of their groups."""
         return {"": self._restarts()} if self.n_restarts > 1 else {}
 
     def _restarts(self, **changed: Any) -> list[Self]:
@@ -218,7 +218,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         return with_seeds(self, seeds, **changed)
 
     def _chosen(self, best: Self, agreement: Array) -> Fitted:
-        """What the best of the candidates leaves to this estimator."""
+        """The fit that the best of the candidates leaves to this estimator."""
         measured = {**best.fitted_.measured, "agreement_": tuple(map(tuple, agreement.tolist()))}
         return replace(best.fitted_, parameters=values_of(self), measured=measured)
 

@@ -1,4 +1,4 @@
-"""What a fit leaves, as one thing: saved, exported, compared and handed over whole."""
+"""A fit leaves one thing: it is saved, exported, compared and handed over whole."""
 
 from __future__ import annotations
 

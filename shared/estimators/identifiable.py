@@ -172,7 +172,7 @@ class IdentifiableEstimator(Estimator):
 
     @abstractmethod
     def _of_the_map(self) -> dict[str, Any]:
-        """What fit measured of f that `check_conditions` reports, by the name of its argument."""
+        """Measures of f by fit that `check_conditions` reports, by the names of its arguments."""
 
     # --- steps
 

@@ -1,4 +1,4 @@
-"""What a fitted model says of values of u other than the observed one, by Bayes' rule.
+"""A fitted model answers for values of u other than the observed one, by Bayes' rule.
 
 Functions of a `Fitted`, of checked rows and of encoded u. Densities are in nats, of x as it was
 given.

@@ -25,7 +25,7 @@ EstimatorT = TypeVar("EstimatorT", bound="Savable")
 
 
 class Savable(Protocol):
-    """What is asked of an estimator."""
+    """The parts of an estimator that saving it needs."""
 
     measured: ClassVar[tuple[str, ...]]
     _fitted: Fitted | None
@@ -144,7 +144,7 @@ def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON does not know but has a twin there, such as the numbers of a grid search."""
+    """The twin in JSON of a value that JSON does not know, such as a number of a grid search."""
     if isinstance(value, (np.generic, np.ndarray)):
         return _plain(value.tolist())
     if isinstance(value, bytes):  # a label, which is read so too

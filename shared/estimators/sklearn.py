@@ -29,7 +29,7 @@ class SklearnProtocol:
 
     @property
     def fitted_(self) -> Fitted:
-        """What fit has left."""
+        """The fit: model, scale, u and history as one thing."""
         if self._fitted is None:
             raise NotFittedError(
                 f"Expected a fitted {type(self).__name__}; got one before fit. Call fit(x, u)."
@@ -37,7 +37,7 @@ class SklearnProtocol:
         return self._fitted
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether fit has been called."""
+        """True if fit has been called."""
         return self._fitted is not None
 
     # --- what fit has left
@@ -54,7 +54,7 @@ class SklearnProtocol:
 
     @property
     def auxiliary_(self) -> AuxiliaryEncoder:
-        """How u is encoded."""
+        """The encoder of u."""
         return self.fitted_.auxiliary
 
     @property
@@ -64,12 +64,12 @@ class SklearnProtocol:
 
     @property
     def x_mean_(self) -> NDArray[np.float64]:
-        """What standardisation takes away from x, (d,)."""
+        """The mean that standardisation takes away from x, (d,)."""
         return self.fitted_.scale.mean
 
     @property
     def x_scale_(self) -> NDArray[np.float64]:
-        """What standardisation divides x by, (d,)."""
+        """The standard deviation that standardisation divides x by, (d,)."""
         return self.fitted_.scale.std
 
     @property
@@ -166,6 +166,6 @@ def names_of(x: Any) -> tuple[str, ...] | None:
 
 
 def _global_output() -> str:
-    """What scikit-learn is set to, if it is in use."""
+    """The kind of output that scikit-learn is set to, if it is in use."""
     sklearn = sys.modules.get("sklearn")
     return sklearn.get_config()["transform_output"] if sklearn is not None else "default"

@@ -1,1 +1,1 @@
-"""What users hand over: options, rows of numbers, and what is refused of them."""
+"""Input from users: options, rows of numbers, and the checks that refuse some of it."""

@@ -1,4 +1,4 @@
-"""What options may be: one `Kind` for each sort of value, with the words that refuse all others."""
+"""Kinds of options: one `Kind` for each sort of value, with the words that refuse all others."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def values_of(made: Any) -> dict[str, Any]:
 
 
 def declared(cls: type, what: str) -> dict[str, Any]:
-    """What `option` was told of each field, by the class that declared it."""
+    """The values that `option` was given for each field, by the class that declared it."""
     bases = filter(is_dataclass, reversed(cls.__mro__))
     return {f.name: f.metadata[what] for b in bases for f in fields(b) if what in f.metadata}
 
