@@ -28,7 +28,7 @@ STEPS_FOR_PROCESSES = 5000
 
 
 class Trainable(Protocol):
-    """What is needed of an estimator."""
+    """The parts of an estimator that an ensemble needs."""
 
     seed: int
     max_steps: int
@@ -60,7 +60,7 @@ class Ensemble(Generic[E]):
         members_: the fitted estimators, in the order of the seeds.
         seeds: theirs.
         held_out_scores_: minus the held-out loss of each, nats per row of standardised x.
-        consistency_: MCC between the latents of each two members on held-out rows, (S, S).
+        consistency_: MCC between the latents of every two members on held-out rows, (S, S).
     """
 
     members_: list[E]
@@ -141,7 +141,7 @@ def fit_best(
 ) -> tuple[E, Array]:
     """The one with the best held-out score of many estimators, fitted on the same rows.
 
-    With it the MCC between the latents of each two seeds of its group, (S, S).
+    With it the MCC between the latents of every two seeds of its group, (S, S).
 
     Args:
         groups: estimators by the name of their group, in which they are alike but for their seeds.
@@ -191,7 +191,7 @@ def _fit_parts(
 
 
 def jobs_that_pay(estimator: Trainable, n_seeds: int) -> int:
-    """How many processes to start for so many seeds."""
+    """The number of processes that pays for so many seeds."""
     steps = n_seeds * estimator.max_steps
     if estimator.device != "cpu" or steps < STEPS_FOR_PROCESSES:
         return 1

@@ -1,4 +1,4 @@
-"""What a fit reports of itself."""
+"""The report that a fit gives of itself."""
 
 from __future__ import annotations
 

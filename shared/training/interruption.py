@@ -36,7 +36,7 @@ class Interruption:
             self._restore()
 
     def act(self) -> None:
-        """What the received signal does by itself; it returns where a handler of one's own does."""
+        """Do what the received signal does by itself; return where a handler of one's own does."""
         number, self.received = self.received, None
         if number is None:
             return

@@ -1,4 +1,4 @@
-"""What moves the weights: Muon for the matrices of hidden layers, Adam for everything else."""
+"""The optimiser: Muon for the matrices of hidden layers, Adam for everything else."""
 
 from __future__ import annotations
 

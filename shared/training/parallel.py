@@ -37,7 +37,7 @@ class Workers:
         self.number = dist.get_world_size() if self.many else 1
 
     def share(self, n_rows: int) -> slice:
-        """Which rows of a batch are this process's."""
+        """The rows of a batch that are this process's."""
         if n_rows < self.number:
             raise ValueError(
                 f"Expected batches with a row for each of {self.number} processes; got {n_rows} "
@@ -54,7 +54,7 @@ class Workers:
         return both[..., -1], both[..., :-1]
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """What `make` returns in the first process, in all of them."""
+        """Hand all processes what `make` returns in the first."""
         if not self.many:
             return make()
         values: list[Any] = [make() if self.rank == 0 else None]
@@ -71,7 +71,7 @@ def join_process_group() -> None:
 
 
 def most_processes() -> int:
-    """How many processes can share this one's threads: 1 if it is itself one of several."""
+    """The number of processes that can share this one's threads: 1 if it is itself one of several."""
     shared_already = int(os.environ.get("WORLD_SIZE", 1)) > 1
     if shared_already or multiprocessing.current_process().daemon:
         return 1
@@ -103,7 +103,7 @@ def in_processes(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a call. An exception is handed over: raised there, it would end all workers."""
+    """The outcome of a call. An exception is handed over: raised there, it would end all workers."""
 
     value: Any
     error: Exception | None

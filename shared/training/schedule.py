@@ -1,4 +1,4 @@
-"""What happens at each step, as functions of the seed and the step number alone.
+"""The course of a fit, step by step, as functions of the seed and the step number alone.
 
 Nothing here has a state that a checkpoint would have to hold.
 """

@@ -94,7 +94,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _what_differs(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """What is not the same in all of them, stacked: name → (S, ...)."""
+    """The tensors that are not the same in all of them, stacked: name → (S, ...)."""
     values = {name: [state[name] for state in states] for name in states[0]}
     return {
         name: torch.stack(tensors)

@@ -31,7 +31,7 @@ MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored s
 
 @with_options
 class Recipe:
-    """How a model is trained: the options that every training and every estimator has."""
+    """The options that every training and every estimator has."""
 
     max_steps: int = option(default=5000, kind=count(), about="gradient steps at most.")
     batch_size: int = option(
@@ -89,7 +89,7 @@ class Recipe:
 
 @with_options
 class Stage(Recipe):
-    """What `fit` is asked for. A fit of an estimator is one stage after another."""
+    """A request to `fit`. A fit of an estimator is one stage after another."""
 
     model: Model = option(about="`loss(x, u, generator) -> (B,)` in nats, and `loss_name`.")
     x: Rows = option(about="training rows (N, d), in memory or on disk.")
@@ -122,12 +122,12 @@ class Stage(Recipe):
 
     @property
     def steps_between_evaluations(self) -> int:
-        """How many steps go by from one evaluation to the next."""
+        """The number of steps from one evaluation to the next."""
         return -(-self.max_steps // self.n_evaluations)
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """What a checkpoint must agree on, model and rows apart."""
+        """All that a checkpoint must agree on, model and rows apart."""
         every = (self.batch_size, self.clip, self.n_evaluations, self.patience, self.seed)
         return (self.schedule, self.weight_decay, *every)
 

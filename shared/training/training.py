@@ -113,13 +113,13 @@ class Training:
 
     @property
     def evaluation_due(self) -> bool:
-        """Whether it is time for the held-out rows, after a step."""
+        """True when it is time for the held-out rows, after a step."""
         every = self.stage.steps_between_evaluations
         return self.step % every == 0 or self.step == self.stage.max_steps
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to train."""
+        """True when nothing is left to train."""
         return bool(self.history.stopped)
 
     def evaluate(self) -> None:
