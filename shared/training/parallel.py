@@ -71,7 +71,7 @@ def join_process_group() -> None:
 
 
 def most_processes() -> int:
-    """The number of processes that can share this one's threads: 1 if it is itself one of several."""
+    """The processes that can share this one's threads: 1 if it is itself one of several."""
     shared_already = int(os.environ.get("WORLD_SIZE", 1)) > 1
     if shared_already or multiprocessing.current_process().daemon:
         return 1
@@ -103,7 +103,7 @@ def in_processes(
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a call. An exception is handed over: raised there, it would end all workers."""
+    """The outcome of a call. Its exception is handed over: raised there, it ends all workers."""
 
     value: Any
     error: Exception | None
