@@ -21,8 +21,10 @@ from experiments.benchmarks.rows import Comparison
 from experiments.benchmarks.timing import Action
 from identiflow.ivae import IVAE
 from identiflow.shared.datasets import SourceData, nonstationary_sources
+from identiflow.shared.inputs.rows import scale_of
 from identiflow.shared.metrics import mean_corr_coef
 from identiflow.shared.training.fit import choose_steps
+from identiflow.shared.training.stage import hold_out
 from identiflow.shared.training.steps import take
 from identiflow.shared.training.training import Training
 
@@ -85,7 +87,8 @@ def train_ours(watch: Stopwatch, train: SourceData, test: SourceData) -> None:
     estimator = IVAE(LATENT_DIM, progress=False)
     plan = estimator.plan(train.x, train.u)
     stage, z_true = next(plan), torch.tensor(test.z)
-    x = torch.tensor((test.x - estimator.x_mean_) / estimator.x_scale_, dtype=torch.float32)
+    trained_on = hold_out(len(train.x), estimator.validation_fraction).train
+    x = torch.tensor(scale_of(train.x, trained_on).apply(test.x), dtype=torch.float32)
     while not watch.done:
         training = Training(stage)
         steps = choose_steps([training])

@@ -16,6 +16,7 @@ import shutil
 import signal
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +198,9 @@ def main(smoke: bool = False, jobs: int = 2) -> None:
 
     One fit at a time, whatever `jobs` says: what is killed is known by its number.
     """
-    torch.compile(min)  # imports the compiler, which each fit would take seconds to do anew
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's compiler warns of torch's own deprecated parts
+        torch.compile(min)  # imports it, which each fit would take seconds to do anew
     faults = [fault for fault in FAULTS if not smoke or fault != COMPILING]
     bar = tqdm(faults, desc="faults", unit="kind")
     counts = [inject_all(fault, 1 if smoke else 50) for fault in bar]

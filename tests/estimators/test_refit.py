@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from identiflow.iflow import IFlow
-from identiflow.iflow.transforms import Composition, Permutation, SplineCoupling
+from identiflow.iflow import Composition, IFlow, Permutation, SplineCoupling
 from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.training.training import Training
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -211,7 +212,8 @@ def test_latents_that_x_says_nothing_of_are_named(fits: dict[str, IVAE]) -> None
     last = [part for part in vae.model_.encoder.modules() if isinstance(part, torch.nn.Linear)][-1]
     last.weight[1] = 0  # the posterior mean of latent 1
     rows = torch.from_numpy((X - vae.x_mean_) / vae.x_scale_)
-    vae._after_training(rows, torch.from_numpy(U))
+    measured = vae._finish(vae.model_, rows, torch.from_numpy(U))
+    vae._fitted = replace(vae.fitted_, measured={**vae.fitted_.measured, **measured})
     assert vae.collapsed_latents_ == (1,)
     report = vae.check_identifiability(U)
     assert report.collapsed == (1,) and not report.satisfied
