@@ -53,7 +53,7 @@ class IFlow(IdentifiableEstimator):
     architecture: Architecture = option(
         default="spline",
         about="'spline', 'affine', 'volume_preserving' or 'autoregressive' (see "
-        "`iflow.architectures`), or an nflows Transform of your own, or a function d → "
+        "`identiflow.iflow.architectures`), or an nflows Transform of your own, or a function d → "
         "Transform. Parameters that require no gradient, as those of a fitted flow, stay as "
         "they are.",
     )

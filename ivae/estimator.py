@@ -101,12 +101,14 @@ class IVAE(IdentifiableEstimator):
         default=None,
         kind=optional(count(0)),
         about="gradient steps of the flow that a fit starts from if n = d, x is Gaussian and the "
-        "encoder does not see u (see `ivae.start.start_from_flow`); by default max_steps, 0 "
-        "for none. Any other fit starts from random weights.",
+        "encoder does not see u (see `identiflow.ivae.start_from_flow`); by default "
+        "max_steps, 0 for none. Any other fit starts from random weights.",
     )
     hidden: Sequence[int] = (128, 128, 128)
     activation: str = option(
-        default="silu", kind=one_of(ACTIVATIONS), about="see `shared.compute.networks.ACTIVATIONS`."
+        default="silu",
+        kind=one_of(ACTIVATIONS),
+        about="see `identiflow.shared.compute.networks.ACTIVATIONS`.",
     )
 
     measured: ClassVar[tuple[str, ...]] = (

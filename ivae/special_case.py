@@ -22,6 +22,7 @@ from identiflow.ivae.posteriors import standard_noise
 from identiflow.shared.compute.networks import LOG_2PI
 from identiflow.shared.compute.nflows_adapter import Transform
 from identiflow.shared.compute.random import Randomness
+from identiflow.shared.inputs.options import POSITIVE
 
 BORROWED = (
     "made by from_flow, whose weights are the flow's. Fit and save the flow, or a new "
@@ -55,8 +56,10 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
         >>> bool(abs(gap).mean() < 1e-3)
         True
     """
-    if not 0 < noise_std < math.inf:
-        raise ValueError(f"Expected a finite, positive noise_std; got {noise_std}.")
+    if not isinstance(flow, IFlow):
+        raise TypeError(f"Expected a fitted IFlow; got {flow!r}. Pass what IFlow().fit gives.")
+    if not POSITIVE.accepts(noise_std):
+        raise ValueError(f"Expected a finite, positive noise_std; got {noise_std!r}.")
     fitted = flow.fitted_
     near = IVAE(latent_dim=fitted.n_features, prior=flow.prior, seed=flow.seed)
     near._fitted = replace(

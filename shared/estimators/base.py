@@ -26,10 +26,10 @@ from identiflow.shared.files import check_folder
 from identiflow.shared.inputs.options import (
     SHARE,
     WIDTHS,
+    as_they_are,
     count,
     instance_of,
     option,
-    values_of,
     with_options,
 )
 from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized, subset
@@ -45,7 +45,7 @@ Path = str | os.PathLike[str]
 
 @with_options
 class Estimator(SklearnProtocol, Recipe, ABC):
-    """Fits a model with a `loss` in nats, an `encode` and a `latent_dim` to rows x and their u.
+    """Fits a model with a `loss` and its `loss_name`, an `encode` and a `latent_dim` to x and u.
 
     It reads x and u, standardises, holds rows out, trains, restarts, hands latents out, saves and
     loads, and is scikit-learn's. To make an estimator of a new model, say how it is built
@@ -143,7 +143,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         self.check()
         if checkpoint is not None:
             check_folder(checkpoint, "checkpoint")
-        parameters = values_of(self)
+        parameters = as_they_are(self)
         data = as_matrix(x)
         check_enough_rows(data)
         found = self._look_at(data)
@@ -220,7 +220,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
     def _chosen(self, best: Self, agreement: Array) -> Fitted:
         """The fit that the best of the candidates leaves to this estimator."""
         measured = {**best.fitted_.measured, "agreement_": tuple(map(tuple, agreement.tolist()))}
-        return replace(best.fitted_, parameters=values_of(self), measured=measured)
+        return replace(best.fitted_, parameters=as_they_are(self), measured=measured)
 
     def _columns(self, u: Any, data: Array) -> Columns:
         return read_auxiliary(u, data)

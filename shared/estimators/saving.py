@@ -70,9 +70,12 @@ def load_estimator(
         with single_precision():
             return _rebuild(cls, tensors, info, replaced)
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        given = (
+            f", or was not fitted with the {', '.join(replaced)} given to load" if replaced else ""
+        )
         raise FileFormatError(
             f"Expected {path} to hold an {cls.__name__} as save writes it; got {error!r}. It is "
-            "damaged, or of another version."
+            f"damaged, or of another version{given}."
         ) from None
 
 

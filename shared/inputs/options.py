@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import reprlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from inspect import cleandoc
 from math import inf
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -82,6 +82,30 @@ def values_of(made: Any) -> dict[str, Any]:
     return {field.name: getattr(made, field.name) for field in fields(made)}
 
 
+def as_they_are(made: Any) -> dict[str, Any]:
+    """`values_of`, of which nothing changes when a list or an array is changed in place later."""
+    return {name: _unchanging(value) for name, value in values_of(made).items()}
+
+
+def _unchanging(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(map(_unchanging, value))
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def expect_decorated(cls: type) -> None:
+    """Raise for a class that adds or changes options without `with_options`, which loses them."""
+    for base in cls.__mro__:
+        if "__dataclass_fields__" in vars(base):
+            return
+        annotated = [a for a in inspect.get_annotations(base).values() if "ClassVar" not in str(a)]
+        if annotated or "__init__" in vars(base):
+            raise TypeError(
+                f"Expected @with_options on {base.__name__}, a class with options of its own; got "
+                "none. Decorate it, and declare them as fields: name: type = option(default=...)."
+            )
+
+
 def declared(cls: type, what: str) -> dict[str, Any]:
     """The values that `option` was given for each field, by the class that declared it."""
     bases = filter(is_dataclass, reversed(cls.__mro__))
@@ -91,7 +115,7 @@ def declared(cls: type, what: str) -> dict[str, Any]:
 def _documented(cls: type) -> str:
     """The docstring of a class with the arguments of its constructor in it."""
     about = declared(cls, "about")
-    lines = cleandoc(cls.__doc__ or "").splitlines()
+    lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
     end = next((i for i, line in enumerate(lines) if line in SECTIONS), len(lines))
     entries = [f"    {name}: {text}" for name, text in about.items() if text]
     text = [*lines[:end], "", "Args:", *entries, "", *lines[end:]]

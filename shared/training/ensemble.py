@@ -40,6 +40,8 @@ class Trainable(Protocol):
 
     def get_params(self, deep: bool = True) -> dict[str, Any]: ...
 
+    def _expect_own(self, verb: str) -> None: ...
+
     def plan(
         self, x: Any, u: Any, checkpoint: str | os.PathLike[str] | None = None
     ) -> Plan[HeldOut]: ...
@@ -168,6 +170,7 @@ def fit_best(
 
 def with_seeds(estimator: E, seeds: Iterable[int], **changed: Any) -> list[E]:
     """The estimator, not fitted, once for each seed and with other parameters changed if given."""
+    estimator._expect_own("fit")
     parameters = estimator.get_params() | {"n_restarts": 1} | changed
     return [type(estimator)(**parameters | {"seed": seed}) for seed in seeds]
 

@@ -17,6 +17,7 @@ from identiflow.shared.inputs.options import (
     SEED,
     check_fields,
     count,
+    expect_decorated,
     option,
     optional,
     with_options,
@@ -43,7 +44,7 @@ class Recipe:
     weight_decay: float = option(
         default=0.0,
         kind=NOT_NEGATIVE,
-        about="of the hidden layers (see `shared.training.optimizer.Optimizer`).",
+        about="of the hidden layers (see `identiflow.shared.training.optimizer.Optimizer`).",
     )
     patience: int = option(
         default=20,
@@ -69,6 +70,7 @@ class Recipe:
 
     def check(self) -> None:
         """Raise for an option that is of no use."""
+        expect_decorated(type(self))
         check_fields(self)
         if not self.weight_decay * self.learning_rate < 1:
             raise ValueError(

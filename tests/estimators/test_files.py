@@ -259,3 +259,21 @@ def test_a_checkpoint_of_another_fit_is_refused(make: Make, x: Array, u: Array, 
             other.fit(x, u, checkpoint=path)
     with pytest.raises(FileFormatError, match=message):
         make().fit(x + 0.1 * x**2, u, checkpoint=path)
+
+
+def test_options_that_do_not_fit_a_file_are_named(
+    make: Make, fitted: Estimator, path: Path
+) -> None:
+    fitted.save(path)
+    with pytest.raises(FileFormatError, match="or was not fitted with the hidden given to load"):
+        type(fitted).load(path, hidden=(5,))
+
+
+def test_a_list_that_is_changed_after_the_fit_changes_no_file(
+    make: Make, x: Array, u: Array, path: Path, assert_same_bits: Callable
+) -> None:
+    hidden = [16]
+    fit = make(hidden=hidden, max_steps=3).fit(x, u)
+    hidden.append(99)
+    fit.save(path)
+    assert_same_bits(type(fit).load(path), fit)

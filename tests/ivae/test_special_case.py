@@ -15,6 +15,7 @@ from identiflow.iflow import IFlow
 from identiflow.ivae import IVAE, from_flow
 from identiflow.shared.datasets import nonstationary_sources
 from identiflow.shared.datasets.generated import SourceData
+from identiflow.shared.training import fit_ensemble
 
 SIGMAS = np.logspace(-1, -3, 7)
 ROWS = slice(None, None, 10)
@@ -153,6 +154,10 @@ def test_a_sigma_that_is_none_is_refused(sigma: float, flow: IFlow) -> None:
 REFUSED: dict[str, tuple[Callable[[IFlow], object], str]] = {
     "a flow before fit": (lambda _: from_flow(IFlow(), 0.1), "fitted IFlow; got one before fit"),
     "fitting it": (lambda flow: from_flow(flow, 0.1).fit(None), "IVAE of your own to fit"),
+    "an ensemble of it": (
+        lambda flow: fit_ensemble(from_flow(flow, 0.1), [[0.0]], [0], seeds=[0, 1]),
+        "IVAE of your own to fit",
+    ),
     "saving it": (lambda flow: from_flow(flow, 0.1).save("x"), "IVAE of your own to save"),
 }
 

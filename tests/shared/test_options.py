@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pytest
 
 from identiflow.iflow import IFlow
 from identiflow.ivae import IVAE
 from identiflow.shared.inputs.options import (
+    as_they_are,
     check_fields,
     count,
     declared,
@@ -87,3 +89,33 @@ def test_only_latent_dim_has_a_place(cls: type) -> None:
         name for name, kind in kinds.items() if kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     ]
     assert placed == (["latent_dim"] if cls is IVAE else [])
+
+
+def test_a_subclass_whose_options_would_be_lost_is_refused_before_a_fit() -> None:
+    class Initialised(IFlow):
+        def __init__(self, *, power: int = 2, **rest: object) -> None:
+            super().__init__(**rest)  # type: ignore[arg-type]
+            self.power = power
+
+    class Annotated(IFlow):
+        max_steps: int = 7
+
+    class Methods(IFlow):
+        def log_prob(self, x: object, u: object = None) -> object:  # type: ignore[override]
+            return super().log_prob(x, u)
+
+    for cls in (Initialised, Annotated):
+        with pytest.raises(TypeError, match=f"Expected @with_options on {cls.__name__}"):
+            cls().fit([[0.0]], [0])
+    Methods().check()
+    with_options(Annotated)().check()
+
+
+def test_what_is_kept_of_options_does_not_change_with_them() -> None:
+    hidden, std = [16], np.ones(2)
+    made = IVAE(2, hidden=hidden, noise_std=std)  # type: ignore[arg-type]
+    kept = as_they_are(made)
+    hidden.append(99)
+    std[:] = 9
+    assert kept["hidden"] == (16,) and kept["noise_std"].tolist() == [1, 1]
+    assert made.get_params()["hidden"] is hidden
