@@ -57,13 +57,20 @@ SETTINGS: dict[str, tuple[Callable, Callable]] = {
 # of the time, and most of what they find other tests find too.
 SLOW = (
     "shared/training/ensemble.py",
-    "tests/estimators/test_auto_prior.py::test_restarts_of_every_family_are_compared",
+    "tests/estimators/test_auto_prior.py",
     "tests/estimators/test_ensemble.py::test_seeds_shared_out_to_processes_are_the_same_fits",
     "tests/estimators/test_generated_input.py",
+    "tests/estimators/test_interoperation.py::test_programs_compute_what_the_estimator_does",
     "tests/estimators/test_threads.py::test_memory_is_flat_over_many_fits",
     "tests/estimators/test_workers.py::test_two_processes_find_the_weights_of_one",
+    "tests/shared/test_compilable.py",
+    "tests/shared/test_compilation.py",
+    "tests/shared/test_compiler_files.py",
+    "tests/test_benchmarks.py::test_every_benchmark_runs_and_writes_its_rows",
+    "tests/test_contrastive.py::test_pcl_recovers_autocorrelated_sources",
     "tests/test_experiments.py::test_every_study_leaves_its_results",
     "tests/test_experiments.py::test_smoke",
+    "tests/test_readme.py::test_the_examples_of_a_page_run_in_order[docs/choosing",
     "tests/test_readme.py::test_the_examples_of_a_page_run_in_order[docs/guides",
     "tests/test_site.py",
 )
