@@ -17,3 +17,6 @@ class Options(griffe.Extension):
         if cls.docstring and any("with_options" in str(d.value) for d in cls.decorators):
             made = getattr(import_module(cls.module.path), cls.name)
             cls.docstring.value = inspect.cleandoc(made.__doc__)
+            # The signature that a decorator makes is not to be seen in the text.
+            unseen = {"warn_unknown_params": False, "warn_missing_types": False}
+            cls.docstring.parser_options = {**cls.docstring.parser_options, **unseen}
