@@ -46,7 +46,7 @@ test: $(INSTALLED)
 	$(call PYTEST, $(RUN)) -m 'not slow'
 
 test-rest: $(INSTALLED)
-	@echo 'The slow tests: some 7 minutes on two slow cores.'
+	@echo 'The slow tests: some 8 minutes on two slow cores.'
 	$(call PYTEST, $(RUN)) -m slow
 
 test-all:
