@@ -14,8 +14,9 @@ from identiflow.iflow.model import IdentifiableFlow
 from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.nflows_adapter import Transform
 from identiflow.shared.compute.passes import in_chunks
-from identiflow.shared.estimators.base import Array, Path
+from identiflow.shared.estimators.base import Path
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator, rows_of
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.options import count, option, with_options
 from identiflow.shared.inputs.rows import Rows
 from identiflow.shared.inputs.validation import check_varying

@@ -19,9 +19,10 @@ from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.networks import ACTIVATIONS
 from identiflow.shared.compute.passes import in_chunks
 from identiflow.shared.compute.random import generator
-from identiflow.shared.estimators.base import Array, Path
+from identiflow.shared.estimators.base import Path
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator
 from identiflow.shared.estimators.over_u import bound
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.extras import needed_by
 from identiflow.shared.inputs.options import (
     FLAG,

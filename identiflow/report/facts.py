@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from identiflow.shared.auxiliary import read_auxiliary
 from identiflow.shared.estimators import IdentifiableEstimator
 from identiflow.shared.identifiability import IdentifiabilityReport
-
-Array = NDArray[np.float64]
+from identiflow.shared.inputs.arrays import Array
 
 MOST_ROWS = 20_000
 MOST_VALUES = 60  # of u, in the heat map of λ(u)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.extras import needed_by
 from identiflow.shared.plotting import plot_history, plot_latents
 from identiflow.shared.training import History
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 # Stands for whatever colour the page's text has, in light and in dark.
 INK = "#010203"

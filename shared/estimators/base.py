@@ -10,9 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import Self
 
@@ -23,6 +21,7 @@ from identiflow.shared.estimators.fitted import Fitted
 from identiflow.shared.estimators.saving import load_estimator, save_estimator
 from identiflow.shared.estimators.sklearn import SklearnProtocol, names_of
 from identiflow.shared.files import check_folder
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.options import (
     SHARE,
     WIDTHS,
@@ -39,7 +38,6 @@ from identiflow.shared.training.ensemble import fit_best, with_seeds
 from identiflow.shared.training.stage import Recipe, Split, device_named, hold_out
 from identiflow.shared.training.streams import STREAMS, on_disk
 
-Array = NDArray[np.float64]
 Path = str | os.PathLike[str]
 
 

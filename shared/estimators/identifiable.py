@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from identiflow.shared.auxiliary import AuxiliaryEncoder, Columns, read_auxiliary
 from identiflow.shared.compute.passes import in_chunks
-from identiflow.shared.estimators.base import Array, Estimator
+from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.estimators.fitted import Fitted
 from identiflow.shared.estimators.over_u import (
     log_density,
@@ -28,6 +28,7 @@ from identiflow.shared.identifiability import (
     IdentifiabilityWarning,
     check_conditions,
 )
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.options import (
     LABEL,
     count,

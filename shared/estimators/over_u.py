@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from identiflow.shared.compute.passes import in_chunks
 from identiflow.shared.compute.random import generator
 from identiflow.shared.estimators.fitted import Fitted
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.rows import Rows
-
-Array = NDArray[np.float64]
 
 
 def log_density(

@@ -97,15 +97,6 @@ def check_finite(values: NDArray[Any], name: str) -> None:
         )
 
 
-def check_decay(learning_rate: float, weight_decay: float) -> None:
-    """Raise for a weight decay that would take more than a weight in one step."""
-    if not weight_decay * learning_rate < 1:
-        raise ValueError(
-            f"Expected weight_decay below 1 / learning_rate = {1 / learning_rate:g}; got "
-            f"{weight_decay}."
-        )
-
-
 def check_enough_rows(x: NDArray[Any]) -> None:
     """Raise if x has too few rows to hold some out and fit the others."""
     if not x.shape[1]:

@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from identiflow.shared.files import check_folder
+from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.options import count
 from identiflow.shared.inputs.rows import Rows
 from identiflow.shared.metrics import agreement
@@ -20,8 +20,6 @@ from identiflow.shared.training.fit import Plan, run_plans
 from identiflow.shared.training.history import History
 from identiflow.shared.training.parallel import in_processes, most_processes
 from identiflow.shared.training.streams import on_disk
-
-Array = NDArray[np.float64]
 
 # Steps of all seeds together from which more processes are started, which takes some seconds.
 STEPS_FOR_PROCESSES = 5000
