@@ -124,7 +124,7 @@ class IFlow(IdentifiableEstimator):
     def _start(
         self, model: IdentifiableFlow, x: Rows, u: Tensor, checkpoint: Path | None
     ) -> Plan[dict[str, Any]]:
-        start_from_linear(model, x, u, int(self.seed))
+        start_from_linear(model, x, u, self.start_recipe["seed"])
         yield from ()
         return {}
 

@@ -256,10 +256,11 @@ class IVAE(IdentifiableEstimator):
     def _start(
         self, model: IdentifiableVAE, x: Rows, u: Tensor, checkpoint: Path | None
     ) -> Plan[dict[str, Any]]:
-        steps = self.max_steps if self.warm_steps is None else self.warm_steps
-        if steps == 0 or self.encoder_sees_u or not has_special_case(model):
+        if self.warm_steps == 0 or self.encoder_sees_u or not has_special_case(model):
             return {}
-        start = {"max_steps": steps, "checkpoint": checkpoint, **self.start_recipe}
+        start = self.start_recipe | {"checkpoint": checkpoint}
+        if self.warm_steps is not None:
+            start["max_steps"] = self.warm_steps
         yield from plan_from_flow(model, x, u, **start)
         return after_start(self.recipe)
 

@@ -9,26 +9,24 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from statistics import median
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.checks import structure
+from experiments.checks.options import OPTIONS, declared_and_named, readers
 from identiflow.iflow import IFlow
-from identiflow.ivae import IVAE
 from identiflow.shared.datasets import nonstationary_sources
 
 DATA = nonstationary_sources(2, n_segments=5, samples_per_segment=20, seed=1)
 # The function that moves the parameters: a part of its file's path, and its names.
 STEP = ("shared/training/optimizer.py", ("take", "step"))
 FINDER = "identiflow/checkout.py"  # which Python asks at every import in a checkout
-OPTIONS = sorted({*inspect.signature(IFlow).parameters, *inspect.signature(IVAE).parameters})
 
 
 class ArrivedError(Exception):
@@ -57,15 +55,15 @@ def main(smoke: bool = False, jobs: int = 2) -> None:
     With smoke no fit is compiled, which takes a minute.
     """
     print("| what | counted | floor | held | |\n|---|---|---|---|---|", flush=True)
-    held = []
-    for measure in chain(journeys(smoke), of_structure()):
+    held, places = [], places_of_options(compiled=not smoke)
+    for measure in chain(journeys(smoke), of_structure(), of_options(places)):
         print(measure.line, flush=True)
         held.append(measure.number <= measure.most)
     print(f"\n{sum(held)} of {len(held)} floors are held.\n")
-    print("| option | declared in | files that name it | that take it |\n|---|---|---|---|")
-    for option in OPTIONS:
-        declared, named, taken = places(option)
-        print(f"| {option} | {', '.join(declared) or '–'} | {len(named)} | {len(taken)} |")
+    print("| option | declared in | also read in | files that name it |\n|---|---|---|---|")
+    for option, place in places.items():
+        others = sorted(place.read - set(place.declared))
+        print(f"| {option} | {', '.join(place.declared)} | {', '.join(others)} | {place.named} |")
 
 
 def journeys(smoke: bool) -> Iterator[Measure]:
@@ -95,37 +93,41 @@ def of_structure() -> Iterator[Measure]:
     yield Measure("imports against the order of rooms", len(upwards), 0, _pairs(upwards))
     loose = structure.loose_modules("shared")
     yield Measure("loose modules of shared/", len(loose), 4, ", ".join(loose))
-    lengths = {_short(path): structure.lines_of(path) for path in files.values()}
+    lengths = {structure.short(path): structure.lines_of(path) for path in files.values()}
     longest = max(lengths, key=lengths.__getitem__)
     yield Measure("lines of the largest file", lengths[longest], 300, longest)
     bodies = [n for path in files.values() for n in structure.function_lengths(path).values()]
     yield Measure("lines of a function, median", median(bodies), 6, f"{len(bodies)} functions")
-    private = {_short(p): structure.private_imports(p, "torch") for p in files.values()}
+    private = {structure.short(p): structure.private_imports(p, "torch") for p in files.values()}
     named = [name for names in private.values() for name in names]
     yield Measure("imports of private torch", len(named), 1, ", ".join(sorted(set(named))))
-    taken = {option: len(places(option)[2]) for option in OPTIONS}
-    above = [f"{option} {count}" for option, count in taken.items() if count > 3]
-    yield Measure("options that more than 3 files take", len(above), 0, ", ".join(above))
-    wrong = [option for option in OPTIONS if len(places(option)[0]) != 1]
+
+
+class Places(NamedTuple):
+    """The files that declare an option and that read it, and how many name something like it."""
+
+    declared: list[str]
+    read: set[str]
+    named: int
+
+
+def places_of_options(compiled: bool = True) -> dict[str, Places]:
+    """Where each option stands; see `experiments.checks.options`."""
+    read = readers(compiled)
+    places = {}
+    for option in OPTIONS:
+        declared, named = declared_and_named(option)
+        places[option] = Places(declared, read[option], len(named))
+    return places
+
+
+def of_options(places: Mapping[str, Places]) -> Iterator[Measure]:
+    """How many options are declared elsewhere than in one file, or stand in more than three."""
+    files = {option: len({*place.declared, *place.read}) for option, place in places.items()}
+    above = [f"{option} {count}" for option, count in files.items() if count > 3]
+    yield Measure("options that more than 3 files declare or read", len(above), 0, ", ".join(above))
+    wrong = [option for option, place in places.items() if len(place.declared) != 1]
     yield Measure("options not declared in one place", len(wrong), 0, ", ".join(wrong))
-
-
-def places(option: str) -> tuple[list[str], list[str], list[str]]:
-    """The installed files that declare an option, that name it at all, and that take it.
-
-    A name is an identifier, whatever it stands for there. It is taken as an attribute, `.name`.
-    """
-    declared, named, taken = [], [], []
-    for path, names in _read().items():
-        declared += [path] * (option in names.options)
-        named += [path] * (option in names.identifiers)
-        taken += [path] * (option in names.attributes)
-    return declared, named, taken
-
-
-@cache
-def _read() -> dict[str, structure.Names]:
-    return {_short(path): structure.names_in(path) for path in structure.files_of().values()}
 
 
 def travelled(
@@ -165,7 +167,7 @@ def travelled(
             f"Expected a call of {' or '.join(until[1])} in {until[0]}; got none. Say in STEP what "
             "moves the parameters."
         )
-    return sorted({_short(Path(code.co_filename)) for code in passed}), len(passed)
+    return sorted({structure.short(Path(code.co_filename)) for code in passed}), len(passed)
 
 
 @contextmanager
@@ -189,10 +191,6 @@ def _is_ours(code: CodeType) -> bool:
 
 
 _FOLDERS = tuple(f"{structure.ROOT / folder}/" for folder in structure.INSTALLED)
-
-
-def _short(path: Path) -> str:
-    return path.relative_to(structure.ROOT).as_posix()
 
 
 def _pairs(imports: list[tuple[str, str]]) -> str:

@@ -9,6 +9,7 @@ import ast
 import io
 import tokenize
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
@@ -154,6 +155,7 @@ class Names(NamedTuple):
     attributes: set[str]
 
 
+@cache
 def names_in(path: Path) -> Names:
     """The names in a file; those in comments and strings do not count."""
     text = path.read_text(encoding="utf-8")
@@ -181,6 +183,11 @@ def private_imports(path: Path, library: str) -> list[str]:
         if parts[0] == library
         and any(part.startswith("_") or part == "experimental" for part in parts)
     ]
+
+
+def short(path: Path) -> str:
+    """A file's path inside the project."""
+    return path.relative_to(ROOT).as_posix()
 
 
 def parsed(path: Path) -> ast.Module:

@@ -207,11 +207,11 @@ class Estimator(SklearnProtocol, Recipe, ABC):
                 f"{self._fitted.borrowed}."
             )
 
-    def _candidates(self) -> dict[str, list[Self]]:
-        """The estimators that `fit` chooses from, if it does, by the names of their groups."""
+    def _candidates(self) -> dict[str, dict[str, Self]]:
+        """The estimators that `fit` chooses from, if it does, by their group and their seed."""
         return {"": self._restarts()} if self.n_restarts > 1 else {}
 
-    def _restarts(self, **changed: Any) -> list[Self]:
+    def _restarts(self, **changed: Any) -> dict[str, Self]:
         seeds = range(int(self.seed), int(self.seed) + self.n_restarts)
         return with_seeds(self, seeds, **changed)
 

@@ -201,7 +201,7 @@ class IdentifiableEstimator(Estimator):
         if prior.informative and n_values < needed:
             warnings.warn(_too_few(prior, n_values, needed), IdentifiabilityWarning, stacklevel=5)
 
-    def _candidates(self) -> dict[str, list[Self]]:
+    def _candidates(self) -> dict[str, dict[str, Self]]:
         if self.prior == "auto":
             return {name: self._restarts(prior=name) for name in CANDIDATES}
         return super()._candidates()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from identiflow.shared.compute.compilation import Compilation, Function
+from identiflow.shared.compute.compilation import Function
 from identiflow.shared.training.steps import LossFunction, draws_of
 from identiflow.shared.training.training import Training
 
@@ -63,9 +63,8 @@ def compiled_steps(
         trainings: of models of one form.
         say: told what goes on, since it can take long.
     """
-    stage = trainings[0].stage
-    compilation = Compilation(stage.compile, stage.model, stage.max_steps)
-    if not compilation.on:
+    compilation = trainings[0].compilation
+    if compilation is None or not compilation.on:
         return None
     loss = LossFunction(trainings)
     steps = Compiled(loss, loss.shapes_of_noise())

@@ -28,7 +28,6 @@ STEPS_FOR_PROCESSES = 5000
 class Trainable(Protocol):
     """The parts of an estimator that an ensemble needs."""
 
-    seed: int
     max_steps: int
     device: str
     progress: bool | None
@@ -124,17 +123,14 @@ def fit_ensemble(
     if n_jobs is None:
         n_jobs = jobs_that_pay(estimator, len(seeds))
     count().check("n_jobs", n_jobs)
-    named = [
-        (str(seed), member)
-        for seed, member in zip(seeds, with_seeds(estimator, seeds), strict=True)
-    ]
+    named = list(with_seeds(estimator, seeds).items())
     members, latents = _fit_parts(_shares(named, n_jobs), x, u, checkpoint, n_jobs)
     scores = np.array([-member.history_.best_loss for member in members])
     return Ensemble(members, seeds, scores, _consistency(latents))
 
 
 def fit_best(
-    groups: Mapping[str, Sequence[E]],
+    groups: Mapping[str, Mapping[str, E]],
     x: Any,
     u: Any,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -144,19 +140,22 @@ def fit_best(
     With it the MCC between the latents of every two seeds of its group, (S, S).
 
     Args:
-        groups: estimators by the name of their group, in which they are alike but for their seeds.
+        groups: estimators by the name of their group, in which they are alike but for their seeds,
+            and by their seed.
         x: rows (N, d), in any form that `fit` takes.
         u: auxiliary variable of each row.
         checkpoint: prefix of files, one for each estimator.
     """
     if checkpoint is not None:
         check_folder(checkpoint, "checkpoint")
-    n_jobs = jobs_that_pay(next(iter(groups.values()))[0], sum(map(len, groups.values())))
+    estimators = [estimator for alike in groups.values() for estimator in alike.values()]
+    n_jobs = jobs_that_pay(estimators[0], len(estimators))
     parts = [
         part
-        for name, members in groups.items()
+        for name, alike in groups.items()
         for part in _shares(
-            [(f"{name}.{m.seed}".lstrip("."), m) for m in members], -(-n_jobs // len(groups))
+            [(f"{name}.{seed}".lstrip("."), m) for seed, m in alike.items()],
+            -(-n_jobs // len(groups)),
         )
     ]
     members, latents = _fit_parts(parts, x, u, checkpoint, n_jobs)
@@ -166,11 +165,11 @@ def fit_best(
     return members[best], _consistency(same)
 
 
-def with_seeds(estimator: E, seeds: Iterable[int], **changed: Any) -> list[E]:
-    """The estimator, not fitted, once for each seed and with other parameters changed if given."""
+def with_seeds(estimator: E, seeds: Iterable[int], **changed: Any) -> dict[str, E]:
+    """The estimator, not fitted, by each seed and with other parameters changed if given."""
     estimator._expect_own("fit")
     parameters = estimator.get_params() | {"n_restarts": 1} | changed
-    return [type(estimator)(**parameters | {"seed": seed}) for seed in seeds]
+    return {str(seed): type(estimator)(**parameters | {"seed": seed}) for seed in seeds}
 
 
 def _fit_parts(

@@ -88,7 +88,7 @@ def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
 def choose_steps(trainings: Sequence[Training], say: Callable[[str], object] = str) -> Steps:
     """The way of taking steps that is fastest: compiled, as one model, or each model by itself."""
     try:
-        if trainings[0].stage.compile and (steps := compiled_steps(trainings, say)):
+        if trainings[0].compilation and (steps := compiled_steps(trainings, say)):
             return steps
         if len(trainings) > 1:
             return Stacked(trainings)
@@ -125,7 +125,7 @@ def _bar(trainings: Sequence[Training]) -> Any:
     first = trainings[0]
     hidden = None if first.stage.progress is None else not first.stage.progress
     return tqdm(
-        total=sum(training.stage.max_steps for training in trainings),
+        total=sum(training.steps_in_all for training in trainings),
         initial=sum(training.step for training in trainings),
         disable=True if first.workers.rank else hidden,
         unit="step",

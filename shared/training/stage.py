@@ -24,7 +24,7 @@ from identiflow.shared.inputs.options import (
 )
 from identiflow.shared.inputs.rows import Rows, head
 from identiflow.shared.training.model import Model
-from identiflow.shared.training.schedule import OneCycle
+from identiflow.shared.training.schedule import Batches, OneCycle
 
 HOLD_OUT_SEED = 0
 MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
@@ -86,7 +86,8 @@ class Recipe:
     @property
     def start_recipe(self) -> dict[str, Any]:
         """Those that a training before the fit shares with it, by name."""
-        return {"seed": int(self.seed), "progress": self.progress, "compile": self.compile}
+        shared = {name: self.recipe[name] for name in ("max_steps", "progress", "compile")}
+        return shared | {"seed": int(self.seed)}
 
 
 @with_options
@@ -121,6 +122,11 @@ class Stage(Recipe):
     def schedule(self) -> OneCycle:
         """The learning rate of each step."""
         return OneCycle(self.max_steps, self.learning_rate, self.warmup)
+
+    @property
+    def batches(self) -> Batches:
+        """The rows of each step."""
+        return Batches(len(self.x), self.batch_size, self.seed)
 
     @property
     def steps_between_evaluations(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from identiflow.shared.compute.compilation import Compilation
 from identiflow.shared.compute.random import Randomness
 from identiflow.shared.files import FileFormatError, discard_parts, load_tensors, save_tensors
 from identiflow.shared.inputs.rows import CHUNK
@@ -20,7 +21,7 @@ from identiflow.shared.training.history import History
 from identiflow.shared.training.noise import ShareOfRows
 from identiflow.shared.training.optimizer import Optimizer
 from identiflow.shared.training.parallel import Workers
-from identiflow.shared.training.schedule import Batches, mix
+from identiflow.shared.training.schedule import mix
 from identiflow.shared.training.stage import Stage
 
 MAX_BAD_STEPS_IN_A_ROW = 100
@@ -47,7 +48,7 @@ class Training:
 
     def __init__(self, stage: Stage) -> None:
         self.stage, self.model, self.schedule = stage, stage.model, stage.schedule
-        self.batches = Batches(len(stage.x), stage.batch_size, stage.seed)
+        self.batches = stage.batches
         self.generator = torch.Generator(device=stage.x_held_out.device)
         self.workers = Workers()
         self.rows = self.workers.share(self.batches.size)
@@ -69,12 +70,23 @@ class Training:
         self.bad_in_a_row, self.skipped = vector.new_zeros(2)
         self.sum_of_losses = torch.zeros((), dtype=torch.float64, device=vector.device)
 
+    @property
+    def steps_in_all(self) -> int:
+        """The steps it takes unless it ends sooner."""
+        return self.stage.max_steps
+
+    @property
+    def compilation(self) -> Compilation | None:
+        """What compiles its steps, unless they are not to be."""
+        wanted = self.stage.compile
+        return Compilation(wanted, self.model, self.steps_in_all) if wanted else None
+
     # One step ------------------------------------------------------------------------------------
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """This process's x and u of the step to come; its noise is set as well."""
         rows = self.batches.rows(self.step)[self.rows]
-        self.generator.manual_seed(mix(self.stage.seed, self.step))
+        self.generator.manual_seed(mix(self.batches.seed, self.step))
         return self.stage.x[rows], self.stage.u[rows]
 
     @torch.no_grad()
@@ -115,7 +127,7 @@ class Training:
     def evaluation_due(self) -> bool:
         """True when it is time for the held-out rows, after a step."""
         every = self.stage.steps_between_evaluations
-        return self.step % every == 0 or self.step == self.stage.max_steps
+        return self.step % every == 0 or self.step == self.steps_in_all
 
     @property
     def done(self) -> bool:
@@ -133,7 +145,7 @@ class Training:
     def held_out_loss(self) -> float:
         """The mean loss of the held-out rows, in parts of bounded size."""
         self.model.eval()
-        noise = self.generator.manual_seed(self.stage.seed)
+        noise = self.generator.manual_seed(self.batches.seed)
         rows = (self.stage.x_held_out, self.stage.u_held_out)
         chunks = zip(*(part.split(EVALUATION_ROWS) for part in rows), strict=True)
         losses = [self.model.loss(x, u, noise).double() for x, u in chunks]
@@ -162,7 +174,7 @@ class Training:
     def _stop_if_done(self) -> None:
         """Say in the history why training ends, if it does."""
         patience = self.stage.patience * self.stage.steps_between_evaluations
-        if self.step >= self.stage.max_steps:
+        if self.step >= self.steps_in_all:
             self.history.stopped = "budget"
         elif self.step - self.history.best_step >= patience:
             if self.bad_in_a_row >= patience:
