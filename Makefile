@@ -66,15 +66,13 @@ test-settings: $(INSTALLED)
 # All tests with the lowest and with the newest versions that pyproject.toml admits, each in an
 # environment of its own. A torch from the package index brings gigabytes of GPU libraries with it;
 # CONTRIBUTING.md says how to get the CPU build.
-# torch below 2.6 says this of whatever is unpickled.
-OLDER := -W 'ignore:You are using:FutureWarning'
 
 test-oldest:
 	@echo 'Installing the oldest versions into .venv-oldest, then all tests: half an hour.'
 	"$(OLDEST_PYTHON)" -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --disable-pip-version-check -c constraints-oldest.txt \
 	    'setuptools>=77' pytest pytest-xdist hypothesis tomli -e '.[all]'
-	$(call PYTEST, .venv-oldest/bin/python) --ignore tests/test_site.py $(OLDER)
+	$(call PYTEST, .venv-oldest/bin/python) --ignore tests/test_site.py
 
 test-newest:
 	@echo 'Installing the newest versions into .venv-newest, then all tests: half an hour.'
