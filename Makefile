@@ -25,8 +25,10 @@ LAY_OUT = rm -rf build && $(RUN) -m pip install --quiet --disable-pip-version-ch
 TYPES = $(LAY_OUT) && $(RUN) -m mypy
 
 # One thread for each worker: the workers share the cores. OMP_NUM_THREADS=2 is passed on.
+# A worker takes a whole file, for what its tests share, unless DIST says otherwise.
+DIST := loadscope
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
-    $(1) -m pytest -n $(WORKERS) --dist loadscope --durations 10
+    $(1) -m pytest -n $(WORKERS) --dist $(DIST) --durations 10
 
 .PHONY: demo test test-rest test-all test-settings test-oldest test-newest \
     docs format audit clean
@@ -45,6 +47,8 @@ test: $(INSTALLED)
 	@echo 'Tests: a dot for each; it is silent for half a minute while they are collected.'
 	$(call PYTEST, $(RUN)) -m 'not slow'
 
+# The longest files are a third of these, and share little.
+test-rest: DIST := worksteal
 test-rest: $(INSTALLED)
 	@echo 'The slow tests: some 8 minutes on two slow cores.'
 	$(call PYTEST, $(RUN)) -m slow
