@@ -104,12 +104,10 @@ def check_enough_rows(x: NDArray[Any]) -> None:
             f"Expected x with at least 1 column; got 0 feature(s) (shape={x.shape}) while a "
             "minimum of 1 is required."
         )
-    needed = max(MIN_ROWS, x.shape[1] + 1)
-    if len(x) < needed:
+    if len(x) < MIN_ROWS:
         raise ValueError(
-            f"Expected x with at least {needed} rows for {x.shape[1]} columns; got n_samples = "
-            f"{len(x)}. "
-            "Collect more rows or use fewer columns."
+            f"Expected x with at least {MIN_ROWS} rows for {x.shape[1]} columns; got n_samples = "
+            f"{len(x)}. Collect more rows."
         )
 
 

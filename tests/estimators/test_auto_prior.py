@@ -30,7 +30,7 @@ def test_the_family_with_the_best_held_out_score_is_kept(
     make: Make, x: Array, u: Array, alone: list[Estimator], assert_same_bits: Callable
 ) -> None:
     got = make(prior="auto", max_steps=6).fit(x, u)
-    best = min(alone[::2], key=lambda fit: fit.history_.best_loss)
+    best = min(alone[::2], key=lambda fit: fit.held_out_loss_)
     assert got.chosen_prior_ == best.prior and got.prior == "auto"
     assert_same_bits(got, best)
 
@@ -39,8 +39,8 @@ def test_restarts_of_every_family_are_compared(
     make: Make, x: Array, u: Array, alone: list[Estimator]
 ) -> None:
     got = make(prior="auto", n_restarts=2, max_steps=6).fit(x, u)
-    losses = [fit.history_.best_loss for fit in alone]
-    assert got.history_.best_loss == pytest.approx(min(losses), rel=1e-3)
+    losses = [fit.held_out_loss_ for fit in alone]
+    assert got.held_out_loss_ == pytest.approx(min(losses), rel=1e-3)
     assert got.chosen_prior_ == alone[int(np.argmin(losses))].prior
     same = fit_ensemble(make(prior=got.chosen_prior_, max_steps=6), x, u, seeds=[0, 1])
     np.testing.assert_allclose(got.agreement_, same.consistency_, rtol=1e-6)
