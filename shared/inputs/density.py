@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.atoms import Atom, atoms
-from identiflow.shared.inputs.dependence import Dependence, Plane
+from identiflow.shared.inputs.dependence import SINGLE, Dependence, Plane
 
 # What holds for x holds for some of its rows: so many numbers of it are looked at, and as many
 # rows at least.
@@ -144,7 +144,7 @@ def check_density(table: Table, stacklevel: int = 1) -> None:
 
 def warn_if_they_part(in_training: float, in_the_end: float, stacklevel: int = 1) -> None:
     """Warn if single precision and float64 do not agree on the loss of held-out rows, in nats."""
-    if not abs(in_training - in_the_end) > LARGEST_PART:
+    if not abs(in_training - in_the_end) > LARGEST_PART + SINGLE * abs(in_training):
         return
     warnings.warn(
         f"Training, in single precision, took the held-out rows for {-in_training:.2f} nats of "
