@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from identiflow.shared.datasets import nonstationary_sources
     from identiflow.shared.estimators.export import export_program
     from identiflow.shared.identifiability import IdentifiabilityReport, IdentifiabilityWarning
+    from identiflow.shared.inputs.density import DensityWarning
     from identiflow.shared.metrics import agreement, chance_level, mean_corr_coef
     from identiflow.shared.training import DivergedError, Ensemble, fit_ensemble
 
 __all__ = [
     "IVAE",
     "Continuous",
+    "DensityWarning",
     "DivergedError",
     "Ensemble",
     "Fourier",
@@ -58,6 +60,7 @@ SOURCES = {
     "shared.datasets": ("nonstationary_sources",),
     "shared.estimators.export": ("export_program",),
     "shared.identifiability": ("IdentifiabilityReport", "IdentifiabilityWarning"),
+    "shared.inputs.density": ("DensityWarning",),
     "shared.metrics": ("agreement", "chance_level", "mean_corr_coef"),
     "shared.training": ("DivergedError", "Ensemble", "fit_ensemble"),
 }

@@ -14,7 +14,7 @@ from identiflow.ivae.likelihood import Likelihood
 from identiflow.ivae.likelihoods import LIKELIHOODS, NOISE_MODES
 from identiflow.ivae.model import IdentifiableVAE
 from identiflow.ivae.objectives import OBJECTIVES
-from identiflow.ivae.start import after_start, has_special_case, plan_from_flow
+from identiflow.ivae.start import after_start, has_start, plan_from_flow
 from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.networks import ACTIVATIONS
 from identiflow.shared.compute.passes import in_chunks
@@ -236,9 +236,6 @@ class IVAE(IdentifiableEstimator):
         known = {"noise_std": self.noise_std, "learn": self.noise, "n_categories": n_categories}
         return LIKELIHOODS[self.likelihood].of(n_features, **known)
 
-    def _rows_needed(self, n_features: int) -> int:
-        return self.latent_dim + 1
-
     def _look_at(self, x: Array) -> dict[str, Any]:
         if self.latent_dim > x.shape[1]:
             raise ValueError(
@@ -259,7 +256,7 @@ class IVAE(IdentifiableEstimator):
     def _start(
         self, model: IdentifiableVAE, x: Rows, u: Tensor, checkpoint: Path | None
     ) -> Plan[dict[str, Any]]:
-        if self.warm_steps == 0 or self.encoder_sees_u or not has_special_case(model):
+        if self.warm_steps == 0 or self.encoder_sees_u or not has_start(model, x):
             return {}
         start = self.start_recipe | {"checkpoint": checkpoint}
         if self.warm_steps is not None:

@@ -66,7 +66,11 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
         fitted,
         parameters=near.get_params(),
         model=noisy_model(fitted.model, noise_std),
-        measured={"collapsed_latents_": (), "n_categories_": 0},
+        measured={
+            "collapsed_latents_": (),
+            "n_categories_": 0,
+            "held_out_loss_": flow.held_out_loss_,
+        },
         borrowed=BORROWED,
     )
     return near

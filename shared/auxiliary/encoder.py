@@ -88,6 +88,13 @@ class AuxiliaryEncoder:
         """
         return int(self.encode(Columns(as_labels(np.asarray([label])), None)))
 
+    def label_of(self, codes: Tensor) -> tuple[NDArray[np.int64] | None, list[Any] | None]:
+        """The code of the label of each row of an encoding, (N,), and the labels, if u has some."""
+        if self.labels is None:
+            return None, None
+        of_label = codes if codes.ndim == 1 else codes[:, 0]
+        return of_label.long().numpy(force=True), self.labels
+
     def _codes(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         known = np.asarray(self.labels)
         if known.dtype.kind != labels.dtype.kind and "U" in (known.dtype.kind, labels.dtype.kind):

@@ -22,6 +22,7 @@ from identiflow.shared.estimators.saving import load_estimator, save_estimator
 from identiflow.shared.estimators.sklearn import SklearnProtocol, names_of
 from identiflow.shared.files import check_folder
 from identiflow.shared.inputs.arrays import Array
+from identiflow.shared.inputs.density import Table, warn_if_they_part
 from identiflow.shared.inputs.options import (
     SHARE,
     WIDTHS,
@@ -32,10 +33,11 @@ from identiflow.shared.inputs.options import (
     values_of,
     with_options,
 )
-from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized, subset
+from identiflow.shared.inputs.rows import Rows, head, no_scale, scale_of, standardized, subset
 from identiflow.shared.inputs.validation import as_matrix, check_enough_rows
 from identiflow.shared.training import History, Plan, Stage, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds
+from identiflow.shared.training.loss import final_loss
 from identiflow.shared.training.stage import Recipe, Split, device_named, hold_out
 from identiflow.shared.training.streams import STREAMS, on_disk
 
@@ -73,7 +75,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
     )
 
     # The fitted plain values that belong in a saved file, by attribute name.
-    measured: ClassVar[tuple[str, ...]] = ("agreement_",)
+    measured: ClassVar[tuple[str, ...]] = ("agreement_", "held_out_loss_")
     standardizes = True
     latents_need_u = False
 
@@ -98,9 +100,8 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         """Measure what users should know of the trained model, in float64, by attribute name."""
         return {}
 
-    def _rows_needed(self, n_features: int) -> int:
-        """The fewest rows of x that can be modelled."""
-        return n_features + 1
+    def _check_density(self, model: Any, table: Table) -> None:  # noqa: B027 - discrete x has none
+        """Raise, in the name of who called `fit`, if the model needs a density and x has none."""
 
     def _check_new(self, data: Array) -> None:  # noqa: B027 - most models take any numbers
         """Raise if rows cannot be of the kind that the model was fitted to."""
@@ -154,7 +155,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         self, x: Any, u: Any, checkpoint: Path | None
     ) -> Plan[tuple[Fitted, tuple[Rows, Tensor]]]:
         data = as_matrix(x)
-        check_enough_rows(data, self._rows_needed(data.shape[1]))
+        check_enough_rows(data)
         found = self._look_at(data)
         split = hold_out(len(data), self.validation_fraction)
         columns = self._columns(u, data)
@@ -162,15 +163,19 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         codes = auxiliary.encode(columns)
         scale = scale_of(data, split.train) if self.standardizes else no_scale(data.shape[1])
         model = self._new_model(data.shape[1], auxiliary, found)
+        self._check_density(model, Table(data, names_of(x), *auxiliary.label_of(codes)))
         self._before_long_work(model, codes)
         rows = standardized(data, scale)
         history = yield from self._train(model, rows, codes, split, checkpoint)
         # Everything after training is in float64: an inverse is only as exact as its arithmetic.
         model = model.to("cpu").double().eval().requires_grad_(False)
-        measured = found | self._finish(model, rows, codes)
+        held_out = subset(rows, split.held_out), codes[split.held_out]
+        loss = self._score_held_out(model, *held_out)
+        warn_if_they_part(history.best_loss, loss, stacklevel=5)
+        measured = found | {"held_out_loss_": loss} | self._finish(model, rows, codes)
         parameters = values_of(self)
         fitted = Fitted(parameters, model, scale, auxiliary, history, names_of(x), measured)
-        return fitted, (subset(rows, split.held_out), codes[split.held_out])
+        return fitted, held_out
 
     def latents_of(self, rows: tuple[Rows, Tensor]) -> Array:
         """z (N, n) of rows as `plan` returns them."""
@@ -270,6 +275,11 @@ class Estimator(SklearnProtocol, Recipe, ABC):
             **self.recipe | changed,
         )
         return history
+
+    def _score_held_out(self, model: Any, rows: Rows, codes: Tensor) -> float:
+        """The loss of held-out rows in float64, with the noise of training."""
+        device = device_named(self.device)
+        return final_loss(model, head(rows, len(rows)), codes, int(self.seed), device)
 
     # --- steps of prediction
 

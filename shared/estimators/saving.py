@@ -125,7 +125,7 @@ def _rebuild(
     parameters = {name: _as_tuple(value) for name, value in info["parameters"].items()}
     estimator = cls(**{**parameters, **replaced})
     auxiliary = AuxiliaryEncoder(**info["auxiliary"])
-    measured = {name: _as_tuple(info["measured"][name]) for name in cls.measured}
+    measured = {name: _as_tuple(info["measured"].get(name)) for name in cls.measured}
     scale = Scale(tensors.pop("x_mean").numpy(), tensors.pop("x_scale").numpy())
     model = _with_weights(
         partial(estimator._new_model, info["n_features_in"], auxiliary, measured),

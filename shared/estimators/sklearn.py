@@ -53,6 +53,16 @@ class SklearnProtocol:
         return self.fitted_.history
 
     @property
+    def held_out_loss_(self) -> float:
+        """The loss of the held-out rows in float64, in nats a row of standardised x.
+
+        Restarts, priors and seeds are compared by it. Of a file that an earlier version wrote it is
+        `history_.best_loss`, which is in single precision.
+        """
+        loss = self.fitted_.measured.get("held_out_loss_")
+        return self.history_.best_loss if loss is None else loss
+
+    @property
     def auxiliary_(self) -> AuxiliaryEncoder:
         """The encoder of u."""
         return self.fitted_.auxiliary

@@ -17,7 +17,6 @@ from identiflow.shared.inputs.options import count
 from identiflow.shared.inputs.rows import Rows
 from identiflow.shared.metrics import agreement
 from identiflow.shared.training.fit import Plan, run_plans
-from identiflow.shared.training.history import History
 from identiflow.shared.training.parallel import in_processes, most_processes
 from identiflow.shared.training.streams import on_disk
 
@@ -33,7 +32,7 @@ class Trainable(Protocol):
     progress: bool | None
 
     @property
-    def history_(self) -> History: ...
+    def held_out_loss_(self) -> float: ...
 
     def get_params(self, deep: bool = True) -> dict[str, Any]: ...
 
@@ -58,7 +57,7 @@ class Ensemble(Generic[E]):
     Attributes:
         members_: the fitted estimators, in the order of the seeds.
         seeds: theirs.
-        held_out_scores_: minus the held-out loss of each, nats per row of standardised x.
+        held_out_scores_: minus `held_out_loss_` of each, nats per row of standardised x.
         consistency_: MCC between the latents of every two members on held-out rows, (S, S).
     """
 
@@ -125,8 +124,7 @@ def fit_ensemble(
     count().check("n_jobs", n_jobs)
     named = list(with_seeds(estimator, seeds).items())
     members, latents = _fit_parts(_shares(named, n_jobs), x, u, checkpoint, n_jobs)
-    scores = np.array([-member.history_.best_loss for member in members])
-    return Ensemble(members, seeds, scores, _consistency(latents))
+    return Ensemble(members, seeds, _scores(members), _consistency(latents))
 
 
 def fit_best(
@@ -159,7 +157,7 @@ def fit_best(
         )
     ]
     members, latents = _fit_parts(parts, x, u, checkpoint, n_jobs)
-    best = int(np.argmin([member.history_.best_loss for member in members]))
+    best = int(np.argmax(_scores(members)))
     group_of = [name for name, alike in groups.items() for _ in alike]
     same = [z for z, name in zip(latents, group_of, strict=True) if name == group_of[best]]
     return members[best], _consistency(same)
@@ -222,6 +220,11 @@ def _fit_members(
     for member in members:
         member.progress = progress
     return members, [m.latents_of(rows) for m, rows in zip(members, held_out, strict=True)]
+
+
+def _scores(members: Sequence[Trainable]) -> Array:
+    """What members are compared by, (S,): the higher, the better."""
+    return np.array([-member.held_out_loss_ for member in members])
 
 
 def _consistency(latents: list[Array]) -> Array:

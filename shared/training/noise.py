@@ -44,6 +44,20 @@ class DrawnBefore:
         return draw
 
 
+class SinglePrecision:
+    """The draws of a training, which are float32 and made on its device, for a model in float64."""
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """As `NoiseSource` says."""
+        draw = torch.randn(
+            *shape, generator=self.generator, dtype=torch.float32, device=self.generator.device
+        )
+        return draw.to(like)
+
+
 class ShareOfRows:
     """The draws of a whole batch, of which this process takes those of its own rows."""
 

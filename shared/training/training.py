@@ -18,6 +18,7 @@ from identiflow.shared.compute.random import Randomness
 from identiflow.shared.files import FileFormatError, discard_parts, load_tensors, save_tensors
 from identiflow.shared.inputs.rows import CHUNK
 from identiflow.shared.training.history import History
+from identiflow.shared.training.loss import mean_loss
 from identiflow.shared.training.noise import ShareOfRows
 from identiflow.shared.training.optimizer import Optimizer
 from identiflow.shared.training.parallel import Workers
@@ -25,7 +26,6 @@ from identiflow.shared.training.schedule import mix
 from identiflow.shared.training.stage import Stage
 
 MAX_BAD_STEPS_IN_A_ROW = 100
-EVALUATION_ROWS = 4096
 
 
 class DivergedError(RuntimeError):
@@ -141,15 +141,11 @@ class Training:
         self._stop_if_done()
         self.save()
 
-    @torch.no_grad()
     def held_out_loss(self) -> float:
         """The mean loss of the held-out rows, in parts of bounded size."""
         self.model.eval()
         noise = self.generator.manual_seed(self.batches.seed)
-        rows = (self.stage.x_held_out, self.stage.u_held_out)
-        chunks = zip(*(part.split(EVALUATION_ROWS) for part in rows), strict=True)
-        losses = [self.model.loss(x, u, noise).double() for x, u in chunks]
-        return torch.cat(losses).mean().item()
+        return mean_loss(self.model, self.stage.x_held_out, self.stage.u_held_out, noise)
 
     def record(self, held_out: float) -> None:
         """Append to the history; keep the weights if they are the best so far."""

@@ -30,7 +30,7 @@ def test_the_family_with_the_best_held_out_score_is_kept(
     name: str, fit_once: Make, alone: list[Estimator], assert_same_bits: Callable
 ) -> None:
     got = fit_once(name, prior="auto", max_steps=6)
-    best = min(alone[::2], key=lambda fit: fit.history_.best_loss)
+    best = min(alone[::2], key=lambda fit: fit.held_out_loss_)
     assert got.chosen_prior_ == best.prior and got.prior == "auto"
     assert_same_bits(got, best)
 
@@ -42,8 +42,8 @@ def test_restarts_of_every_family_are_compared(
     for prior in CANDIDATES:  # each family and seed has its checkpoint
         for seed in (0, 1):
             assert (tmp_path / f"run.{prior}.{seed}").exists()
-    losses = [fit.history_.best_loss for fit in alone]
-    assert got.history_.best_loss == pytest.approx(min(losses), rel=1e-3)
+    losses = [fit.held_out_loss_ for fit in alone]
+    assert got.held_out_loss_ == pytest.approx(min(losses), rel=1e-3)
     assert got.chosen_prior_ == alone[int(np.argmin(losses))].prior
     same = fit_ensemble(make(prior=got.chosen_prior_, max_steps=6), x, u, seeds=[0, 1])
     np.testing.assert_allclose(got.agreement_, same.consistency_, rtol=1e-6)

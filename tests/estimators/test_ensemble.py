@@ -56,7 +56,7 @@ def test_every_member_is_the_fit_of_its_seed(
 
 
 def test_the_best_has_the_highest_held_out_score(ensemble: Ensemble) -> None:
-    losses = [member.history_.best_loss for member in ensemble.members_]
+    losses = [member.held_out_loss_ for member in ensemble.members_]
     best = int(np.argmin(losses))
     assert ensemble.best_ is ensemble.members_[best] and ensemble.best_seed_ == SEEDS[best]
     np.testing.assert_allclose(ensemble.held_out_scores_, -np.array(losses))
@@ -74,7 +74,7 @@ def test_consistency_is_the_mcc_on_rows_that_no_member_was_trained_on(
 def test_restarts_keep_the_best_of_their_seeds(make: Make, x: Array, u: Array) -> None:
     several = make(n_restarts=2, seed=3, max_steps=6).fit(x, u)
     alone = [make(seed=seed, max_steps=6).fit(x, u) for seed in (3, 4)]
-    assert_same_to_rounding(several, min(alone, key=lambda fit: fit.history_.best_loss))
+    assert_same_to_rounding(several, min(alone, key=lambda fit: fit.held_out_loss_))
     assert several.seed == 3 and several.n_restarts == 2
 
 

@@ -192,6 +192,7 @@ def test_a_start_from_a_flow_begins_nearer_to_the_data() -> None:
     assert warm < cold - 0.3
 
 
+@pytest.mark.filterwarnings("ignore::shared.inputs.density.DensityWarning")  # losses are made up
 @pytest.mark.parametrize(
     ("latent_dim", "expected"),
     [(D, [10, 10, 5]), (2, [10])],

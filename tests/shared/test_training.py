@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from identiflow.shared.training import DivergedError, History, training
+from identiflow.shared.training import DivergedError, History
 from identiflow.shared.training.training import MAX_BAD_STEPS_IN_A_ROW, Training
 
 
@@ -135,7 +135,7 @@ def test_held_out_losses_that_are_not_finite_are_never_the_best(a_model, train, 
 def test_held_out_rows_are_taken_in_parts_of_bounded_size(a_model, train, monkeypatch):
     whole, parts = a_model("linear flow"), a_model("linear flow")
     expected = train(whole)
-    monkeypatch.setattr(training, "EVALUATION_ROWS", 7)
+    monkeypatch.setattr("identiflow.shared.training.loss.EVALUATION_ROWS", 7)
     assert train(parts).held_out_loss == pytest.approx(expected.held_out_loss, rel=1e-6)
 
 

@@ -1,0 +1,240 @@
+"""Whether x has a density: what has none is refused before training, or warned of, by column."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from identiflow.shared.inputs.arrays import Array
+from identiflow.shared.inputs.atoms import Atom, atoms
+from identiflow.shared.inputs.dependence import SINGLE, Dependence, Plane
+
+# What holds for x holds for some of its rows: so many numbers of it are looked at, and as many
+# rows at least.
+NUMBERS, ROWS = 1_000_000, 4_000
+# One value that this share of the rows has draws a flow to it; of a label the prior gives way once
+# nearly all rows have it.
+SHARE_OF_ROWS, SHARE_OF_A_LABEL = 0.1, 0.9
+FEWEST_ROWS, ROWS_OF_A_LABEL = 3, 20
+# Rows of a label that agree are no chance if others would agree as seldom as this.
+CHANCE = 1e-3
+# Nats a row by which what training said of held-out rows may differ from what float64 says.
+LARGEST_PART = 0.1
+MOST_LABELS, MOST_NAMED = 1000, 3
+
+NO_DENSITY = "Such x has no density, and the nats of a flow rise without end. "
+WHAT_TO_DO = (
+    "Drop the column, add noise of the size of its measurement error to it, or fit an IVAE with "
+    "fewer latents than columns."
+)
+
+
+class DensityWarning(UserWarning):
+    """x hardly has a density: nats may rise without end, and tell little of one fit or another."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows of x and what their columns and labels are called.
+
+    Attributes:
+        x: checked rows (N, d), in memory or on disk.
+        names: of the columns, if they have some.
+        codes: of the labels of the rows, (N,), if the prior depends on labels.
+        labels: theirs.
+    """
+
+    x: NDArray[Any]
+    names: Sequence[str] | None = None
+    codes: NDArray[np.int64] | None = None
+    labels: Sequence[Any] | None = None
+
+    @cached_property
+    def sample(self) -> Sample:
+        """Some of the rows, all if they are few, with their codes."""
+        n_rows, n_features = self.x.shape
+        size = max(ROWS, NUMBERS // n_features, 4 * n_features)
+        if n_rows <= size:
+            return Sample(np.asarray(self.x, dtype=np.float64), self.codes)
+        numbers = np.sort(np.random.default_rng(0).choice(n_rows, size, replace=False))
+        codes = None if self.codes is None else self.codes[numbers]
+        return Sample(self.x[numbers].astype(np.float64), codes)
+
+    def named(self, *columns: int) -> str:
+        """Columns as their numbers, and their names if they have some."""
+        texts = [f"{i} ({self.names[i]!r})" if self.names else str(i) for i in columns]
+        *first, last = texts if len(texts) <= 6 else [*texts[:5], f"{len(texts) - 5} others"]
+        listed = f"{', '.join(first)} and {last}" if first else last
+        return f"column{'s' if len(columns) > 1 else ''} {listed}"
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows of x, (n, d), and the codes of their labels, (n,)."""
+
+    x: Array
+    codes: NDArray[np.int64] | None
+
+    @cached_property
+    def center(self) -> Array:
+        """The median of each column, (d,)."""
+        return np.median(self.x, axis=0)
+
+    @cached_property
+    def scale(self) -> Array:
+        """The spread of each column that a few outliers do not change, (d,)."""
+        distances = np.abs(self.x - self.center)
+        scale = np.median(distances, axis=0)
+        scale = np.where(scale > 0, scale, distances.mean(0))
+        return np.where(scale > 0, scale, 1.0)
+
+    def plane(self, rows: Any = slice(None)) -> Plane:
+        """Some of these rows, to be searched for dependent columns."""
+        return Plane(self.x[rows], self.center, self.scale)
+
+    def by_label(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """The code of each label, and the numbers of its rows, the most frequent first."""
+        if self.codes is None:
+            return
+        order = np.argsort(self.codes, kind="stable")
+        codes, first = np.unique(self.codes[order], return_index=True)
+        rows = np.split(order, first[1:])
+        frequent = sorted(range(len(codes)), key=lambda i: -len(rows[i]))[:MOST_LABELS]
+        yield from ((int(codes[i]), rows[i]) for i in frequent)
+
+
+def check_more_rows_than_columns(x: NDArray[Any]) -> None:
+    """Raise if the rows of x are so few that they lie in a plane."""
+    n_rows, n_features = x.shape
+    if n_rows < n_features + 2:
+        raise ValueError(
+            f"Expected x with at least {n_features + 2} rows for {n_features} columns; got "
+            f"{n_rows}. So few rows lie in a plane, whatever they are, and a flow has no density "
+            "there. Collect more rows, use fewer columns, or fit an IVAE with fewer latents."
+        )
+
+
+def check_density(table: Table, stacklevel: int = 1) -> None:
+    """Raise if x has no density that a flow could learn; warn if it hardly has one.
+
+    Raises:
+        ValueError: if a column is a linear function of others, for all rows or those of a label.
+    """
+    check_more_rows_than_columns(table.x)
+    found = [one for one in table.sample.plane().dependences() if one.others]
+    if exact := [dependence for dependence in found if dependence.exact]:
+        _refuse("", (_in_words(table, dependence) for dependence in exact))
+    if of_labels := list(_dependences_of_labels(table)):
+        _refuse(" for each label of u", of_labels)
+    if doubts := [*_rounded(table, found), *_atoms(table)]:
+        text = (
+            f"{_listed(doubts)}. Training draws a flow to such values: its nats may rise as long "
+            "as it trains, and its latents suffer. Add noise of the size of the last digit, or of "
+            "the measurement error; for counts and categories fit an IVAE with a likelihood of "
+            "theirs."
+        )
+        warnings.warn(text[0].upper() + text[1:], DensityWarning, stacklevel=stacklevel + 1)
+
+
+def warn_if_they_part(in_training: float, in_the_end: float, stacklevel: int = 1) -> None:
+    """Warn if single precision and float64 do not agree on the loss of held-out rows, in nats."""
+    if not abs(in_training - in_the_end) > LARGEST_PART + SINGLE * abs(in_training):
+        return
+    warnings.warn(
+        f"Training, in single precision, took the held-out rows for {-in_training:.2f} nats of "
+        f"standardised x; in float64 they have {-in_the_end:.2f}, which is what held_out_nats_ and "
+        "every choice goes by. Values of x lie closer to each other, or to a plane, than single "
+        "precision tells apart. " + WHAT_TO_DO,
+        DensityWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def has_density(x: Array) -> bool:
+    """True unless columns of x (N, d) depend on each other, or rows are too few to tell."""
+    if len(x) < x.shape[1] + 2:
+        return False
+    return not Table(x).sample.plane().dependences(to_rounding=False)
+
+
+def _refuse(where: str, texts: Iterable[str]) -> None:
+    raise ValueError(
+        f"Expected columns of x that vary by themselves{where}; got {_listed(texts)}. "
+        f"{NO_DENSITY}{WHAT_TO_DO}"
+    )
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """The first of them, and how many more there are."""
+    every = list(texts)
+    more = len(every) - MOST_NAMED
+    return "; ".join(every[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _in_words(table: Table, dependence: Dependence) -> str:
+    column = table.named(dependence.column)
+    if not dependence.others:
+        return f"{column}, which is constant"
+    return f"{column}, which is a linear function of {table.named(*dependence.others)}"
+
+
+def _dependences_of_labels(table: Table) -> Iterator[str]:
+    """Words for columns that under a label are constant, or depend on others."""
+    sample = table.sample
+    for code, rows in sample.by_label():
+        for dependence in _of_a_label(sample, rows):
+            label = code if table.labels is None else table.labels[code]
+            yield f"{_in_words(table, dependence)} in the rows of label {label!r} of u"
+
+
+def _of_a_label(sample: Sample, rows: NDArray[np.int64]) -> list[Dependence]:
+    x = sample.x[rows]
+    if len(rows) >= x.shape[1] + ROWS_OF_A_LABEL:
+        found = sample.plane(rows).dependences(to_rounding=False)
+    elif len(rows) >= FEWEST_ROWS:
+        found = [Dependence(int(i), ()) for i in np.flatnonzero((x == x[0]).all(0))]
+    else:
+        found = []
+    return [one for one in found if one.others or not _by_chance(sample, one.column, x)]
+
+
+def _by_chance(sample: Sample, column: int, x: Array) -> bool:
+    """True if rows may well have one value in a column because many others have it too."""
+    share = np.mean(sample.x[:, column] == x[0, column])
+    return bool(share ** len(x) > CHANCE)
+
+
+def _rounded(table: Table, found: Iterable[Dependence]) -> Iterator[str]:
+    for dependence in found:
+        yield (
+            f"{table.named(dependence.column)} of x is a linear function of "
+            f"{table.named(*dependence.others)}, but for the rounding of the digits given"
+        )
+
+
+def _atoms(table: Table) -> Iterator[str]:
+    """Words for values that many rows share, of all rows or of those of a label."""
+    sample = table.sample
+    in_all = atoms(sample.x, SHARE_OF_ROWS)
+    yield from (_shared_value(table, atom, "rows") for atom in in_all)
+    others = np.setdiff1d(np.arange(sample.x.shape[1]), [atom.column for atom in in_all])
+    for code, rows in sample.by_label():
+        if len(rows) < ROWS_OF_A_LABEL or not len(others):
+            continue
+        label = code if table.labels is None else table.labels[code]
+        for atom in atoms(sample.x[np.ix_(rows, others)], SHARE_OF_A_LABEL):
+            own = Atom(int(others[atom.column]), atom.value, atom.share)
+            yield _shared_value(table, own, f"rows of label {label!r} of u")
+
+
+def _shared_value(table: Table, atom: Atom, rows: str) -> str:
+    return (
+        f"{100 * atom.share:.0f} % of the {rows} share the value {atom.value:g} in "
+        f"{table.named(atom.column)} of x"
+    )

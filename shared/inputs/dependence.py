@@ -1,0 +1,157 @@
+"""Columns that are linear functions of others: x then lies in a plane, and has no density."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from identiflow.shared.inputs.arrays import Array
+
+# What is left of a column, in units of its spread, that single precision cannot tell from nothing.
+SINGLE = 1e-6
+# Rounding of what was given leaves about this many times its own size, and no more.
+TIMES_ROUNDING = 4.0
+# Above this share of its spread what is left of a column is more than the rounding of its digits.
+LARGEST_REST = 0.1
+LARGEST_STEP = 0.25  # in units of its spread, of a column that rounding leaves so little of
+# A column of which less is left may be what others are judged by no more.
+NEARLY_NOTHING = 1e-5
+MOST_SUSPECTS = 10
+
+Numbers: TypeAlias = Sequence[int] | NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """A column that is a linear function of others, or of none of them if it is constant.
+
+    Attributes:
+        column: its number.
+        others: theirs, in their order.
+        exact: False if what is left is as much as the rounding of decimals leaves.
+    """
+
+    column: int
+    others: tuple[int, ...]
+    exact: bool = True
+
+
+class Plane:
+    """Rows of x, made alike in size, to be searched for columns that depend on others.
+
+    A linear relation holds for each row by itself. So each is divided by its distance from the
+    median, lest a few outliers outweigh all others: what counts is what is left in most rows.
+
+    Args:
+        x: rows (N, d), as they were given.
+        center, scale: of its columns, (d,).
+    """
+
+    def __init__(self, x: Array, center: Array, scale: Array) -> None:
+        self.x, self.scale = x, scale
+        z = (x - center) / scale
+        weights = 1 / np.sqrt(1 + np.square(z).mean(1))
+        self.weights = weights[:, None]
+        rows = np.concatenate([self.weights, self.weights * z], axis=1)
+        # Of as many rows and more this keeps all inner products of columns, to full precision.
+        self.triangle = np.linalg.qr(rows, mode="r") / np.sqrt(len(x))
+
+    def dependences(self, *, to_rounding: bool = True) -> list[Dependence]:
+        """The first columns that depend on those before them."""
+        rest = np.abs(np.diagonal(self.triangle))[1:]
+        suspects = np.flatnonzero(rest <= (LARGEST_REST if to_rounding else NEARLY_NOTHING))
+        likeliest = suspects[np.argsort(rest[suspects], kind="stable")][:MOST_SUSPECTS]
+        clear = np.flatnonzero(rest > NEARLY_NOTHING)
+        found = (self._of(int(i), clear[clear < i], to_rounding) for i in np.sort(likeliest))
+        return [dependence for dependence in found if dependence is not None]
+
+    def _of(self, column: int, before: Numbers, to_rounding: bool) -> Dependence | None:
+        """How a column depends on those before it, if it does."""
+        slopes, rest = self._regress(column, before)
+        tolerance, exact = self._precision([column, *before], [1.0, *slopes]), True
+        if rest > tolerance:
+            enough_rows = len(self.x) >= 2 * len(self.scale)
+            if not to_rounding or not enough_rows:
+                return None
+            tolerance, exact = self._rounding([column, *before], [1.0, *slopes]), False
+        if rest > tolerance:
+            return None
+        return Dependence(column, self._fewest(column, before, slopes, tolerance), exact)
+
+    def _regress(self, column: int, on: Numbers) -> tuple[Array, float]:
+        """The slopes of the regression of a column on others, and what it leaves of it."""
+        q, r = np.linalg.qr(self._columns(on))
+        y = self.triangle[:, column + 1]
+        along = q.T @ y
+        slopes = np.linalg.solve(r, along)[1:]
+        return slopes, float(np.linalg.norm(y - q @ along))
+
+    def _fewest(
+        self, column: int, before: Numbers, slopes: Array, tolerance: float
+    ) -> tuple[int, ...]:
+        """The fewest columns, those with the largest slopes, of which it is a function."""
+        if self._spread(column) <= tolerance:
+            return ()
+        alone = self._best_alone(column)
+        if alone is not None and self._regress(column, [alone])[1] <= tolerance:
+            return (alone,)
+        order = [before[i] for i in np.argsort(-np.abs(slopes), kind="stable")]
+        r = np.linalg.qr(self._columns([*order, column]), mode="r")[:, -1]
+        left = np.sqrt(np.cumsum(np.square(r)[::-1])[::-1])  # beyond the intercept and so many
+        enough = next((m for m in range(len(order)) if left[m + 1] <= tolerance), len(order))
+        return tuple(sorted(order[:enough]))
+
+    def _best_alone(self, column: int) -> int | None:
+        """The column before it with which it is most correlated."""
+        centred = self.triangle[1:, 1:]
+        lengths = np.linalg.norm(centred[:, :column], axis=0)
+        inner = np.abs(centred[:, :column].T @ centred[:, column])
+        shares = np.divide(inner, lengths, out=np.zeros(column), where=lengths > 0)
+        return int(np.argmax(shares)) if column else None
+
+    def _columns(self, numbers: Numbers) -> Array:
+        """These columns behind the intercept."""
+        return self.triangle[:, np.concatenate([[0], np.asarray(numbers, int) + 1])]
+
+    def _spread(self, column: int) -> float:
+        return float(np.linalg.norm(self.triangle[1:, column + 1]))
+
+    def _precision(self, columns: Sequence[int], slopes: Sequence[float]) -> float:
+        """What is left where all is exact but for the floating-point numbers it is given in."""
+        x = self.x[:, columns]
+        size = np.sqrt(np.square(self.weights * x).mean(0)) / self.scale[columns]
+        return SINGLE + TIMES_ROUNDING * _sum_of_errors(_epsilon(x) * size, slopes)
+
+    def _rounding(self, columns: Sequence[int], slopes: Sequence[float]) -> float:
+        """What is left where all is exact but for the digits that values were rounded to."""
+        steps = np.array([step_of(self.x[:, i]) for i in columns]) / self.scale[columns]
+        if steps[0] > LARGEST_STEP:
+            return 0.0
+        return min(LARGEST_REST, 1.5 * _sum_of_errors(steps / np.sqrt(12), slopes))
+
+
+def step_of(values: Array) -> float:
+    """The step of which all differences of values (N,) are multiples; 0 if there is none.
+
+    It is 0.01 of numbers with two decimals, and 0 of those with as many as float64 holds.
+    """
+    gaps = np.diff(np.unique(values[:1000]))
+    if not len(gaps):
+        return 0.0
+    steps = gaps / gaps.min()
+    return float(gaps.min()) if np.abs(steps - np.round(steps)).max() < 0.01 else 0.0
+
+
+def _epsilon(x: Array) -> Array:
+    """The relative precision of each column: that of float32 if all its values are such, (d,)."""
+    with np.errstate(over="ignore"):
+        single = (x[:1000].astype(np.float32) == x[:1000]).all(0)
+    return np.where(single, np.finfo(np.float32).eps, np.finfo(np.float64).eps) / 2
+
+
+def _sum_of_errors(errors: Array, slopes: Sequence[float]) -> float:
+    return float(np.linalg.norm(errors * np.asarray(slopes)))

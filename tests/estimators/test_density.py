@@ -1,0 +1,161 @@
+"""x without a density: refused or warned of in fit, and what fits are chosen by is in float64."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from identiflow import DensityWarning
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE
+from identiflow.shared.estimators import base
+from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.files import load_tensors, save_tensors
+from identiflow.shared.training import fit_ensemble
+from identiflow.shared.training.stage import hold_out
+
+Array = np.ndarray
+Make = Callable[..., Estimator]
+SMALL: dict[str, Any] = {"n_layers": 1, "hidden": (8,), "max_steps": 2}
+
+
+@pytest.fixture
+def held_out(x: Array, u: Array) -> tuple[Array, Array]:
+    """The rows that every fit to x and u holds out."""
+    rows = hold_out(len(x), 0.1).held_out.numpy()
+    return x[rows], u[rows]
+
+
+def test_held_out_nats_of_a_flow_are_the_score_of_these_rows(
+    fits: dict[str, Estimator], held_out: tuple[Array, Array]
+) -> None:
+    flow = fits["IFlow"]
+    assert flow.held_out_nats_ == pytest.approx(flow.score(*held_out), abs=1e-9)
+
+
+def test_what_float64_says_is_what_training_said_in_single_precision(fitted: Estimator) -> None:
+    assert fitted.held_out_loss_ == pytest.approx(fitted.history_.best_loss, abs=1e-3)
+    assert fitted.held_out_loss_ != fitted.history_.best_loss
+
+
+def test_a_file_keeps_the_score(fitted: Estimator, tmp_path) -> None:
+    fitted.save(tmp_path / "fit")
+    assert type(fitted).load(tmp_path / "fit").held_out_nats_ == fitted.held_out_nats_
+
+
+def test_a_file_of_before_has_that_of_single_precision(fitted: Estimator, tmp_path) -> None:
+    fitted.save(tmp_path / "fit")
+    kind = type(fitted).__name__
+    tensors, info = load_tensors(tmp_path / "fit", kind)
+    del info["measured"]["held_out_loss_"]
+    save_tensors(tmp_path / "before", kind, tensors, info)
+    loaded = type(fitted).load(tmp_path / "before")
+    assert loaded.held_out_loss_ == fitted.history_.best_loss
+    np.testing.assert_array_equal(loaded.x_scale_, fitted.x_scale_)
+
+
+@pytest.fixture
+def score_by_seed(monkeypatch) -> None:
+    """In float64 the fit of seed 1 is the best, whatever training said of it."""
+    monkeypatch.setattr(base, "final_loss", lambda model, x, u, seed, device: abs(seed - 1.0))
+
+
+@pytest.mark.usefixtures("score_by_seed")
+def test_fits_are_chosen_by_float64_and_those_that_part_warn(x: Array, u: Array) -> None:
+    with pytest.warns(DensityWarning, match="Training, in single precision, took the held-out"):
+        flow = IFlow(n_restarts=3, **SMALL).fit(x, u)
+    assert flow.held_out_loss_ == 0 and flow.chosen_prior_ is None
+    with pytest.warns(DensityWarning):
+        ensemble = fit_ensemble(IFlow(**SMALL), x, u, seeds=[0, 1, 2])
+    assert ensemble.best_seed_ == 1
+    np.testing.assert_array_equal(ensemble.held_out_scores_, [-1, 0, -1])
+
+
+def test_a_model_that_says_no_number_is_the_worst(monkeypatch, x: Array, u: Array) -> None:
+    monkeypatch.setattr("identiflow.shared.training.loss.mean_loss", lambda *_: float("nan"))
+    with pytest.warns(DensityWarning, match="-inf"):
+        assert IFlow(**SMALL).fit(x, u).held_out_nats_ == -np.inf
+
+
+# --- x without a density, through fit
+
+
+WITHOUT: dict[str, tuple[Callable[[Array, Array], Array], str]] = {
+    "a copy": (lambda x, u: np.c_[x, x[:, 0]], "column 2, which is a linear function of column 0"),
+    "°C and °F": (
+        lambda x, u: np.c_[x, 1.8 * x[:, 1] + 32],
+        "column 2, which is a linear function of column 1",
+    ),
+    "a total": (lambda x, u: np.c_[x, x.sum(1)], "column 2, .* function of columns 0 and 1"),
+    "constant under a label": (
+        lambda x, u: np.c_[x[:, 0], np.where(u == 3, 0.5, x[:, 1])],
+        "by themselves for each label of u; got column 1, which is constant in the rows of label 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT)
+def test_a_flow_refuses_x_without_a_density(case: str, x: Array, u: Array) -> None:
+    spoil, message = WITHOUT[case]
+    with pytest.raises(ValueError, match=message):
+        IFlow(**SMALL).fit(spoil(x, u), u)
+
+
+def test_columns_of_a_frame_are_called_by_their_names(x: Array, u: Array) -> None:
+    frame = pd.DataFrame(x, columns=["a", "b"]).assign(f=x.sum(1))
+    message = r"column 2 \('f'\), which is a linear function of columns 0 \('a'\) and 1 \('b'\)"
+    for choose in ({}, {"n_restarts": 2}, {"prior": "auto"}):
+        with pytest.raises(ValueError, match=message):
+            IFlow(**SMALL, **choose).fit(frame, u)
+
+
+def test_a_prior_that_does_not_see_u_does_not_ask_about_its_labels(x: Array, u: Array) -> None:
+    constant = np.c_[x[:, 0], np.where(u == 3, 0.5, x[:, 1])]
+    with pytest.warns(DensityWarning, match="10 % of the rows share the value 0.5 in column 1"):
+        IFlow(prior="unconditional", **SMALL).fit(constant, u)
+    with pytest.raises(ValueError, match="constant in the rows of label 3"):
+        IFlow(**SMALL).fit(constant, pd.DataFrame({"label": u, "time": np.arange(200) / 200}))
+
+
+def test_zeros_are_warned_of_in_the_name_of_who_called_fit(x: Array, u: Array) -> None:
+    x[::2, 0] = 0
+    with pytest.warns(DensityWarning, match="50 % of the rows share the value 0 in") as said:
+        IFlow(**SMALL).fit(x, u)
+    assert [warning.filename for warning in said] == [__file__]
+
+
+@pytest.mark.parametrize("case", WITHOUT)
+@pytest.mark.parametrize("latent_dim", [1, 2])
+def test_an_ivae_of_fewer_latents_is_fitted_to_it(
+    case: str, latent_dim: int, x: Array, u: Array
+) -> None:
+    vae = IVAE(latent_dim, hidden=(8,), max_steps=6, n_samples=2, warm_steps=4)
+    spoilt = WITHOUT[case][0](x, u)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DensityWarning)
+        assert np.isfinite(vae.fit(spoilt, u).score(spoilt, u))
+
+
+def test_an_ivae_does_not_start_from_a_flow_that_cannot_be(x: Array, u: Array) -> None:
+    options = {"hidden": (8,), "max_steps": 4, "n_samples": 2}
+    copies = np.c_[x, x[:, 0]]
+    got = IVAE(3, **options).fit(copies, u)
+    without = IVAE(3, warm_steps=0, **options).fit(copies, u)
+    assert got.held_out_loss_ == without.held_out_loss_
+    for name, tensor in got.model_.state_dict().items():
+        assert torch.equal(tensor, without.model_.state_dict()[name]), name
+
+
+def test_an_ivae_is_fitted_to_more_columns_than_rows(x: Array, u: Array) -> None:
+    wide = np.random.default_rng(0).standard_normal((30, 40))
+    with pytest.raises(ValueError, match="at least 42 rows for 40 columns; got 30"):
+        IFlow(**SMALL).fit(wide, u[:30])
+    for latent_dim in (1, 40):
+        vae = IVAE(latent_dim, hidden=(8,), max_steps=2, prior="unconditional")
+        assert np.isfinite(vae.fit(wide).transform(wide)).all()
