@@ -31,8 +31,10 @@ from identiflow.shared.inputs.options import (
     option,
     with_options,
 )
+from identiflow.shared.inputs.pairing import check_paired
+from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized, subset
-from identiflow.shared.inputs.validation import as_matrix, check_enough_rows
+from identiflow.shared.inputs.validation import MIN_ROWS, as_matrix, check_enough_rows
 from identiflow.shared.training import History, Plan, Stage, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds
 from identiflow.shared.training.stage import Recipe, Split, device_named, hold_out
@@ -142,11 +144,12 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         if checkpoint is not None:
             check_folder(checkpoint, "checkpoint")
         parameters = as_they_are(self)
+        check_paired(x, u)
         data = as_matrix(x)
         check_enough_rows(data)
         found = self._look_at(data)
-        split = hold_out(len(data), self.validation_fraction)
         columns = self._columns(u, data)
+        split = _held_out_of(columns, len(data), self.validation_fraction)
         auxiliary = AuxiliaryEncoder.fit(columns, split.train)
         codes = auxiliary.encode(columns)
         scale = scale_of(data, split.train) if self.standardizes else no_scale(data.shape[1])
@@ -174,7 +177,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         A flow's are z = g(x), exactly; a VAE's the mean of its posterior. u is needed if an encoder
         sees it, and not otherwise.
         """
-        return self._as_output(self._latents(self._read(x), u), x)
+        return self._as_output(self._latents(self._read(x, u), u), x)
 
     # --- saving
 
@@ -255,10 +258,11 @@ class Estimator(SklearnProtocol, Recipe, ABC):
 
     # --- steps of prediction
 
-    def _read(self, x: Any) -> Array:
-        """Checked rows of x as it was given, (N, d)."""
+    def _read(self, x: Any, *beside: Any) -> Array:
+        """Checked rows of x as it was given, (N, d), which go with those of u beside it."""
         fitted = self.fitted_
         self._check_names(x)
+        check_paired(x, *beside)
         data = as_matrix(x, columns=len(fitted.scale.mean))
         self._check_new(data)
         return data
@@ -269,9 +273,24 @@ class Estimator(SklearnProtocol, Recipe, ABC):
 
     def _encode(self, u: Any, data: Array) -> Tensor:
         """u of these rows as the model takes it."""
-        return self.auxiliary_.encode(read_auxiliary(u, data))
+        return self.auxiliary_.encode(self.auxiliary_.read(u, data))
 
     def _latents(self, data: Array, u: Any) -> Array:
         """z of checked rows, (N, n)."""
         codes = [self._encode(u, data)] if self.latents_need_u else []
         return in_chunks(self.fitted_.model.encode, self._rows(data), *codes)
+
+
+def _held_out_of(columns: Columns, n_rows: int, fraction: float) -> Split:
+    """Rows to train with and rows held out, of those whose u is known."""
+    if columns.incomplete is None:
+        return hold_out(n_rows, fraction)
+    known = torch.from_numpy(~columns.incomplete).nonzero()[:, 0]
+    if len(known) < MIN_ROWS:
+        raise ValueError(
+            f"Expected u = History(lags) with a past in at least {MIN_ROWS} rows of x; got "
+            f"{len(known)}. Take fewer lags, or longer series."
+        )
+    if len(known) < 0.9 * n_rows:
+        remark(f"u leaves {n_rows - len(known)} of {n_rows} rows out, whose past is not in x.")
+    return Split(*(known[rows] for rows in hold_out(len(known), fraction)))
