@@ -65,7 +65,7 @@ class AuxiliaryEncoder:
         if not ranges.any():
             _check_several(labels or mean[None].tolist())
         scale = np.where(spread > 0, spread, 1.0)
-        low, high = (edge(columns.continuous, axis=0).tolist() for edge in (np.min, np.max))
+        low, high = _limits(columns)
         return cls(labels, mean.tolist(), scale.tolist(), names=columns.names, low=low, high=high)
 
     @property
@@ -173,6 +173,16 @@ class AuxiliaryEncoder:
             f"{values[row, column]:g}. λ(u) is held at the edge of that range; if it may change "
             "there, fit with such rows."
         )
+
+
+def _limits(columns: Columns) -> tuple[list[float], list[float]]:
+    """The smallest and the largest value of each column that λ(u) is to answer for."""
+    assert columns.continuous is not None
+    if columns.limits is None:
+        return columns.continuous.min(0).tolist(), columns.continuous.max(0).tolist()
+    low, high = columns.limits
+    width = columns.continuous.shape[1]
+    return [low] * width, [high] * width
 
 
 def _found(

@@ -49,7 +49,8 @@ class Fourier(Auxiliary):
     """`values` (N,) or (N, q) as sines and cosines of 1 to `harmonics` waves a period.
 
     The prior may then change fast along u, and is the same again a period later: hours of a day,
-    an angle. For values that do not repeat, take a period of twice their range.
+    an angle. For values that do not repeat, take a period of twice their range. Values that fit did
+    not see lie between those that it saw, on the circle, and are not remarked on.
 
     Reference: Tancik et al. 2020, "Fourier features let networks learn high frequency functions in
         low dimensional domains".
@@ -67,9 +68,8 @@ class Fourier(Auxiliary):
             )
         values = as_continuous(as_array(self.values))
         waves = 2 * np.pi / self.period * values[..., None] * np.arange(1, self.harmonics + 1)
-        return Columns(
-            None, np.concatenate([np.sin(waves), np.cos(waves)], -1).reshape(len(values), -1)
-        )
+        both = np.concatenate([np.sin(waves), np.cos(waves)], -1)
+        return Columns(None, both.reshape(len(values), -1), limits=(-1.0, 1.0))
 
     def __len__(self) -> int:
         return len(self.values)

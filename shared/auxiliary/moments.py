@@ -27,8 +27,9 @@ def words_of(moments: AnyArray) -> AnyArray:
         words = [_duration(value) for value in different]
     else:
         unit = np.datetime_data(different.dtype)[0]
-        days = different.astype("M8[D]") if unit in COARSE else different
-        words = [as_written(word) for word in np.datetime_as_string(days).tolist()]
+        finer = {"h": "s", "m": "s"} | dict.fromkeys(COARSE, "D")
+        different = different.astype(f"M8[{finer.get(unit, unit)}]")
+        words = [as_written(word) for word in np.datetime_as_string(different).tolist()]
     return np.asarray(words)[position.reshape(-1)]
 
 

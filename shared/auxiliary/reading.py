@@ -26,6 +26,7 @@ class Columns(NamedTuple):
         names: of those columns in a data frame, labels first.
         incomplete: (N,) booleans, true for rows whose past is not in x.
         recording: what tells the rows of x apart, if u was made of their positions.
+        limits: between which all values that there can be lie.
     """
 
     labels: NDArray[Any] | None
@@ -33,6 +34,7 @@ class Columns(NamedTuple):
     names: list[list[str]] | None = None
     incomplete: NDArray[np.bool_] | None = None
     recording: list[Any] | None = None
+    limits: tuple[float, float] | None = None
 
 
 class Known(NamedTuple):
@@ -122,8 +124,8 @@ def _read_table(table: Table, known: Known | None) -> Columns:
         raise ValueError(f"Expected u with rows and columns; got a frame of shape {shape}.")
     chosen = np.array([_is_continuous(table, number, known) for number in range(len(table.names))])
     labels = _labels_of(table, np.flatnonzero(~chosen)) if not chosen.all() else None
-    values = as_continuous(_floats(table, chosen)) if chosen.any() else None
     names = [[str(table.names[i]) for i in np.flatnonzero(part)] for part in (~chosen, chosen)]
+    values = as_continuous(_floats(table, chosen), tuple(names[1])) if chosen.any() else None
     return Columns(labels, values, names)
 
 
@@ -181,7 +183,9 @@ def _of_trials(array: NDArray[Any]) -> str:
     return f" Of trials pass one row for each row of x: u.reshape(-1, {array.shape[-1]})."
 
 
-def as_continuous(values: NDArray[Any]) -> NDArray[np.float64]:
+def as_continuous(
+    values: NDArray[Any], names: tuple[str, ...] | None = None
+) -> NDArray[np.float64]:
     """Finite numbers, (N, q); dates and times as nanoseconds since 1970."""
     if values.dtype.kind == "c":
         raise ValueError("Expected continuous u to be real; got complex numbers.")
@@ -194,7 +198,7 @@ def as_continuous(values: NDArray[Any]) -> NDArray[np.float64]:
         values = values.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Expected continuous u to be numeric; got {error}.") from None
-    check_finite(values, "u")
+    check_finite(values, "u", names)
     return values.reshape(len(values), -1)
 
 

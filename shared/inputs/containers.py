@@ -30,12 +30,14 @@ class Table:
         names: of the columns, as they are.
         declared: for each column, whether its type says that it holds categories.
         frame: it itself, if it is one of pandas' or like those.
+        is_series: whether it was a series.
     """
 
     columns: tuple[AnyArray, ...]
     names: tuple[Any, ...]
     declared: tuple[bool, ...]
     frame: Any = None
+    is_series: bool = False
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -55,7 +57,9 @@ class Table:
         return np.column_stack([column.astype(np.float64) for column in columns])
 
     def matrix(self) -> AnyArray:
-        """All columns as one array (N, d), no cell of which is changed on the way."""
+        """All columns as one array (N, d), no cell changed on the way; a series as (N,)."""
+        if self.is_series:
+            return self.columns[0]
         kinds = {column.dtype for column in self.columns}
         if len(kinds) == 1:
             return np.column_stack(self.columns)
@@ -109,10 +113,14 @@ def expect_rows(values: Any, name: str) -> None:
         return
     for is_one, what, way in NOT_ROWS:
         if is_one(values):
-            what = what or f"a {type(values).__name__}"
+            what = what or _with_article(type(values).__name__)
             raise TypeError(
                 f"Expected {name} as an array, a tensor, a list or a data frame; got {what}. {way}"
             )
+
+
+def _with_article(word: str) -> str:
+    return f"{'an' if word[0] in 'AEIOUaeiou' else 'a'} {word}"
 
 
 def _has(*attributes: str) -> Callable[[Any], bool]:
@@ -169,8 +177,8 @@ def _of_others(values: Any) -> Table | None:
     native = nw.from_native(
         _as_chunks(values), pass_through=True, eager_only=True, allow_series=True
     )
-    if isinstance(native, nw.Series):
-        native = native.to_frame()
+    is_series = isinstance(native, nw.Series)
+    native = native.to_frame() if is_series else native
     if not isinstance(native, nw.DataFrame):
         return None
     columns = [native[name] for name in native.columns]
@@ -178,6 +186,7 @@ def _of_others(values: Any) -> Table | None:
         tuple(map(_column, columns)),
         tuple(native.columns),
         tuple(_is_category(column.dtype) for column in columns),
+        is_series=is_series,
     )
 
 

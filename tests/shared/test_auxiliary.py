@@ -215,7 +215,7 @@ SERIES: dict[str, Any] = {
 @pytest.mark.parametrize("name", SERIES)
 def test_history_is_the_past_of_its_own_series(name, lags):
     series = SERIES[name]
-    _, past, _, incomplete, _ = read_auxiliary(History(lags, series), X)
+    _, past, _, incomplete, *_ = read_auxiliary(History(lags, series), X)
     series_of = [0] * 8 if series is None else list(series)
     expected = slow_history(X, series_of, lags)
     np.testing.assert_array_equal(past, expected)
