@@ -68,7 +68,8 @@ def as_numbers(moments: AnyArray) -> AnyArray:
     unit = np.datetime_data(moments.dtype)[0]
     if unit in COARSE:
         moments = moments.astype(f"{kind}8[D]")
-    one = np.timedelta64(1, np.datetime_data(moments.dtype)[0]) * np.datetime_data(moments.dtype)[1]
+    unit, count = np.datetime_data(moments.dtype)
+    one = np.array(count, dtype=f"m8[{unit}]")
     return moments.astype(np.float64) * (one / np.timedelta64(1, "ns"))
 
 

@@ -90,7 +90,7 @@ def _write(parts: Iterable[Any], path: Path) -> tuple[np.memmap, Any]:
                 read.append(_read(u, len(values), number))
             file.write(np.ascontiguousarray(values).tobytes())
             n_rows, width = n_rows + len(values), values.shape[1]
-    if not n_rows:
+    if width is None or not n_rows:
         raise ValueError("Expected a Dataset or an iterator with at least one row; got none.")
     rows = Written(path, np.float64, "r", shape=(n_rows, width))
     rows.column_names = names

@@ -28,6 +28,9 @@ from identiflow.shared.identifiability import IdentifiabilityWarning
 from identiflow.shared.inputs.remarks import InputWarning
 from identiflow.shared.training import DivergedError
 
+# History has rows without a past, and new u may lie beyond the range of fit.
+pytestmark = pytest.mark.filterwarnings("ignore::shared.inputs.remarks.InputWarning")
+
 N_ROWS = 12
 TINY: dict[str, Any] = {"hidden": (4,), "max_steps": 2, "compile": False, "progress": False}
 MAKE: dict[str, Callable[[], Estimator]] = {
