@@ -18,7 +18,7 @@ from identiflow.shared.compute.passes import in_chunks
 from identiflow.shared.estimators.base import Path
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator, rows_of
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.density import Table, check_density
+from identiflow.shared.inputs.density import Observed, check_density
 from identiflow.shared.inputs.options import count, option, with_options
 from identiflow.shared.inputs.rows import Rows
 from identiflow.shared.inputs.validation import check_varying
@@ -123,10 +123,8 @@ class IFlow(IdentifiableEstimator):
         check_varying(x)
         return {}
 
-    def _check_density(self, model: IdentifiableFlow, table: Table) -> None:
-        check_density(
-            table if model.prior.informative else replace(table, codes=None), stacklevel=6
-        )
+    def _check_density(self, model: IdentifiableFlow, table: Observed) -> None:
+        check_density(table if model.prior.informative else replace(table, codes=None))
 
     def _start(
         self, model: IdentifiableFlow, x: Rows, u: Tensor, checkpoint: Path | None

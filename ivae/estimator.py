@@ -130,7 +130,7 @@ class IVAE(IdentifiableEstimator):
 
     def elbo(self, x: Any, u: Any, *, n_samples: int = 16, seed: int = 0) -> Array:
         """The evidence lower bound of every row in nats, (N,), from antithetic draws."""
-        data = self._read(x)
+        data = self._read(x, u)
         count().check("n_samples", n_samples)
         options: dict[str, Any] = {"n_samples": n_samples, "kl": "sampled", "antithetic": True}
         rows, codes = self._rows(data), self._encode(u, data)
@@ -151,7 +151,7 @@ class IVAE(IdentifiableEstimator):
         self, x: Any, u: Any = None, *, n_samples: int = 100, seed: int = 0
     ) -> Array:
         """Draws of z from q(z | x), or q(z | x, u) if the encoder sees u, (S, N, n)."""
-        data = self._read(x)
+        data = self._read(x, u)
         count().check("n_samples", n_samples)
         noise, model = generator(seed), self.model_
         codes = [self._encode(u, data)] if self.latents_need_u else []

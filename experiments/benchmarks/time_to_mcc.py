@@ -87,7 +87,7 @@ def train_ours(watch: Stopwatch, train: SourceData, test: SourceData) -> None:
     estimator = IVAE(LATENT_DIM, progress=False)
     plan = estimator.plan(train.x, train.u)
     stage, z_true = next(plan), torch.tensor(test.z)
-    trained_on = hold_out(len(train.x), estimator.validation_fraction).train
+    trained_on = hold_out(torch.arange(len(train.x)), estimator.validation_fraction).train
     x = torch.tensor(scale_of(train.x, trained_on).apply(test.x), dtype=torch.float32)
     while not watch.done:
         training = Training(stage)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from identiflow.shared.auxiliary import read_auxiliary
 from identiflow.shared.estimators import IdentifiableEstimator
 from identiflow.shared.identifiability import IdentifiabilityReport
 from identiflow.shared.inputs.arrays import Array
@@ -95,7 +94,7 @@ def gather(estimator: IdentifiableEstimator, x: Any, u: Any, oracle: float | Non
     data = np.asarray(x)
     codes = torch.zeros(len(data), dtype=torch.long)
     if estimator.prior_.informative:
-        codes = estimator.auxiliary_.encode(read_auxiliary(u, data))
+        codes = estimator.auxiliary_.encode(estimator.auxiliary_.read(u, data))
     rows = np.sort(np.random.default_rng(0).permutation(len(data))[:MOST_ROWS])
     names = getattr(estimator, "feature_names_in_", [f"x{i}" for i in range(data.shape[1])])
     z = np.asarray(estimator.transform(x, u))

@@ -11,9 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identiflow.shared.auxiliary.reading import Columns, as_labels
+from identiflow.shared.auxiliary.labels import as_labels
+from identiflow.shared.auxiliary.moments import as_written
+from identiflow.shared.auxiliary.reading import Columns, Known, read_auxiliary
+from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import mean_and_std
 from identiflow.shared.inputs.validation import check_spread
+
+TOLERATED = 0.01  # of the range of fit: what rounding and another sample add to it
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,9 @@ class AuxiliaryEncoder:
     """Encodes u as fitted on the training rows: label codes, standardised continuous values.
 
     The encoding is (B,) integers for labels, (B, q) floats for continuous u, and (B, 1 + q)
-    floats with the code first for both.
+    floats with the code first for both. Continuous values beyond the range that fit saw are taken
+    to be at the edge of it: λ(u) is constant from there on, and not what a network makes of
+    values that it was never shown.
     """
 
     labels: list[Any] | None
@@ -31,6 +38,11 @@ class AuxiliaryEncoder:
     shares: list[float] | None = field(default=None)
     # The names of u's columns, if it was a data frame: those of labels, those of continuous values.
     names: list[list[str]] | None = field(default=None)
+    # The smallest and the largest of the continuous values, of all rows that fit was given.
+    low: list[float] | None = field(default=None)
+    high: list[float] | None = field(default=None)
+    # What tells the rows of fit from others, if u was made of their positions.
+    recording: list[Any] | None = field(default=None)
 
     @classmethod
     def fit(cls, columns: Columns, train: Tensor | None = None) -> AuxiliaryEncoder:
@@ -45,7 +57,7 @@ class AuxiliaryEncoder:
             labels, shares = values.tolist(), (counts / counts.sum()).tolist()
         if columns.continuous is None:
             _check_several(labels or [])
-            return cls(labels, shares=shares, names=columns.names)
+            return cls(labels, shares=shares, names=columns.names, recording=columns.recording)
         ranges = np.ptp(columns.continuous, axis=0)
         check_spread(ranges, "u")
         rows = torch.arange(len(columns.continuous)) if train is None else train
@@ -53,7 +65,8 @@ class AuxiliaryEncoder:
         if not ranges.any():
             _check_several(labels or mean[None].tolist())
         scale = np.where(spread > 0, spread, 1.0)
-        return cls(labels, mean.tolist(), scale.tolist(), names=columns.names)
+        low, high = _limits(columns)
+        return cls(labels, mean.tolist(), scale.tolist(), names=columns.names, low=low, high=high)
 
     @property
     def n_labels(self) -> int | None:
@@ -65,6 +78,15 @@ class AuxiliaryEncoder:
         """q, the number of continuous values in a row of u, or None if it has none."""
         return None if self.mean is None else len(self.mean)
 
+    def read(self, u: Any, x: NDArray[np.float64]) -> Columns:
+        """u in any form, read as the u of fit was; what users should know of it is a warning."""
+        columns = read_auxiliary(u, x, Known(self.labels, self.aux_dim, self.names))
+        if columns.incomplete is not None and columns.incomplete.any():
+            remark(_without_past(columns.incomplete))
+        if columns.continuous is not None and columns.continuous.shape[1:] == (self.aux_dim,):
+            self._remark_beyond(columns.continuous)
+        return columns
+
     def encode(self, columns: Columns) -> Tensor:
         """The rows of u as the prior takes them.
 
@@ -72,10 +94,16 @@ class AuxiliaryEncoder:
             ValueError: for labels not seen in fit, or another kind or width of u.
         """
         self._check_kind(columns)
+        self._check_recording(columns.recording)
         codes = None if columns.labels is None else self._codes(columns.labels)
         if columns.continuous is None:
             return torch.from_numpy(codes)
-        values = (columns.continuous - np.asarray(self.mean)) / np.asarray(self.scale)
+        values = columns.continuous
+        if self.low is not None:
+            values = values.clip(self.low, self.high)
+        values = (values - np.asarray(self.mean)) / np.asarray(self.scale)
+        if columns.incomplete is not None:
+            values[columns.incomplete] = 0.0  # the mean of the past
         if codes is not None:
             values = np.concatenate([codes[:, None], values], axis=1)
         return torch.from_numpy(values)
@@ -100,10 +128,9 @@ class AuxiliaryEncoder:
         if known.dtype.kind != labels.dtype.kind and "U" in (known.dtype.kind, labels.dtype.kind):
             labels = labels.astype(str)  # numbers given for strings, or strings for numbers
             known = known.astype(str)
-        order = np.argsort(known)
-        position = np.searchsorted(known, labels, sorter=order).clip(max=len(known) - 1)
-        codes = order[position]
-        unseen = known[codes] != labels
+        codes, unseen = _found(labels, known)
+        if unseen.any() and known.dtype.kind == "U":  # a moment may be written in several ways
+            codes, unseen = _found(_as_written(labels), _as_written(known))
         if unseen.any():
             raise ValueError(
                 f"Expected labels of u that were seen in fit ({_shorten(self.labels or [])}); got "
@@ -124,6 +151,76 @@ class AuxiliaryEncoder:
                 f"Expected u with the columns {_flat(self.names)}, as in fit; got "
                 f"{_flat(columns.names)}. Pass them by these names and in this order."
             )
+
+    def _check_recording(self, recording: list[Any] | None) -> None:
+        """Raise if segments of other rows than those of fit are asked for."""
+        if recording is None or _is_same(recording, self.recording):
+            return
+        segments = "{} segments of {} rows".format
+        seen = segments(*self.recording[:2]) if self.recording else "labels that were given"
+        raise ValueError(
+            f"Expected u = TimeSegments(n) of the very rows of fit, which had {seen}; got "
+            f"{segments(*recording[:2])}, or of others. Segments are numbered within one recording:"
+            " for rows a to b of the N rows of fit pass (np.arange(N) * n // N)[a:b]."
+        )
+
+    def _remark_beyond(self, values: NDArray[np.float64]) -> None:
+        """Warn of values beyond the range that fit saw, by more than a hundredth of it."""
+        if self.low is None:
+            return
+        low, high = np.asarray(self.low), np.asarray(self.high)
+        beyond = np.maximum(low - values, values - high) > TOLERATED * (high - low)
+        if not beyond.any():
+            return
+        row, column = (int(i) for i in np.argwhere(beyond)[0])
+        name = repr(self.names[1][column]) if self.names else str(column)
+        remark(
+            f"u goes beyond what fit saw in {int(beyond.any(1).sum())} of {len(values)} rows: in "
+            f"column {name} that was {low[column]:g} to {high[column]:g}, row {row} has "
+            f"{values[row, column]:g}. λ(u) is held at the edge of that range; if it may change "
+            "there, fit with such rows."
+        )
+
+
+def _limits(columns: Columns) -> tuple[list[float], list[float]]:
+    """The smallest and the largest value of each column that λ(u) is to answer for."""
+    assert columns.continuous is not None
+    if columns.limits is None:
+        return columns.continuous.min(0).tolist(), columns.continuous.max(0).tolist()
+    low, high = columns.limits
+    width = columns.continuous.shape[1]
+    return [low] * width, [high] * width
+
+
+def _found(
+    labels: NDArray[Any], known: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The code of each label, and where it is none because the label is not known."""
+    order = np.argsort(known)
+    position = np.searchsorted(known, labels, sorter=order).clip(max=len(known) - 1)
+    codes = order[position]
+    return codes, known[codes] != labels
+
+
+def _as_written(words: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray([as_written(word) for word in words.tolist()])
+
+
+def _is_same(recording: list[Any], other: list[Any] | None) -> bool:
+    """True for as many rows in as many segments, of which the first and the last are the same."""
+    if other is None or recording[:2] != other[:2]:
+        return False
+    return np.shape(recording[2:]) == np.shape(other[2:]) and bool(
+        np.allclose(recording[2:], other[2:], rtol=1e-4)
+    )
+
+
+def _without_past(incomplete: NDArray[np.bool_]) -> str:
+    return (
+        f"u = History has no whole past in x for {int(incomplete.sum())} of {len(incomplete)} rows,"
+        f" the first of them row {int(incomplete.argmax())}: theirs is taken to be the mean past "
+        "of fit. Leave the first rows of each series out of a score."
+    )
 
 
 def _check_several(values: list[Any]) -> None:

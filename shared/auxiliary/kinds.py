@@ -49,7 +49,8 @@ class Fourier(Auxiliary):
     """`values` (N,) or (N, q) as sines and cosines of 1 to `harmonics` waves a period.
 
     The prior may then change fast along u, and is the same again a period later: hours of a day,
-    an angle. For values that do not repeat, take a period of twice their range.
+    an angle. For values that do not repeat, take a period of twice their range. Values that fit did
+    not see lie between those that it saw, on the circle, and are not remarked on.
 
     Reference: Tancik et al. 2020, "Fourier features let networks learn high frequency functions in
         low dimensional domains".
@@ -67,9 +68,8 @@ class Fourier(Auxiliary):
             )
         values = as_continuous(as_array(self.values))
         waves = 2 * np.pi / self.period * values[..., None] * np.arange(1, self.harmonics + 1)
-        return Columns(
-            None, np.concatenate([np.sin(waves), np.cos(waves)], -1).reshape(len(values), -1)
-        )
+        both = np.concatenate([np.sin(waves), np.cos(waves)], -1)
+        return Columns(None, both.reshape(len(values), -1), limits=(-1.0, 1.0))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -100,6 +100,11 @@ class Mixed(Auxiliary):
 class TimeSegments(Auxiliary):
     """Rows are in order of time; u is which of `n` equal stretches a row lies in.
 
+    The stretches are those of the recording that `fit` was given, and of no other: a part of it, or
+    rows recorded later, lie in none of them, or in others than their own numbers would say. So
+    after fit `TimeSegments` goes with the same rows alone; for some of them pass their labels,
+    `(np.arange(N) * n // N)[rows]`.
+
     Nonstationarity as the auxiliary variable (Hyvärinen & Morioka 2016, time-contrastive
     learning).
     """
@@ -111,15 +116,19 @@ class TimeSegments(Auxiliary):
             raise ValueError(
                 f"Expected u = TimeSegments(n) with 2 ≤ n ≤ {len(x)} rows of x; got n = {self.n}."
             )
-        return Columns(np.arange(len(x)) * self.n // len(x), None)
+        ends = [np.asarray(row, dtype=float).tolist() for row in (x[0], x[-1])]
+        segments = np.arange(len(x)) * self.n // len(x)
+        return Columns(segments, None, recording=[self.n, len(x), *ends])
 
 
 @dataclass(frozen=True)
 class History(Auxiliary):
     """Rows are in order of time; u is the last `lags` rows of x before each row.
 
-    The first rows of a series repeat its first observation for the past they lack. `series`, (N,),
-    separates several series, so that no history reaches across.
+    The first `lags` rows of a series have no such past in x. `fit` leaves them out, and says so if
+    they are more than a tenth; where they are asked for later, they are taken to have an average
+    past, with a warning. `series`, (N,), separates several series, so that no history reaches
+    across: the rows of each are together, one after another in time.
     """
 
     lags: int = 1
@@ -133,6 +142,20 @@ class History(Auxiliary):
         series = np.zeros(len(x), int) if self.series is None else as_labels(as_array(self.series))
         check_same_rows(len(x), len(series))
         starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
+        _check_together(series, starts)
         first = starts[np.searchsorted(starts, np.arange(len(x)), side="right") - 1]
         past = [x[np.maximum(np.arange(len(x)) - lag, first)] for lag in range(1, self.lags + 1)]
-        return Columns(None, np.concatenate(past, axis=1))
+        incomplete = np.arange(len(x)) - first < self.lags
+        return Columns(None, np.concatenate(past, axis=1), incomplete=incomplete)
+
+
+def _check_together(series: NDArray[Any], starts: NDArray[np.int64]) -> None:
+    """Raise unless each series is one stretch of rows."""
+    _, firsts = np.unique(series[starts], return_index=True)
+    again = np.delete(starts, firsts)
+    if len(again):
+        raise ValueError(
+            f"Expected u = History(lags, series) with the rows of each series together; got series "
+            f"{series[again[0]].item()!r} in row {again[0]} again, after another. Sort the rows by "
+            "series and time, or give each stretch a name of its own."
+        )

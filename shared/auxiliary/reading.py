@@ -6,20 +6,80 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from identiflow.shared.inputs.validation import check_finite, check_same_rows, to_numpy
-
-INT64 = np.iinfo(np.int64)
+from identiflow.shared.auxiliary.labels import (
+    are_floats,
+    as_labels,
+    check_none_missing,
+    joint_labels,
+)
+from identiflow.shared.auxiliary.moments import MOMENTS, as_numbers, as_numpy
+from identiflow.shared.inputs.containers import Table, table_of
+from identiflow.shared.inputs.remarks import remark
+from identiflow.shared.inputs.validation import MIN_ROWS, check_finite, check_same_rows, to_numpy
 
 
 class Columns(NamedTuple):
-    """The parts of u: labels (N,) or None, and continuous values (N, q) or None."""
+    """The parts of u: labels (N,) or None, and continuous values (N, q) or None.
+
+    Attributes:
+        names: of those columns in a data frame, labels first.
+        incomplete: (N,) booleans, true for rows whose past is not in x.
+        recording: what tells the rows of x apart, if u was made of their positions.
+        limits: between which all values that there can be lie.
+    """
 
     labels: NDArray[Any] | None
     continuous: NDArray[np.float64] | None
-    # The names of those columns in a data frame, labels first.
     names: list[list[str]] | None = None
+    incomplete: NDArray[np.bool_] | None = None
+    recording: list[Any] | None = None
+    limits: tuple[float, float] | None = None
+
+    def known_rows(self, n_rows: int) -> Tensor:
+        """The numbers of the rows whose u is known; a warning if many are not.
+
+        Raises:
+            ValueError: if they are too few to be fitted.
+        """
+        if self.incomplete is None:
+            return torch.arange(n_rows)
+        known = torch.from_numpy(~self.incomplete).nonzero()[:, 0]
+        if len(known) < MIN_ROWS:
+            raise ValueError(
+                f"Expected u = History(lags) with a past in at least {MIN_ROWS} rows of x; got "
+                f"{len(known)}. Take fewer lags, or longer series."
+            )
+        if len(known) < 0.9 * n_rows:
+            remark(f"u leaves {n_rows - len(known)} of {n_rows} rows out, whose past is not in x.")
+        return known
+
+
+class Known(NamedTuple):
+    """What u was in fit, to be read so again: labels, number of continuous columns, names."""
+
+    labels: list[Any] | None
+    n_continuous: int | None
+    names: list[list[str]] | None
+
+    def is_continuous(self, column: NDArray[Any], name: str | None) -> bool | None:
+        """Whether a column is one of continuous values; None if fit does not say."""
+        if name is not None and self.names is not None and name in sum(self.names, []):
+            return name in self.names[1]
+        if self.labels is None:
+            return column.dtype.kind in "biufO"
+        return False if self.n_continuous is None and self._has(column) else None
+
+    def _has(self, column: NDArray[Any]) -> bool:
+        """True for numbers that could be labels of fit: floats if those are, else whole ones."""
+        kind = np.asarray(self.labels).dtype.kind
+        if kind != "i" or not are_floats(column):
+            return kind == "f"
+        values = column.astype(float)
+        return bool((values == np.round(values)).all())
 
 
 class Auxiliary(ABC):
@@ -37,10 +97,19 @@ class Auxiliary(ABC):
         )
 
 
-def read_auxiliary(u: Any, x: NDArray[np.float64]) -> Columns:
+def read_auxiliary(u: Any, x: NDArray[np.float64], known: Known | None = None) -> Columns:
     """u, in any form users have it, as labels and continuous values; one row for each row of x.
 
+    Integers, words, dates and what a type declares to be categories are labels, floats are
+    continuous. What u was in fit it is afterwards too, if a number could be both.
+
+    Args:
+        u: in any form.
+        x: its rows.
+        known: what u was in fit.
+
     Raises:
+        TypeError: for what has no rows to read.
         ValueError: for missing values, labels beyond 64 bits, or another number of rows than x.
     """
     if u is None:
@@ -48,116 +117,116 @@ def read_auxiliary(u: Any, x: NDArray[np.float64]) -> Columns:
             "Expected u, the auxiliary variable seen with every row of x; got None. Pass labels, "
             "continuous values, or TimeSegments(n) / History(lags) for a series."
         )
-    columns = u.columns(x) if isinstance(u, Auxiliary) else _guess(u)
+    columns = u.columns(x) if isinstance(u, Auxiliary) else read_values(u, known)
     check_same_rows(len(x), len(next(c for c in columns[:2] if c is not None)))
     return columns
 
 
-def _guess(u: Any) -> Columns:
-    if hasattr(u, "to_frame"):  # a series is a frame of one column
-        u = u.to_frame()
-    if hasattr(u, "dtypes") and hasattr(u, "columns"):
-        return _read_frame(u)
+def read_values(u: Any, known: Known | None = None) -> Columns:
+    """A u that is not an `Auxiliary`, by the types of its columns, or as in fit."""
+    table = None if _is_categorical(u) else table_of(u)
+    if table is not None:
+        return _read_table(table, known)
     values = as_array(u)
-    if values.dtype.kind == "f":
-        return Columns(None, as_continuous(values))
-    return Columns(as_labels(values), None)
+    if _is_categorical(u) or not _as_in_fit(values, None, known, are_floats(values)):
+        return Columns(as_labels(values), None)
+    return Columns(None, as_continuous(values))
 
 
-def _read_frame(frame: Any) -> Columns:
-    is_float = np.array([getattr(dtype, "kind", "O") == "f" for dtype in frame.dtypes], dtype=bool)
-    floats, others = frame.loc[:, is_float], frame.loc[:, ~is_float]
-    if not len(frame) or not len(is_float):
-        raise ValueError(f"Expected u with rows and columns; got a frame of shape {frame.shape}.")
-    labels = None if is_float.all() else as_labels(as_array(others))
-    continuous = floats.to_numpy(dtype=float, na_value=np.nan) if is_float.any() else None
-    names = [[str(name) for name in part.columns] for part in (others, floats)]
-    values = None if continuous is None else as_continuous(continuous)
+def _as_in_fit(column: NDArray[Any], name: str | None, known: Known | None, by_type: bool) -> bool:
+    """Whether a column is one of continuous values: as in fit, or else by its type."""
+    in_fit = known.is_continuous(column, name) if known is not None else None
+    return by_type if in_fit is None else in_fit
+
+
+def _read_table(table: Table, known: Known | None) -> Columns:
+    if not len(table) or not table.columns:
+        shape = (len(table), len(table.columns)) if table.frame is None else table.frame.shape
+        raise ValueError(f"Expected u with rows and columns; got a frame of shape {shape}.")
+    chosen = np.array([_is_continuous(table, number, known) for number in range(len(table.names))])
+    labels = _labels_of(table, np.flatnonzero(~chosen)) if not chosen.all() else None
+    names = [[str(table.names[i]) for i in np.flatnonzero(part)] for part in (~chosen, chosen)]
+    values = as_continuous(_floats(table, chosen), tuple(names[1])) if chosen.any() else None
     return Columns(labels, values, names)
+
+
+def _is_continuous(table: Table, number: int, known: Known | None) -> bool:
+    if table.declared[number]:
+        return False
+    column = table.columns[number]
+    by_type = table.is_float(number) or are_floats(column)
+    return _as_in_fit(column, str(table.names[number]), known, by_type)
+
+
+def _floats(table: Table, chosen: NDArray[np.bool_]) -> NDArray[Any]:
+    try:
+        return table.floats(chosen)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected continuous u to be numeric; got {error}.") from None
+
+
+def _labels_of(table: Table, numbers: NDArray[Any]) -> NDArray[Any]:
+    columns = [table.columns[number] for number in numbers]
+    names = [table.names[number] for number in numbers]
+    if len(columns) > 1:
+        return joint_labels(columns, names)
+    check_none_missing(columns, names)
+    return as_labels(columns[0])
+
+
+def _is_categorical(u: Any) -> bool:
+    """True for pandas' Categorical, an array whose type says what it is."""
+    return hasattr(u, "categories") and hasattr(u, "codes")
 
 
 def as_array(values: Any) -> NDArray[Any]:
     """A list, tensor, array or frame as an array (N,) or (N, q), no label changed on the way."""
-    if hasattr(values, "columns") and hasattr(values, "dtypes") and values.dtypes.nunique() > 1:
+    if hasattr(values, "iloc") and hasattr(values, "columns") and values.dtypes.nunique() > 1:
         values = values.to_numpy(dtype=object)  # a type in common could round some of them
     array = to_numpy(values, "u")
-    if array.dtype.kind in "fU" and not hasattr(values, "dtype"):
+    if array.dtype.kind == "T":  # numpy's strings of any length
+        array = array.astype(object)
+    if array.dtype.kind in "fU" and isinstance(values, list | tuple):
         # Of a list numpy makes ["a", nan] strings and [2**63, -1] floats.
         plain = np.asarray(values, dtype=object)
         if array.dtype.kind == "U" or all(isinstance(value, int) for value in plain.flat):
             array = plain
     if array.ndim not in (1, 2) or array.size == 0:
-        raise ValueError(f"Expected u of shape (N,) or (N, q); got shape {array.shape}.")
+        raise ValueError(
+            f"Expected u of shape (N,) or (N, q); got shape {array.shape}.{_of_trials(array)}"
+        )
     return array
 
 
-def as_continuous(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Finite numbers, (N, q)."""
+def _of_trials(array: NDArray[Any]) -> str:
+    if array.ndim != 3:
+        return ""
+    return f" Of trials pass one row for each row of x: u.reshape(-1, {array.shape[-1]})."
+
+
+def as_continuous(
+    values: NDArray[Any], names: tuple[str, ...] | None = None
+) -> NDArray[np.float64]:
+    """Finite numbers, (N, q); dates and times as nanoseconds since 1970."""
     if values.dtype.kind == "c":
         raise ValueError("Expected continuous u to be real; got complex numbers.")
+    if values.dtype.kind == "O" and any(isinstance(value, MOMENTS) for value in values.flat):
+        values = _moments(values)
+    if values.dtype.kind in "mM":
+        check_none_missing(list(values.reshape(len(values), -1).T))
+        values = as_numbers(values)
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Expected continuous u to be numeric; got {error}.") from None
-    check_finite(values, "u")
+    check_finite(values, "u", names)
     return values.reshape(len(values), -1)
 
 
-def as_labels(values: NDArray[Any]) -> NDArray[Any]:
-    """One label a row, (N,): of several columns, the combination."""
-    if values.ndim == 2 and values.shape[1] > 1:
-        return _joint_labels(values)
-    values = values.reshape(-1)
-    if values.dtype.kind == "f":
-        check_finite(values, "u")
-        return values
-    _check_none_missing(values)
-    if values.dtype.kind == "O":
-        return _object_labels(values)
-    if values.dtype.kind == "u" and values.size and values.max() > INT64.max:
-        raise ValueError(
-            f"Expected integer labels of u within 64 bits (≤ {INT64.max}); got {values.max()}. "
-            "Use strings for identifiers this long."
-        )
-    if values.dtype.kind == "S":
-        return np.char.decode(values, "utf-8", "backslashreplace")
-    return values.astype(np.int64) if values.dtype.kind in "bui" else values.astype(str)
-
-
-def _joint_labels(values: NDArray[Any]) -> NDArray[Any]:
-    """One label for each combination of the columns: "subject 1, left"."""
-    _check_none_missing(values)
-    rows = [[str(part).replace("\\", r"\\").replace(",", r"\,") for part in row] for row in values]
-    return np.asarray([", ".join(row) for row in rows])
-
-
-def _check_none_missing(values: NDArray[Any]) -> None:
-    if values.dtype.kind not in "OfMm":
-        return
-    rows = values.reshape(len(values), -1)
-    missing = [i for i, row in enumerate(rows) if any(map(_is_missing, row))]
-    if missing:
-        raise ValueError(
-            f"Expected a label in every row of u; got {len(missing)} missing, the first in row "
-            f"{missing[0]}. Drop those rows or give them a label of their own."
-        )
-
-
-def _is_missing(value: Any) -> bool:
-    # NaN and NaT differ from themselves; pandas' NA refuses to say, which is a TypeError.
+def _moments(values: NDArray[Any]) -> NDArray[Any]:
+    """Objects that are moments, or durations, as an array of numpy's."""
+    check_none_missing(list(values.reshape(len(values), -1).T))
     try:
-        return value is None or bool(value != value)
-    except TypeError:
-        return True
-
-
-def _object_labels(values: NDArray[Any]) -> NDArray[Any]:
-    if all(isinstance(v, (int, np.integer)) for v in values):
-        too_large = [v for v in values if not INT64.min <= v <= INT64.max]
-        if too_large:
-            raise ValueError(
-                f"Expected integer labels of u within 64 bits (≤ {INT64.max}); got "
-                f"{too_large[0]}. Use strings for identifiers this long."
-            )
-        return values.astype(np.int64)
-    return values.astype(str)
+        return np.array([as_numpy(value) for value in values.flat]).reshape(values.shape)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected continuous u to be numeric; got {error}.") from None

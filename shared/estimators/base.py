@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ from identiflow.shared.estimators.saving import load_estimator, save_estimator
 from identiflow.shared.estimators.sklearn import SklearnProtocol, names_of
 from identiflow.shared.files import check_folder
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.density import Table, warn_if_they_part
+from identiflow.shared.inputs.density import Observed, warn_if_they_part
 from identiflow.shared.inputs.options import (
     SHARE,
     WIDTHS,
@@ -33,7 +33,8 @@ from identiflow.shared.inputs.options import (
     values_of,
     with_options,
 )
-from identiflow.shared.inputs.rows import Rows, head, no_scale, scale_of, standardized, subset
+from identiflow.shared.inputs.pairing import check_paired
+from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized, subset
 from identiflow.shared.inputs.validation import as_matrix, check_enough_rows
 from identiflow.shared.training import History, Plan, Stage, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds
@@ -100,7 +101,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         """Measure what users should know of the trained model, in float64, by attribute name."""
         return {}
 
-    def _check_density(self, model: Any, table: Table) -> None:  # noqa: B027 - discrete x has none
+    def _check_density(self, model: Any, table: Observed) -> None:  # noqa: B027 - discrete x has none
         """Raise, in the name of who called `fit`, if the model needs a density and x has none."""
 
     def _check_new(self, data: Array) -> None:  # noqa: B027 - most models take any numbers
@@ -154,28 +155,28 @@ class Estimator(SklearnProtocol, Recipe, ABC):
     def _plan(
         self, x: Any, u: Any, checkpoint: Path | None
     ) -> Plan[tuple[Fitted, tuple[Rows, Tensor]]]:
+        check_paired(x, u)
         data = as_matrix(x)
         check_enough_rows(data)
         found = self._look_at(data)
-        split = hold_out(len(data), self.validation_fraction)
         columns = self._columns(u, data)
+        split = hold_out(columns.known_rows(len(data)), self.validation_fraction)
         auxiliary = AuxiliaryEncoder.fit(columns, split.train)
         codes = auxiliary.encode(columns)
         scale = scale_of(data, split.train) if self.standardizes else no_scale(data.shape[1])
         model = self._new_model(data.shape[1], auxiliary, found)
-        self._check_density(model, Table(data, names_of(x), *auxiliary.label_of(codes)))
+        self._check_density(model, Observed(data, names_of(x), *auxiliary.label_of(codes)))
         self._before_long_work(model, codes)
         rows = standardized(data, scale)
         history = yield from self._train(model, rows, codes, split, checkpoint)
         # Everything after training is in float64: an inverse is only as exact as its arithmetic.
         model = model.to("cpu").double().eval().requires_grad_(False)
         held_out = subset(rows, split.held_out), codes[split.held_out]
-        loss = self._score_held_out(model, *held_out)
-        warn_if_they_part(history.best_loss, loss, stacklevel=5)
+        loss = final_loss(model, *held_out, int(self.seed), device_named(self.device))
+        warn_if_they_part(history.best_loss, loss)
         measured = found | {"held_out_loss_": loss} | self._finish(model, rows, codes)
-        parameters = values_of(self)
-        fitted = Fitted(parameters, model, scale, auxiliary, history, names_of(x), measured)
-        return fitted, held_out
+        options, names = values_of(self), names_of(x)
+        return Fitted(options, model, scale, auxiliary, history, names, measured), held_out
 
     def latents_of(self, rows: tuple[Rows, Tensor]) -> Array:
         """z (N, n) of rows as `plan` returns them."""
@@ -191,7 +192,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         A flow's are z = g(x), exactly; a VAE's the mean of its posterior. u is needed if an encoder
         sees it, and not otherwise.
         """
-        return self._as_output(self._latents(self._read(x), u), x)
+        return self._as_output(self._latents(self._read(x, u), u), x)
 
     # --- saving
 
@@ -258,35 +259,25 @@ class Estimator(SklearnProtocol, Recipe, ABC):
 
     def _train(
         self, model: Any, rows: Rows, codes: Tensor, split: Split, checkpoint: Path | None
-    ) -> Generator[Stage, History, History]:
+    ) -> Plan[History]:
         device = device_named(self.device)
         rows = rows.float().to(device)
         codes = (codes.float() if codes.is_floating_point() else codes).to(device)
         model.to(device, torch.float32)
         x, u = subset(rows, split.train), codes[split.train]
         changed = yield from self._start(model, x, u, checkpoint)
-        history = yield Stage(
-            model=model,
-            x=x,
-            u=u,
-            x_held_out=rows[split.held_out],
-            u_held_out=codes[split.held_out],
-            checkpoint=checkpoint,
-            **self.recipe | changed,
-        )
-        return history
-
-    def _score_held_out(self, model: Any, rows: Rows, codes: Tensor) -> float:
-        """The loss of held-out rows in float64, with the noise of training."""
-        device = device_named(self.device)
-        return final_loss(model, head(rows, len(rows)), codes, int(self.seed), device)
+        held_out: dict[str, Any] = {"x_held_out": rows[split.held_out]}
+        held_out["u_held_out"] = codes[split.held_out]
+        options = self.recipe | changed | held_out | {"checkpoint": checkpoint}
+        return (yield Stage(model=model, x=x, u=u, **options))
 
     # --- steps of prediction
 
-    def _read(self, x: Any) -> Array:
-        """Checked rows of x as it was given, (N, d)."""
+    def _read(self, x: Any, *beside: Any) -> Array:
+        """Checked rows of x as it was given, (N, d), which go with those of u beside it."""
         fitted = self.fitted_
         self._check_names(x)
+        check_paired(x, *beside)
         data = as_matrix(x, columns=len(fitted.scale.mean))
         self._check_new(data)
         return data
@@ -297,7 +288,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
 
     def _encode(self, u: Any, data: Array) -> Tensor:
         """u of these rows as the model takes it."""
-        return self.auxiliary_.encode(read_auxiliary(u, data))
+        return self.auxiliary_.encode(self.auxiliary_.read(u, data))
 
     def _latents(self, data: Array, u: Any) -> Array:
         """z of checked rows, (N, n)."""

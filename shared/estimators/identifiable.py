@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
@@ -37,6 +36,7 @@ from identiflow.shared.inputs.options import (
     optional,
     with_options,
 )
+from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import as_matrix, to_numpy
 from identiflow.shared.model import IdentifiableModel
 from identiflow.shared.priors import ConditionalPrior
@@ -137,7 +137,7 @@ class IdentifiableEstimator(Estimator):
         On rows that fit has not seen they are uniform, whatever u, if the density is right. Of an
         iVAE they are those of a draw from the posterior.
         """
-        data = self._read(x)
+        data = self._read(x, u)
         latents = torch.from_numpy(self._draws(data, u, seed))
         return in_chunks(self.prior_.cdf, latents, self._encode(u, data))
 
@@ -151,7 +151,7 @@ class IdentifiableEstimator(Estimator):
             u: auxiliary variable of each row.
             u_new: another one for each row, or one label for all of them.
         """
-        data = self._read(x)
+        data = self._read(x, u, u_new)
         if isinstance(u_new, (str, bytes, int, float)) or getattr(u_new, "ndim", None) == 0:
             u_new = np.full(len(data), to_numpy(u_new, "u_new"))
         codes, new = self._encode(u, data), self._encode(u_new, data)
@@ -165,7 +165,7 @@ class IdentifiableEstimator(Estimator):
             x: the rows themselves; needed if u is made from them, as History is.
         """
         prior = self.prior_
-        codes = self._encode(u, rows_of(u) if x is None else self._read(x))
+        codes = self._encode(u, rows_of(u) if x is None else self._read(x, u))
         return check_conditions(prior, codes, **self._of_the_map())
 
     # --- what a front end supplies
@@ -182,7 +182,7 @@ class IdentifiableEstimator(Estimator):
 
     def _log_prob(self, x: Any, u: Any, **options: Any) -> Array:
         """log p(x | u), or log p(x) without u, of x as it was given."""
-        data = self._read(x)
+        data = self._read(x, u)
         if u is None and self.prior_.informative:
             return log_marginal(self.fitted_, self._rows(data), **options)
         return log_density(self.fitted_, self._rows(data), self._encode(u, data), **options)
@@ -200,9 +200,11 @@ class IdentifiableEstimator(Estimator):
     def _before_long_work(self, model: IdentifiableModel, codes: Tensor) -> None:
         """Warn, in the name of who called `fit`, if encoded u (N, ...) has too few values."""
         prior, n_values = model.prior, len(torch.unique(codes, dim=0))
+        if prior.informative and prior.n_labels and (alone := _rows_alone(codes)):
+            remark(_all_alone(alone, len(codes)), IdentifiabilityWarning)
         needed = prior.directions_needed + 1
         if prior.informative and n_values < needed:
-            warnings.warn(_too_few(prior, n_values, needed), IdentifiabilityWarning, stacklevel=6)
+            remark(_too_few(prior, n_values, needed), IdentifiabilityWarning)
 
     def _candidates(self) -> dict[str, dict[str, Self]]:
         if self.prior == "auto":
@@ -233,6 +235,22 @@ def _too_few(prior: ConditionalPrior, n_values: int, needed: int) -> str:
     return (
         f"u has {n_values} different values; {asked}. The fit goes on, but its latents may not be "
         f"the sources. Fewer latents (informative=){advice} fewer values."
+    )
+
+
+def _rows_alone(codes: Tensor) -> int:
+    """The number of rows with a label of their own, if most labels have one row."""
+    labels = codes if codes.ndim == 1 else codes[:, 0].long()
+    counts = labels.bincount()
+    alone = int((counts == 1).sum())
+    return alone if 2 * alone > int((counts > 0).sum()) else 0
+
+
+def _all_alone(alone: int, n_rows: int) -> str:
+    return (
+        f"u has a label of its own for each of {alone} rows out of {n_rows}; of a label with one "
+        "row nothing can be learned. If it is a number or a time, pass Continuous(u); if rows are "
+        "in order of time, TimeSegments(n); else labels that rows have in common."
     )
 
 

@@ -16,6 +16,7 @@ from typing_extensions import Self
 
 from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.estimators.fitted import Fitted, NotFittedError
+from identiflow.shared.inputs.containers import column_names
 from identiflow.shared.inputs.options import values_of
 from identiflow.shared.training import History
 
@@ -150,8 +151,13 @@ class SklearnProtocol:
         return np.array([f"z{i}" for i in range(self.fitted_.model.latent_dim)], dtype=object)
 
     def _check_names(self, x: Any) -> None:
-        expected, names = self.fitted_.names, names_of(x)
-        if expected is None or names is None or expected == names:
+        names, by_position = _all_names(x), _numbers(self.n_features_in_)
+        expected = self.fitted_.names or by_position
+        if names is None or names == expected:
+            return
+        # Numbers from 0 on are what a frame has for want of names.
+        has_no_names = self.fitted_.names is None or names == _numbers(len(names))
+        if has_no_names and sorted(names) != sorted(expected):
             return
         raise ValueError(
             f"Expected x with the columns {list(expected)}; got {list(names)}. The feature names "
@@ -170,9 +176,18 @@ class SklearnProtocol:
 
 
 def names_of(x: Any) -> tuple[str, ...] | None:
-    """The names of a frame's columns, if it is one and they are strings."""
-    names = tuple(x.columns) if hasattr(x, "dtypes") and hasattr(x, "columns") else ()
-    return names if names and all(isinstance(name, str) for name in names) else None
+    """The names of a frame's columns as strings, if it is one and they are not just numbered."""
+    names = _all_names(x)
+    return None if not names or names == _numbers(len(names)) else names
+
+
+def _all_names(x: Any) -> tuple[str, ...] | None:
+    names = column_names(x)
+    return None if names is None else tuple(map(str, names))
+
+
+def _numbers(n_columns: int) -> tuple[str, ...]:
+    return tuple(map(str, range(n_columns)))
 
 
 def _global_output() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.atoms import Atom, atoms
 from identiflow.shared.inputs.dependence import SINGLE, Dependence, Plane
+from identiflow.shared.inputs.remarks import remark
 
 # What holds for x holds for some of its rows: so many numbers of it are looked at, and as many
 # rows at least.
@@ -40,7 +40,7 @@ class DensityWarning(UserWarning):
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class Observed:
     """Rows of x and what their columns and labels are called.
 
     Attributes:
@@ -120,7 +120,7 @@ def check_more_rows_than_columns(x: NDArray[Any]) -> None:
         )
 
 
-def check_density(table: Table, stacklevel: int = 1) -> None:
+def check_density(table: Observed) -> None:
     """Raise if x has no density that a flow could learn; warn if it hardly has one.
 
     Raises:
@@ -139,20 +139,19 @@ def check_density(table: Table, stacklevel: int = 1) -> None:
             "the measurement error; for counts and categories fit an IVAE with a likelihood of "
             "theirs."
         )
-        warnings.warn(text[0].upper() + text[1:], DensityWarning, stacklevel=stacklevel + 1)
+        remark(text[0].upper() + text[1:], DensityWarning)
 
 
-def warn_if_they_part(in_training: float, in_the_end: float, stacklevel: int = 1) -> None:
+def warn_if_they_part(in_training: float, in_the_end: float) -> None:
     """Warn if single precision and float64 do not agree on the loss of held-out rows, in nats."""
     if not abs(in_training - in_the_end) > LARGEST_PART + SINGLE * abs(in_training):
         return
-    warnings.warn(
+    remark(
         f"Training, in single precision, took the held-out rows for {-in_training:.2f} nats of "
         f"standardised x; in float64 they have {-in_the_end:.2f}, which is what held_out_nats_ and "
         "every choice goes by. Values of x lie closer to each other, or to a plane, than single "
         "precision tells apart. " + WHAT_TO_DO,
         DensityWarning,
-        stacklevel=stacklevel + 1,
     )
 
 
@@ -160,7 +159,7 @@ def has_density(x: Array) -> bool:
     """True unless columns of x (N, d) depend on each other, or rows are too few to tell."""
     if len(x) < x.shape[1] + 2:
         return False
-    return not Table(x).sample.plane().dependences(to_rounding=False)
+    return not Observed(x).sample.plane().dependences(to_rounding=False)
 
 
 def _refuse(where: str, texts: Iterable[str]) -> None:
@@ -177,14 +176,14 @@ def _listed(texts: Iterable[str]) -> str:
     return "; ".join(every[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _in_words(table: Table, dependence: Dependence) -> str:
+def _in_words(table: Observed, dependence: Dependence) -> str:
     column = table.named(dependence.column)
     if not dependence.others:
         return f"{column}, which is constant"
     return f"{column}, which is a linear function of {table.named(*dependence.others)}"
 
 
-def _dependences_of_labels(table: Table) -> Iterator[str]:
+def _dependences_of_labels(table: Observed) -> Iterator[str]:
     """Words for columns that under a label are constant, or depend on others."""
     sample = table.sample
     for code, rows in sample.by_label():
@@ -210,7 +209,7 @@ def _by_chance(sample: Sample, column: int, x: Array) -> bool:
     return bool(share ** len(x) > CHANCE)
 
 
-def _rounded(table: Table, found: Iterable[Dependence]) -> Iterator[str]:
+def _rounded(table: Observed, found: Iterable[Dependence]) -> Iterator[str]:
     for dependence in found:
         yield (
             f"{table.named(dependence.column)} of x is a linear function of "
@@ -218,7 +217,7 @@ def _rounded(table: Table, found: Iterable[Dependence]) -> Iterator[str]:
         )
 
 
-def _atoms(table: Table) -> Iterator[str]:
+def _atoms(table: Observed) -> Iterator[str]:
     """Words for values that many rows share, of all rows or of those of a label."""
     sample = table.sample
     in_all = atoms(sample.x, SHARE_OF_ROWS)
@@ -233,7 +232,7 @@ def _atoms(table: Table) -> Iterator[str]:
             yield _shared_value(table, own, f"rows of label {label!r} of u")
 
 
-def _shared_value(table: Table, atom: Atom, rows: str) -> str:
+def _shared_value(table: Observed, atom: Atom, rows: str) -> str:
     return (
         f"{100 * atom.share:.0f} % of the {rows} share the value {atom.value:g} in "
         f"{table.named(atom.column)} of x"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from identiflow.shared.inputs.containers import column_names, expect_rows, is_pandas, table_of
 from identiflow.shared.inputs.rows import chunks_of
 
 MIN_ROWS = 10
+DATES = (
+    "dates or times. Pass numbers, such as (t - t[0]) / np.timedelta64(1, 's'), or leave such "
+    "columns out."
+)
 # Sums of squares of numbers much beyond these overflow float64, or vanish. They are in float64, so
 # that single and half precision are compared with them and not they with those.
 SMALLEST, LARGEST = np.float64(1e-100), np.float64(1e100)
@@ -19,42 +25,81 @@ SMALLEST, LARGEST = np.float64(1e-100), np.float64(1e100)
 def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArray[Any]:
     """`values` as a finite float64 matrix (N, d); a memory-map as it is, checked part by part.
 
-    Takes numpy arrays, torch tensors, pandas frames, memory-maps and nested lists.
+    Takes numpy arrays, torch tensors, frames of pandas, polars, pyarrow and others, memory-maps and
+    nested lists.
 
     Raises:
-        TypeError: for a sparse matrix, or cells that are no numbers or strings of numbers.
+        TypeError: for a sparse matrix, cells that are no numbers or strings of numbers, and what
+            has no rows to read.
         ValueError: if it is not numeric, not two-dimensional, not finite, or not `columns` wide.
     """
     on_disk = isinstance(values, np.memmap) and values.dtype.kind in "fiub"
-    array = values if on_disk else to_numpy(values, name)
-    if array.dtype.kind == "c":
-        raise ValueError(
-            f"Expected {name} to be numeric, shape (N, d); got complex numbers. Complex data not "
-            "supported."
-        )
-    try:
-        matrix = array if on_disk else array.astype(np.float64, order="C", copy=False)
-    except (TypeError, ValueError, OverflowError) as error:
-        raised = TypeError if isinstance(error, TypeError) else ValueError
-        raise raised(f"Expected {name} to be numeric, shape (N, d); got {error}.") from None
+    names = column_names(values)
+    matrix = values if on_disk else _as_floats(to_numpy(values, name), name, names)
     if matrix.ndim != 2:
         raise ValueError(
             f"Expected {name} of shape (N, d), one row for each observation; got shape "
-            f"{matrix.shape}. Reshape your data: a single column is {name}[:, None]."
+            f"{matrix.shape}. {_two_dimensional(matrix, name)}"
         )
     if columns is not None and matrix.shape[1] != columns:
         raise ValueError(
             f"Expected {name} with {columns} columns, as in fit; got {matrix.shape[1]}."
         )
-    check_finite(matrix, name)
+    check_finite(matrix, name, names)
     return matrix
+
+
+def _as_floats(
+    array: NDArray[Any], name: str, names: tuple[Any, ...] | None
+) -> NDArray[np.float64]:
+    what = {"c": "complex numbers. Complex data not supported.", "M": DATES, "m": DATES}
+    if array.dtype.kind in what:
+        raise ValueError(
+            f"Expected {name} to be numeric, shape (N, d); got {what[array.dtype.kind]}"
+        )
+    try:
+        return array.astype(np.float64, order="C", copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raised = TypeError if isinstance(error, TypeError) else ValueError
+        raise raised(
+            f"Expected {name} to be numeric, shape (N, d); got {error}{_first_word(array, names)}. "
+            "Leave such columns out, or turn them into numbers."
+        ) from None
+
+
+def _first_word(array: NDArray[Any], names: tuple[Any, ...] | None) -> str:
+    """Where the first cell is that is no number."""
+    for number, column in enumerate(array.T if array.ndim == 2 else []):
+        for row, cell in enumerate(column):
+            try:
+                float(cell)
+            except (TypeError, ValueError, OverflowError):
+                return f": {reprlib.repr(cell)} in row {row}, {named(number, names)}"
+    return ""
+
+
+def named(number: int, names: tuple[Any, ...] | None) -> str:
+    """A column as errors speak of it: by its name, if it has one."""
+    return f"column {number if names is None else repr(names[number])}"
+
+
+def _two_dimensional(array: NDArray[Any], name: str) -> str:
+    """How to bring another shape into that of rows and columns."""
+    if array.ndim != 3:
+        single = f"a single column is {name}[:, None], a single row {name}[None]"
+        return f"Reshape your data: {single}."
+    trials, times, columns = array.shape
+    return (
+        f"Of {trials} trials with {times} rows each pass {name}.reshape(-1, {columns}), and as u "
+        f"one row for each of these, such as the trial: np.repeat(np.arange({trials}), {times})."
+    )
 
 
 def to_numpy(values: Any, name: str) -> NDArray[Any]:
     """`values` as a numpy array, with its memory where that can be; no mask is dropped on the way.
 
     Raises:
-        TypeError: for what is sparse, or a tensor without data.
+        TypeError: for what is sparse, has no rows to read, or a tensor without data.
         ValueError: for masked cells, or rows of different lengths.
     """
     if hasattr(values, "toarray") or getattr(values, "layout", torch.strided) != torch.strided:
@@ -66,12 +111,25 @@ def to_numpy(values: Any, name: str) -> NDArray[Any]:
         )
     if isinstance(values, torch.Tensor):
         return _of_tensor(values.detach(), name)
+    expect_rows(values, name)
+    if not is_pandas(values) and (table := table_of(values)) is not None:
+        return table.matrix()
     try:
         return np.asarray(values)
     except ValueError as error:
         raise ValueError(
-            f"Expected {name} with rows of one length; got {error}. Pass an array."
+            f"Expected {name} with rows of one length; got {error}. {_of_trials(values, name)}"
         ) from None
+
+
+def _of_trials(values: Any, name: str) -> str:
+    """What to do with a list of arrays of different lengths."""
+    if not all(getattr(part, "ndim", 0) == 2 for part in values):
+        return "Pass an array."
+    return (
+        f"Of trials of different lengths pass np.concatenate({name}), and as u one row for each of "
+        f"these, such as the trial: np.repeat(np.arange({len(values)}), lengths)."
+    )
 
 
 def _of_tensor(values: torch.Tensor, name: str) -> NDArray[Any]:
@@ -81,7 +139,7 @@ def _of_tensor(values: torch.Tensor, name: str) -> NDArray[Any]:
     return (values if known_to_numpy else values.float()).cpu().resolve_conj().numpy()
 
 
-def check_finite(values: NDArray[Any], name: str) -> None:
+def check_finite(values: NDArray[Any], name: str, names: tuple[Any, ...] | None = None) -> None:
     """Raise for NaN, infinity and what is nearly that, saying how many and where the first is."""
     n_bad, first, rows_before = 0, None, 0
     for part in chunks_of(values):
@@ -91,9 +149,10 @@ def check_finite(values: NDArray[Any], name: str) -> None:
             first = (rows_before + row, *rest)
         n_bad, rows_before = n_bad + int(bad.sum()), rows_before + len(part)
     if n_bad:
+        column = f", in {named(first[1], names)}" if names and first else ""
         raise ValueError(
             f"Expected finite values in {name}; got {n_bad} NaN, infinite or beyond {LARGEST:g}, "
-            f"the first at {first}. Drop or impute those rows."
+            f"the first at {first}{column}. Drop or impute those rows."
         )
 
 

@@ -173,12 +173,13 @@ class Split(NamedTuple):
     held_out: Tensor
 
 
-def hold_out(n_rows: int, fraction: float) -> Split:
-    """The same rows for every seed: fits can then be compared on rows that none was trained on.
+def hold_out(rows: Tensor, fraction: float) -> Split:
+    """The same of these rows for every seed, so that fits can be compared on them.
 
     Raises:
         ValueError: if too few are left to train on.
     """
+    n_rows = len(rows)
     wanted = max(2, round(fraction * n_rows))  # of one, seeds cannot agree
     n_held_out = min(wanted, MAX_HELD_OUT)
     if n_rows - n_held_out < MIN_TRAINED_ON:
@@ -186,7 +187,7 @@ def hold_out(n_rows: int, fraction: float) -> Split:
             f"Expected validation_fraction to leave at least {MIN_TRAINED_ON} of the {n_rows} rows "
             f"to train on; got {fraction}, which leaves {n_rows - n_held_out}. Lower it."
         )
-    order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
+    order = rows[torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))]
     return Split(order[n_held_out:], order[:n_held_out])
 
 

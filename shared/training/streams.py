@@ -6,18 +6,22 @@ the fit is then that of the same rows in memory, in the order in which they came
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from identiflow.shared.auxiliary import Auxiliary
-from identiflow.shared.auxiliary.reading import as_array
+from identiflow.shared.auxiliary import Auxiliary, Columns
+from identiflow.shared.auxiliary.reading import as_array, read_values
+from identiflow.shared.inputs.containers import column_names
+from identiflow.shared.inputs.pairing import check_paired
 from identiflow.shared.inputs.validation import as_matrix
 
 STREAMS = (Dataset, Iterator)
@@ -50,65 +54,124 @@ def on_disk(x: Any, u: Any) -> Iterator[tuple[Any, Any]]:
 def _parts(stream: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(stream, Iterator):
         return stream
+    return _items(stream)
+
+
+def _items(data: Any) -> Iterator[Any]:
     # Without a generator of its own it draws a number from torch's global one.
-    return DataLoader(stream, batch_size=ROWS_AT_A_TIME, generator=torch.Generator())
+    loader = DataLoader(data, batch_size=ROWS_AT_A_TIME, generator=torch.Generator())
+    try:
+        yield from loader
+    except TypeError as error:
+        if "default_collate" not in str(error):  # of the data's own
+            raise
+        raise TypeError(
+            f"Expected pairs (x, u) of numbers or words from a Dataset; got {error}."
+        ) from None
 
 
-def _write(parts: Iterable[tuple[Any, Any]], path: Path) -> tuple[np.memmap, Any]:
+class Written(np.memmap):
+    """Rows of a stream in a file, which know the names of their columns."""
+
+    column_names: tuple[Any, ...] | None = None
+
+
+def _write(parts: Iterable[Any], path: Path) -> tuple[np.memmap, Any]:
     """All rows of x in a file, as a memory-map; all of u in memory."""
-    codes: list[Any] = []
-    shape: tuple[int, int] | None = None
+    read: list[_Part] = []
+    n_rows, width, names = 0, None, None
     with path.open("wb") as file:
         for number, part in enumerate(parts):
             x, u = _pair(part, number)
-            values = as_matrix(x, f"x in part {number}", columns=shape[1] if shape else None)
+            check_paired(x, u)
+            values = as_matrix(x, f"x in part {number}", columns=width)
             if len(values):  # of no rows nothing is known, not even what u is
-                codes.append(_codes(u, len(values), number))
+                names = _same_names(x, names, number)
+                read.append(_read(u, len(values), number))
             file.write(np.ascontiguousarray(values).tobytes())
-            shape = ((shape[0] if shape else 0) + len(values), values.shape[1])
-    if shape is None or not shape[0]:
+            n_rows, width = n_rows + len(values), values.shape[1]
+    if width is None or not n_rows:
         raise ValueError("Expected a Dataset or an iterator with at least one row; got none.")
-    return np.memmap(path, np.float64, "r", shape=shape), _together(codes)
+    rows = Written(path, np.float64, "r", shape=(n_rows, width))
+    rows.column_names = names
+    return rows, _together(read)
 
 
 def _pair(part: Any, number: int) -> tuple[Any, Any]:
     try:
+        if isinstance(part, (Mapping, str, bytes)):  # which can be of two as well
+            raise TypeError
         x, u = part
     except (TypeError, ValueError):
+        keys = f" with the keys {list(part)}" if isinstance(part, Mapping) else ""
         raise ValueError(
             f"Expected pairs (x, u) from a Dataset or an iterator; got {type(part).__name__} as "
-            f"item {number}."
+            f"item {number}{keys}."
         ) from None
     return x, u
 
 
-def _codes(u: Any, n_rows: int, number: int) -> Any:
-    """The u of a part, a frame as it is."""
+def _same_names(x: Any, names: tuple[Any, ...] | None, number: int) -> tuple[Any, ...] | None:
+    """The names of the columns of x, which are those of the parts before."""
+    own = column_names(x)
+    if names is None or own is None or own == names:
+        return own if names is None else names
+    raise ValueError(
+        f"Expected x in part {number} with the columns {list(names)}, as in the parts before; got "
+        f"{list(own)}. Pass them by these names and in this order."
+    )
+
+
+class _Part(NamedTuple):
+    """The u of a part as it was read, and what it was read from."""
+
+    columns: Columns
+    kind: str
+
+
+@dataclass(frozen=True)
+class AsRead(Auxiliary):
+    """A u whose parts have been read."""
+
+    parts: Columns
+
+    def columns(self, x: NDArray[np.float64]) -> Columns:
+        return self.parts
+
+
+def _read(u: Any, n_rows: int, number: int) -> _Part:
     if u is None or isinstance(u, Auxiliary):
         raise ValueError(
             f"Expected u in part {number} as labels or values, one for each row of x; got "
             f"{type(u).__name__}. What is made from all rows needs them in memory, or as a "
             "memory-map."
         )
-    codes = u if _is_frame(u) else as_array(u)
-    if len(codes) != n_rows:
+    columns = read_values(u)
+    got = len(next(c for c in columns[:2] if c is not None))
+    if got != n_rows:
         raise ValueError(
-            f"Expected u with {n_rows} rows in part {number}, one for each of x; got {len(codes)}."
+            f"Expected u with {n_rows} rows in part {number}, one for each of x; got {got}."
         )
-    return codes
+    return _Part(columns, _kind_of(u, columns))
 
 
-def _together(parts: list[Any]) -> Any:
+def _kind_of(u: Any, columns: Columns) -> str:
+    """What has to be the same in all parts."""
+    if columns.names is not None:
+        labels, values = columns.names
+        return f"a frame with labels {labels} and values {values}"
+    of = "values" if columns.labels is None else "labels"
+    return f"{of} of shape {('N', *as_array(u).shape[1:])}"
+
+
+def _together(parts: list[_Part]) -> AsRead:
     """The u of all parts as one."""
-    kinds = {"a frame" if _is_frame(p) else f"shape {('N', *p.shape[1:])}" for p in parts}
+    kinds = sorted({part.kind for part in parts})
     if len(kinds) > 1:
-        raise ValueError(f"Expected u of one kind in all parts; got {' and '.join(sorted(kinds))}.")
-    if _is_frame(parts[0]):
-        import pandas as pd
-
-        return pd.concat(parts, ignore_index=True)
-    return np.concatenate(parts)
-
-
-def _is_frame(u: Any) -> bool:
-    return hasattr(u, "iloc")
+        raise ValueError(f"Expected u of one kind in all parts; got {' and '.join(kinds)}.")
+    first = parts[0].columns
+    labels, values = (
+        None if first[i] is None else np.concatenate([part.columns[i] for part in parts])
+        for i in (0, 1)
+    )
+    return AsRead(Columns(labels, values, first.names))

@@ -137,11 +137,11 @@ REFUSALS: dict[str, tuple[Callable[[Array, Array], tuple[Any, Any]], str]] = {
     ),
     "u of two shapes": (
         lambda x, u: (iter([(x, u), (x, u[:, None])]), None),
-        "one kind in all parts; got shape .* and shape",
+        "one kind in all parts; got labels of shape .* and labels of shape",
     ),
     "frames and arrays": (
         lambda x, u: (iter([(x, pd.Series(u)), (x, u)]), None),
-        "one kind in all parts; got a frame and shape",
+        "one kind in all parts; got a frame with labels .* and labels of shape",
     ),
     "too few u": (lambda x, u: (iter([(x, u[1:])]), None), "Expected u with 200 rows in part 0"),
     "NaN": (lambda x, u: (parts(with_nan(x), u), None), r"finite values in x in part 4.* \(2, 1\)"),

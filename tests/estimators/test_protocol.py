@@ -132,6 +132,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:u = History has no whole past")
 @pytest.mark.parametrize(("reading", "prior"), PAIRS)
 @pytest.mark.parametrize("name", ["IFlow", "IVAE, n < d"])
 def test_every_prior_and_every_kind_of_u_will_do(

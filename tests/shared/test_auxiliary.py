@@ -206,7 +206,6 @@ SERIES: dict[str, Any] = {
     "two": [0, 0, 0, 0, 0, 1, 1, 1],
     "names": list("aabbbbcc"),
     "of one row": [0, 0, 1, 2, 2, 2, 2, 3],
-    "resumed": [0, 0, 0, 1, 1, 0, 0, 0],
     "pandas": pd.Series(list("aabbbbcc")),
     "torch": torch.tensor([0, 0, 1, 2, 2, 2, 2, 3]),
 }
@@ -216,9 +215,13 @@ SERIES: dict[str, Any] = {
 @pytest.mark.parametrize("name", SERIES)
 def test_history_is_the_past_of_its_own_series(name, lags):
     series = SERIES[name]
-    past = read_auxiliary(History(lags, series), X).continuous
-    expected = slow_history(X, [0] * 8 if series is None else list(series), lags)
+    _, past, _, incomplete, *_ = read_auxiliary(History(lags, series), X)
+    series_of = [0] * 8 if series is None else list(series)
+    expected = slow_history(X, series_of, lags)
     np.testing.assert_array_equal(past, expected)
+    assert incomplete.tolist() == [
+        t < lags or series_of[t - lags] != series_of[t] for t in range(8)
+    ]
     encoder, codes = encoded(History(lags, series))
     assert encoder.aux_dim == 2 * lags and codes.shape == (8, 2 * lags)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from identiflow.shared.inputs.density import (
     DensityWarning,
-    Table,
+    Observed,
     check_density,
     has_density,
     warn_if_they_part,
@@ -43,7 +43,7 @@ def refusal(x: Any, u: Array | None = None, names: list[str] | None = None) -> s
     """The words by which these rows are refused, "" if they are not."""
     labels = None if u is None else [f"L{code}" for code in range(u.max() + 1)]
     try:
-        check_density(Table(x, names, u, labels))
+        check_density(Observed(x, names, u, labels))
     except ValueError as error:
         return str(error)
     return ""

@@ -1,0 +1,119 @@
+"""What a label is: values of any type, alone or combined, as integers, floats or words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from identiflow.shared.auxiliary.moments import MOMENTS, word_of, words_of
+from identiflow.shared.inputs.validation import check_finite
+
+INT64 = np.iinfo(np.int64)
+
+
+def as_labels(values: NDArray[Any]) -> NDArray[Any]:
+    """One label a row, (N,): of several columns, the combination."""
+    if values.ndim == 2 and values.shape[1] > 1:
+        return joint_labels(list(values.T))
+    values = values.reshape(-1)
+    if values.dtype.kind == "f":
+        check_finite(values, "u")
+        return _as_they_print(values)
+    check_none_missing([values])
+    if values.dtype.kind == "O":
+        return _of_objects(values)
+    if values.dtype.kind == "u" and values.size and values.max() > INT64.max:
+        raise ValueError(_too_large(values.max()))
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "backslashreplace")
+    if values.dtype.kind in "mM":
+        return words_of(values)
+    return values.astype(np.int64) if values.dtype.kind in "bui" else values.astype(str)
+
+
+def joint_labels(columns: Sequence[NDArray[Any]], names: Sequence[Any] = ()) -> NDArray[Any]:
+    """One label for each combination of the columns, (N,) each: "subject 1, left"."""
+    check_none_missing(columns, names)
+    parts = [map(_escaped, words_of(c) if c.dtype.kind in "mM" else c) for c in columns]
+    return np.asarray([", ".join(row) for row in zip(*parts, strict=True)])
+
+
+def check_none_missing(columns: Sequence[NDArray[Any]], names: Sequence[Any] = ()) -> None:
+    """Raise if a cell of these columns (N,) has no value, naming row and column."""
+    missing = [(row, number) for number, c in enumerate(columns) for row in _missing_rows(c)]
+    if missing:
+        row, number = min(missing)
+        column = f", column {names[number]!r}" if len(names) else ""
+        raise ValueError(
+            f"Expected a label in every row of u; got {len({row for row, _ in missing})} missing, "
+            f"the first in row {row}{column}. Drop those rows or give them a label of their own."
+        )
+
+
+def are_floats(values: NDArray[Any]) -> bool:
+    """True for numbers that are not all integers, in an array of them or of objects."""
+    if values.dtype.kind != "O":
+        return values.dtype.kind == "f"
+    cells = values.reshape(-1)
+    return all(isinstance(v, (Real, Decimal)) for v in cells) and not _are_integers(cells)
+
+
+def _as_they_print(values: NDArray[Any]) -> NDArray[np.float64]:
+    """0.1 of any precision as the float64 0.1."""
+    if values.dtype.itemsize >= 8:
+        return values.astype(np.float64)
+    different, position = np.unique(values, return_inverse=True)
+    return different.astype(str).astype(np.float64)[position.reshape(-1)]
+
+
+def _of_objects(values: NDArray[Any]) -> NDArray[Any]:
+    if _are_integers(values):
+        too_large = [v for v in values if not INT64.min <= v <= INT64.max]
+        if too_large:
+            raise ValueError(_too_large(too_large[0]))
+        return values.astype(np.int64)
+    return as_labels(values.astype(float)) if are_floats(values) else _words(values)
+
+
+def _are_integers(cells: NDArray[Any]) -> bool:
+    return all(isinstance(v, (Integral, np.bool_)) for v in cells)
+
+
+def _words(values: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray([_word(value) for value in values])
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return word_of(value) if isinstance(value, MOMENTS) else str(value)
+
+
+def _escaped(part: Any) -> str:
+    return _word(part).replace("\\", r"\\").replace(",", r"\,")
+
+
+def _too_large(value: Any) -> str:
+    return (
+        f"Expected integer labels of u within 64 bits (≤ {INT64.max}); got {value}. Use strings "
+        "for identifiers this long."
+    )
+
+
+def _missing_rows(column: NDArray[Any]) -> list[int]:
+    if column.dtype.kind not in "OfMm":
+        return []
+    return [row for row, value in enumerate(column) if _is_missing(value)]
+
+
+def _is_missing(value: Any) -> bool:
+    # NaN and NaT differ from themselves; pandas' NA refuses to say, which is a TypeError.
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):
+        return True

@@ -1,0 +1,79 @@
+"""Dates, times and durations as words: the same moment is the same word, whatever holds it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+
+from identiflow.shared.inputs.arrays import AnyArray
+
+MOMENTS = (date, timedelta, np.datetime64, np.timedelta64)
+COARSE = ("generic", "Y", "M", "W")  # numpy's units of a day and longer
+# A moment as numpy, pandas and ISO 8601 write it: a date, and a time unless it is midnight.
+WRITTEN = re.compile(r"(\d{4,}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?")
+
+
+def words_of(moments: AnyArray) -> AnyArray:
+    """An array of datetime64 or timedelta64 (N,), none missing, as words.
+
+    A moment is 2020-01-31, or 2020-01-31 12:30:00 with the digits of the second that are not 0; a
+    duration is as Python writes it, 1 day, 0:00:00.
+    """
+    different, position = np.unique(moments, return_inverse=True)
+    if different.dtype.kind == "m":
+        words = [_duration(value) for value in different]
+    else:
+        unit = np.datetime_data(different.dtype)[0]
+        finer = {"h": "s", "m": "s"} | dict.fromkeys(COARSE, "D")
+        different = different.astype(f"M8[{finer.get(unit, unit)}]")
+        words = [as_written(word) for word in np.datetime_as_string(different).tolist()]
+    return np.asarray(words)[position.reshape(-1)]
+
+
+def word_of(moment: Any) -> str:
+    """One moment or duration, of Python, numpy or pandas, as its word."""
+    in_zone = isinstance(moment, datetime) and moment.tzinfo is not None
+    if in_zone:
+        moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
+    return words_of(as_numpy(moment)[None])[0] + ("+00:00" if in_zone else "")
+
+
+def as_numpy(moment: Any) -> Any:
+    """A moment or duration as a number of numpy's, to its last digit."""
+    for way in ("to_datetime64", "to_timedelta64"):  # of pandas, which knows nanoseconds
+        if hasattr(moment, way):
+            return getattr(moment, way)()
+    if isinstance(moment, np.generic):
+        return moment
+    return np.timedelta64(moment) if isinstance(moment, timedelta) else np.datetime64(moment)
+
+
+def as_written(word: str) -> str:
+    """A word that writes a moment, in the one way; any other word as it is."""
+    parts = WRITTEN.fullmatch(word)
+    if parts is None:
+        return word
+    day, time = parts.groups(default="")
+    time = time if time.count(":") == 2 or not time else f"{time}:00"
+    time = time.rstrip("0").rstrip(".") if "." in time else time
+    return f"{day} {time}" if time.strip("0:") else day
+
+
+def as_numbers(moments: AnyArray) -> AnyArray:
+    """Moments as nanoseconds since 1970, durations as nanoseconds, as floats."""
+    kind = moments.dtype.kind
+    unit = np.datetime_data(moments.dtype)[0]
+    if unit in COARSE:
+        moments = moments.astype(f"{kind}8[D]")
+    unit, count = np.datetime_data(moments.dtype)
+    one = np.array(count, dtype=f"m8[{unit}]")
+    return moments.astype(np.float64) * (one / np.timedelta64(1, "ns"))
+
+
+def _duration(value: np.timedelta64) -> str:
+    whole = value.astype("m8[us]")
+    rest = int((value - whole) / np.timedelta64(1, "ns")) if whole != value else 0
+    return str(whole.astype(object)) + (f" and {rest} ns" if rest else "")

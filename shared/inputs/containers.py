@@ -1,0 +1,216 @@
+"""What users keep rows in: data frames of any library, and what is refused because it has no rows.
+
+numpy's arrays, torch's tensors, lists and pandas' frames are read as they are; narwhals reads the
+frames and series of all other libraries. No library of frames is imported here that the user has
+not imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from identiflow.shared.inputs.arrays import AnyArray
+
+PLAIN = (np.ndarray, np.generic, torch.Tensor, list, tuple, str, bytes, int, float, type(None))
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A data frame, or a series as one of a single column.
+
+    Attributes:
+        columns: (N,) each; objects where cells are missing.
+        names: of the columns, as they are.
+        declared: for each column, whether its type says that it holds categories.
+        frame: it itself, if it is one of pandas' or like those.
+        is_series: whether it was a series.
+    """
+
+    columns: tuple[AnyArray, ...]
+    names: tuple[Any, ...]
+    declared: tuple[bool, ...]
+    frame: Any = None
+    is_series: bool = False
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+    def is_float(self, number: int) -> bool:
+        """True for a column whose type is one of floats, also if cells are missing in it."""
+        dtype = self.columns[number].dtype if self.frame is None else self.frame.dtypes.iloc[number]
+        return getattr(dtype, "kind", "O") == "f"
+
+    def floats(self, chosen: AnyArray) -> AnyArray:
+        """The columns chosen, (d,) booleans, as one matrix; what is missing is NaN in it."""
+        if self.frame is not None:
+            return self.frame.loc[:, chosen].to_numpy(dtype=float, na_value=np.nan)
+        columns = [
+            column for column, is_chosen in zip(self.columns, chosen, strict=True) if is_chosen
+        ]
+        return np.column_stack([column.astype(np.float64) for column in columns])
+
+    def matrix(self) -> AnyArray:
+        """All columns as one array (N, d), no cell changed on the way; a series as (N,)."""
+        if self.is_series:
+            return self.columns[0]
+        kinds = {column.dtype for column in self.columns}
+        if len(kinds) == 1:
+            return np.column_stack(self.columns)
+        cells = np.empty((len(self), len(self.columns)), dtype=object)
+        for number, column in enumerate(self.columns):
+            cells[:, number] = list(column) if column.dtype.kind in "mM" else column
+        return cells
+
+
+def table_of(values: Any) -> Table | None:
+    """A frame or a series of any library that holds its rows in memory; None for all else."""
+    if isinstance(values, PLAIN):
+        return None
+    if is_pandas(values):
+        return _of_pandas(values if hasattr(values, "columns") else values.to_frame())
+    if hasattr(values, "to_frame") and is_pandas(frame := values.to_frame()):  # an index
+        return _of_pandas(frame)
+    return _of_others(values)
+
+
+def is_pandas(values: Any) -> bool:
+    """True for a frame or series of pandas, or of a library that does as pandas does."""
+    return hasattr(values, "iloc") and hasattr(values, "index")
+
+
+def column_names(values: Any) -> tuple[Any, ...] | None:
+    """The names of the columns of a frame, or of what else has names for them."""
+    if isinstance(values, PLAIN) and not hasattr(values, "column_names"):
+        return None
+    if hasattr(values, "column_names"):  # pyarrow's, and those of a stream that was written down
+        names = values.column_names
+    elif hasattr(values, "columns"):
+        names = values.columns
+    else:
+        names = _coordinates(values, -1) if getattr(values, "ndim", 0) == 2 else None
+    return None if names is None or callable(names) else tuple(names)
+
+
+def index_of(values: Any) -> Any:
+    """The index of the rows, pandas' own, of a frame or series or of xarray's array; or None."""
+    return values.index if is_pandas(values) else _coordinates(values, 0)
+
+
+def expect_rows(values: Any, name: str) -> None:
+    """Raise for what has no rows that can be read at once, saying what has.
+
+    Raises:
+        TypeError: naming the type and the way.
+    """
+    if isinstance(values, PLAIN):
+        return
+    for is_one, what, way in NOT_ROWS:
+        if is_one(values):
+            what = what or _with_article(type(values).__name__)
+            raise TypeError(
+                f"Expected {name} as an array, a tensor, a list or a data frame; got {what}. {way}"
+            )
+
+
+def _with_article(word: str) -> str:
+    return f"{'an' if word[0] in 'AEIOUaeiou' else 'a'} {word}"
+
+
+def _has(*attributes: str) -> Callable[[Any], bool]:
+    return lambda values: all(hasattr(type(values), attribute) for attribute in attributes)
+
+
+def _is_a(*types: type) -> Callable[[Any], bool]:
+    return lambda values: isinstance(values, types)
+
+
+# Whether it is one, how it is called (by default its type), what to do.
+NOT_ROWS: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
+    (_is_a(DataLoader), "a torch DataLoader", "Pass its dataset to fit: x=loader.dataset, u=None."),
+    (_is_a(Dataset), "a torch Dataset", "fit(dataset) alone reads one, of pairs (x, u)."),
+    (
+        _has("obs_names", "var_names"),
+        "",
+        "Pass its to_df(), whose index goes with that of a column of its obs as u.",
+    ),
+    (_has("data_vars"), "an xarray Dataset", "Pass one of its arrays, or its to_dataframe()."),
+    (_has("__dask_graph__"), "", "Pass its compute()."),
+    (_has("collect", "collect_schema"), "", "Pass its collect()."),
+    (_is_a(Mapping), "", "Pass a data frame of it, or its columns as one array."),
+    (_is_a(Set), "", "It has no order; pass a list."),
+    (
+        _is_a(Iterator),
+        "",
+        "Only fit reads streams, of pairs (x, u) in the place of x; pass an array of all rows.",
+    ),
+)
+
+
+def _coordinates(values: Any, axis: int) -> Any:
+    """The index of one axis of an xarray array, if it has one."""
+    if not (hasattr(values, "dims") and hasattr(values, "indexes")) or not len(values.dims):
+        return None
+    return values.indexes.get(values.dims[axis])
+
+
+def _of_pandas(frame: Any) -> Table:
+    columns = [frame.iloc[:, number] for number in range(frame.shape[1])]
+    declared = tuple(_is_category(column.dtype) for column in columns)
+    return Table(tuple(c.to_numpy() for c in columns), tuple(frame.columns), declared, frame)
+
+
+def _is_category(dtype: Any) -> bool:
+    return type(dtype).__name__ in ("CategoricalDtype", "Categorical", "Enum")
+
+
+def _of_others(values: Any) -> Table | None:
+    """A frame or series that narwhals knows."""
+    import narwhals as nw
+
+    native = nw.from_native(
+        _as_chunks(values), pass_through=True, eager_only=True, allow_series=True
+    )
+    is_series = isinstance(native, nw.Series)
+    native = native.to_frame() if is_series else native
+    if not isinstance(native, nw.DataFrame):
+        return None
+    columns = [native[name] for name in native.columns]
+    return Table(
+        tuple(map(_column, columns)),
+        tuple(native.columns),
+        tuple(_is_category(column.dtype) for column in columns),
+        is_series=is_series,
+    )
+
+
+def _as_chunks(values: Any) -> Any:
+    """pyarrow's array and batch as what narwhals knows of pyarrow."""
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is None:
+        return values
+    if isinstance(values, pyarrow.Array):
+        return pyarrow.chunked_array([values])
+    is_batch = isinstance(values, pyarrow.RecordBatch)
+    return pyarrow.Table.from_batches([values]) if is_batch else values
+
+
+def _column(series: Any) -> AnyArray:
+    """(N,): numbers and moments as they are, all else and what has missing cells as objects."""
+    import narwhals as nw
+
+    dtype = series.dtype
+    in_zone = getattr(dtype, "time_zone", None) is not None
+    is_moment = dtype in (nw.Date, nw.Datetime, nw.Duration) and not in_zone
+    is_plain = (dtype.is_numeric() and dtype != nw.Decimal) or dtype == nw.Boolean
+    if (is_moment or is_plain) and not series.null_count():
+        return series.to_numpy()
+    cells = np.empty(len(series), dtype=object)
+    cells[:] = series.to_list()
+    return cells

@@ -1,0 +1,73 @@
+"""Rows of x and of u are paired by their position; where both have an index, it has to agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from identiflow.shared.inputs.containers import index_of
+
+
+def check_paired(x: Any, *others: Any, names: tuple[str, ...] = ("u", "u_new")) -> None:
+    """Raise if an index says that row i of two arguments are not of the same observation.
+
+    pandas' frames and series have an index, and so have xarray's arrays with coordinates. Rows are
+    never put in order: of two indexes one is wrong, and only the user knows which.
+
+    Args:
+        x: in any form.
+        *others: what has a row for each of x: u in any form, or an `Auxiliary` that holds it.
+        names: of the others, in errors.
+
+    Raises:
+        ValueError: for indexes that differ in their labels or in the order of these.
+    """
+    indexed = [("x", index_of(x))]
+    for name, other in zip(names, others, strict=False):
+        indexed += _indexes(name, other)
+    indexed = [(name, index) for name, index in indexed if index is not None]
+    for name, index in indexed[1:]:
+        _compare(*indexed[0], name, index)
+
+
+def _indexes(name: str, values: Any) -> Iterator[tuple[str, Any]]:
+    """The index of u, or of each of the parts that an object in its place holds."""
+    if not is_dataclass(values):
+        yield name, index_of(values)
+        return
+    for field in fields(values):
+        yield f"{name}.{field.name}", index_of(getattr(values, field.name))
+
+
+def _compare(name: str, index: Any, other: str, another: Any) -> None:
+    if index.equals(another) or _names_no_rows(index, another) or _names_no_rows(another, index):
+        return
+    by_position = f"{other}.to_numpy() pairs rows by their position"
+    if index.has_duplicates or another.has_duplicates:
+        advice = f"Labels come more than once, so only {by_position}. Pass that if it is right."
+    elif index.isin(another).all():
+        advice = f"Pass {other}.loc[{name}.index] to pair rows by their label; {by_position}."
+    else:
+        advice = f"Pass rows of the same observations in one order; {by_position}."
+    raise ValueError(
+        f"Expected {other} with the index of {name}, in the same order; got "
+        f"{_difference(index, another)}. {advice}"
+    )
+
+
+def _names_no_rows(index: Any, another: Any) -> bool:
+    """True for the index that a frame has by default, beside one of other labels than integers."""
+    is_default = type(index).__name__ == "RangeIndex" and index.equals(type(index)(len(index)))
+    return is_default and getattr(another.dtype, "kind", "O") not in "iu"
+
+
+def _difference(index: Any, another: Any) -> str:
+    if len(index) != len(another):
+        return f"{len(another)} rows for {len(index)}"
+    row = next((i for i, pair in enumerate(zip(index, another, strict=True)) if _differ(*pair)), 0)
+    return f"{another[row]!r} in row {row}, where {index[row]!r} is"
+
+
+def _differ(label: Any, other: Any) -> bool:
+    return not (label is other or label == other)

@@ -1,0 +1,315 @@
+"""The same numbers in any container are the same x and the same u, or are refused by its name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from identiflow.shared.auxiliary import AuxiliaryEncoder, read_auxiliary
+from identiflow.shared.inputs.validation import as_matrix
+from identiflow.shared.training.streams import on_disk
+
+N = 24
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((N, 3)).astype("f4").astype("f8")  # which single precision holds too
+CODES = np.arange(N) * 7 % 5
+WORDS = np.array(["ada", "ben", "cy", "dee", "eve"])[CODES]
+TIME = np.linspace(0, 1, N).astype("f4").astype("f8")
+NAMES = ["left", "right", "up"]
+
+
+def encoded(u: Any, like: AuxiliaryEncoder | None = None) -> np.ndarray:
+    columns = like.read(u, X) if like else read_auxiliary(u, X)
+    return (like or AuxiliaryEncoder.fit(columns)).encode(columns).numpy()
+
+
+# What holds rows --------------------------------------------------------------------------------
+
+OF_X: dict[str, Callable[[np.ndarray], Any]] = {
+    "array": lambda x: x,
+    "Fortran order": np.asfortranarray,
+    "list": lambda x: x.tolist(),
+    "list of rows": list,
+    "tuple": lambda x: tuple(map(tuple, x)),
+    "objects": lambda x: x.astype(object),
+    "words": lambda x: x.astype(float).astype(str),
+    "masked, without a mask": np.ma.masked_array,
+    "tensor": torch.tensor,
+    "pandas": lambda x: pd.DataFrame(x, columns=NAMES),
+    "pandas, nullable": lambda x: pd.DataFrame(x, columns=NAMES).astype("Float64"),
+    "pandas of pyarrow": lambda x: pd.DataFrame(x, columns=NAMES).astype("double[pyarrow]"),
+    "pandas of objects": lambda x: pd.DataFrame(x.astype(object)),
+    "pyarrow's table": lambda x: pa.table(dict(zip(NAMES, x.T, strict=True))),
+    "pyarrow's batch": lambda x: pa.table(dict(zip(NAMES, x.T, strict=True))).to_batches()[0],
+}
+TYPES_OF_X = ["f8", "f4", "i8", "i1", "?"]
+
+
+@pytest.mark.parametrize("dtype", TYPES_OF_X)
+@pytest.mark.parametrize("container", OF_X)
+def test_x_is_the_same_in_any_container(container: str, dtype: str) -> None:
+    x = (X > 0 if dtype == "?" else 9 * X).astype(dtype)
+    np.testing.assert_array_equal(as_matrix(OF_X[container](x)), x.astype(float))
+
+
+OF_U: dict[str, Callable[[np.ndarray], Any]] = {
+    "array": lambda u: u,
+    "column": lambda u: u[:, None],
+    "list": lambda u: u.tolist(),
+    "tuple": lambda u: tuple(u.tolist()),
+    "objects": lambda u: np.array(u.tolist(), dtype=object),
+    "series": pd.Series,
+    "series of objects": lambda u: pd.Series(u.tolist(), dtype=object),
+    "frame": lambda u: pd.DataFrame({"u": u}),
+    "index": pd.Index,
+    "pandas' array": lambda u: pd.array(u.tolist()),
+    "pyarrow's array": lambda u: pa.array(u.tolist()),
+    "pyarrow's chunks": lambda u: pa.chunked_array([u[:5].tolist(), u[5:].tolist()]),
+    "pyarrow's table": lambda u: pa.table({"u": u.tolist()}),
+    "pyarrow's batch": lambda u: pa.table({"u": u.tolist()}).to_batches()[0],
+    "pandas of pyarrow": lambda u: pd.Series(pa.array(u.tolist()).to_pandas(types_mapper=None)),
+}
+VALUES_OF_U = {
+    "integers": CODES,
+    "words": WORDS,
+    "floats": TIME,
+    "flags": CODES > 1,
+    "days": np.datetime64("2020-01-01") + CODES,
+}
+
+
+@pytest.mark.parametrize("values", VALUES_OF_U)
+@pytest.mark.parametrize("container", OF_U)
+def test_u_is_the_same_in_any_container_in_fit_and_after(container: str, values: str) -> None:
+    u = VALUES_OF_U[values]
+    fitted = AuxiliaryEncoder.fit(read_auxiliary(u, X))
+    np.testing.assert_array_equal(encoded(OF_U[container](u)), encoded(u))
+    np.testing.assert_array_equal(encoded(OF_U[container](u), fitted), encoded(u))
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="numpy 1 has no StringDType")
+def test_strings_of_any_length_are_labels() -> None:
+    np.testing.assert_array_equal(encoded(WORDS.astype(np.dtypes.StringDType())), CODES)
+
+
+def test_a_table_of_pyarrow_has_labels_and_values() -> None:
+    table = pa.table({"l": WORDS.tolist(), "t": TIME})
+    expected = encoded(pd.DataFrame({"l": WORDS, "t": TIME}))
+    np.testing.assert_array_equal(encoded(table), expected)
+    assert AuxiliaryEncoder.fit(read_auxiliary(table, X)).names == [["l"], ["t"]]
+
+
+class Eager:
+    """A series of a library that narwhals knows of by its interface alone, as polars' is."""
+
+    def __init__(self, series: pa.ChunkedArray) -> None:
+        self.series = series
+
+    def __narwhals_series__(self) -> Any:
+        import narwhals as nw
+
+        return nw.from_native(self.series, series_only=True)._compliant_series
+
+
+def test_whatever_narwhals_reads_is_read() -> None:
+    np.testing.assert_array_equal(encoded(Eager(pa.chunked_array([WORDS.tolist()]))), CODES)
+
+
+# What holds none --------------------------------------------------------------------------------
+
+
+def stand_in(*attributes: str) -> Any:
+    """What an object of a package that is not installed here is known by, and slow as it is."""
+
+    def slow(*_: Any) -> Any:
+        time.sleep(30)
+
+    names = {name: None for name in attributes}
+    return type("AnnData", (), {**names, "__len__": lambda _: N, "__getitem__": slow})()
+
+
+def generator() -> Any:
+    yield X, CODES
+
+
+class Rows(torch.utils.data.Dataset):
+    def __init__(self, item: Callable[[int], Any]) -> None:
+        self.item = item
+
+    def __len__(self) -> int:
+        return N
+
+    def __getitem__(self, row: int) -> Any:
+        return self.item(row)
+
+
+WITHOUT_ROWS: dict[str, tuple[Callable[[], Any], str]] = {
+    "AnnData": (lambda: stand_in("obs_names", "var_names"), r"an AnnData. Pass its to_df\(\)"),
+    "DataLoader": (
+        lambda: DataLoader(TensorDataset(torch.tensor(X))),
+        "a torch DataLoader. Pass its dataset to fit",
+    ),
+    "Dataset": (lambda: TensorDataset(torch.tensor(X)), r"a torch Dataset. fit\(dataset\) alone"),
+    "xarray's Dataset": (lambda: stand_in("data_vars"), "an xarray Dataset. Pass one of its"),
+    "dask": (lambda: stand_in("__dask_graph__"), r"Pass its compute\(\)"),
+    "a lazy frame": (lambda: stand_in("collect", "collect_schema"), r"Pass its collect\(\)"),
+    "a dict": (lambda: {"a": TIME, "b": TIME}, "a dict. Pass a data frame of it"),
+    "a set": (lambda: set(WORDS.tolist()), "a set. It has no order; pass a list"),
+    "a generator": (generator, "a generator. Only fit reads streams"),
+    "an iterator": (lambda: iter([1, 2]), "a list_iterator. Only fit reads streams"),
+    "a zip": (lambda: zip(X, CODES, strict=True), "a zip. Only fit reads streams"),
+}
+
+
+@pytest.mark.parametrize("place", ["x", "u", "u after fit"])
+@pytest.mark.parametrize("case", WITHOUT_ROWS)
+def test_what_has_no_rows_is_refused_at_once_by_its_type(case: str, place: str) -> None:
+    make, message = WITHOUT_ROWS[case]
+    fitted = AuxiliaryEncoder.fit(read_auxiliary(CODES, X))
+    read = {
+        "x": as_matrix,
+        "u": lambda u: read_auxiliary(u, X),
+        "u after fit": lambda u: fitted.read(u, X),
+    }[place]
+    started = time.perf_counter()
+    with pytest.raises(TypeError, match=f"Expected {place[0]} as an array.*; got .*{message}"):
+        read(make())
+    assert time.perf_counter() - started < 5
+
+
+UNREADABLE_X: dict[str, tuple[Callable[[], Any], str]] = {
+    "trials in a list": (
+        lambda: [X, X[:5]],
+        r"x with rows of one length.*np.concatenate\(x\).*np.arange\(2\), lengths\)",
+    ),
+    "trials in an array": (
+        lambda: np.stack([X, X]),
+        r"x of shape \(N, d\).*Of 2 trials with 24 rows each pass x.reshape\(-1, 3\)",
+    ),
+    "trials of one length in a list": (lambda: [X, X], r"x.reshape\(-1, 3\).*np.arange\(2\), 24"),
+    "a row": (lambda: X[0], r"a single column is x\[:, None\], a single row x\[None\]"),
+    "moments": (lambda: np.datetime64("2020-01-01") + CODES[:, None], "got dates or times"),
+    "moments in a frame": (
+        lambda: pd.DataFrame({"day": np.datetime64("2020-01-01") + CODES}),
+        "got dates or times. Pass numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE_X)
+def test_shapes_and_types_of_x_are_refused_with_what_to_do(case: str) -> None:
+    make, message = UNREADABLE_X[case]
+    with pytest.raises(ValueError, match=message):
+        as_matrix(make())
+
+
+def test_trials_of_u_are_refused_with_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"got shape \(2, 24, 3\). Of trials .* u.reshape\(-1, 3"):
+        encoded(np.stack([X, X]))
+
+
+BAD_CELLS: dict[str, tuple[Any, str]] = {
+    "pd.NA": (pd.NA, "<NA>"),
+    "text": ("much", "'much'"),
+    "a date": (pd.Timestamp("2020-01-01"), "Timestamp"),
+    "a list": ([1.0], r"\[1.0\]"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CELLS)
+def test_a_cell_among_1000_columns_is_named_by_its_column(case: str) -> None:
+    cell, shown = BAD_CELLS[case]
+    frame = pd.DataFrame(np.zeros((5, 1000)), columns=[f"gene {i}" for i in range(1000)])
+    frame["gene 707"] = np.array([1.0, 2.0, None, 3.0, 4.0], dtype=object)
+    frame.at[2, "gene 707"] = cell
+    message = rf"Expected x to be numeric.*{shown}.* in row 2, column 'gene 707'"
+    with pytest.raises((TypeError, ValueError), match=message):
+        as_matrix(frame)
+
+
+@pytest.mark.parametrize("cell", [np.nan, None, np.inf])
+def test_a_missing_number_is_named_by_its_column(cell: Any) -> None:
+    frame = pd.DataFrame(np.zeros((5, 1000)), columns=[f"gene {i}" for i in range(1000)])
+    frame.at[2, "gene 707"] = cell
+    with pytest.raises(ValueError, match=r"first at \(2, 707\), in column 'gene 707'. Drop or"):
+        as_matrix(frame)
+    table = pa.Table.from_pandas(frame.replace(np.inf, None))
+    with pytest.raises(ValueError, match=r"first at \(2, 707\), in column 'gene 707'. Drop or"):
+        as_matrix(table)
+
+
+# Streams ----------------------------------------------------------------------------------------
+
+
+def read_stream(x: Any) -> tuple[np.ndarray, Any]:
+    with on_disk(x, None) as (rows, u):
+        return np.array(rows), u.columns(rows)
+
+
+FRAME = pd.DataFrame(X, columns=NAMES)
+STREAMS: dict[str, tuple[Callable[[], Any], str]] = {
+    "a Dataset of dictionaries": (
+        lambda: Rows(lambda row: {"x": X[row], "u": CODES[row]}),
+        r"pairs \(x, u\).*got dict as item 0 with the keys \['x', 'u'\]",
+    ),
+    "dictionaries": (lambda: iter([{"x": X, "u": CODES}]), r"got dict as item 0 with the keys"),
+    "words": (lambda: iter(["xu"]), "got str as item 0"),
+    "a Dataset of objects": (lambda: Rows(lambda row: (object(), 1)), "pairs.*of numbers or words"),
+    "rows one by one": (
+        lambda: zip(X, CODES, strict=True),
+        r"Expected x in part 0 of shape.*a single row x in part 0\[None\]",
+    ),
+    "columns in another order": (
+        lambda: iter([(FRAME, CODES), (FRAME[NAMES[::-1]], CODES)]),
+        r"x in part 1 with the columns \['left', 'right', 'up'\].*got \['up', 'right', 'left'\]",
+    ),
+    "columns of pyarrow in another order": (
+        lambda: iter((pa.Table.from_pandas(frame), CODES) for frame in (FRAME, FRAME[NAMES[::-1]])),
+        "x in part 1 with the columns",
+    ),
+    "columns of u in another order": (
+        lambda: iter([(X, FRAME), (X, FRAME[NAMES[::-1]])]),
+        "u of one kind in all parts",
+    ),
+    "labels, then values": (
+        lambda: iter([(X, CODES), (X, TIME)]),
+        "u of one kind in all parts; got labels of shape .* and values",
+    ),
+    "rows of another index": (
+        lambda: iter([(FRAME, pd.Series(CODES)[::-1])]),
+        "Expected u with the index of x",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_streams_of_wrong_things_are_refused(case: str) -> None:
+    make, message = STREAMS[case]
+    with pytest.raises((TypeError, ValueError), match=message):
+        read_stream(make())
+
+
+def test_a_stream_of_frames_is_read_as_one_frame() -> None:
+    u = pd.DataFrame({"who": WORDS, "when": TIME})
+    for kind in (lambda frame: frame, pa.Table.from_pandas):
+        parts = ((kind(FRAME[i : i + 5]), kind(u[i : i + 5])) for i in range(0, N, 5))
+        x, columns = read_stream(parts)
+        np.testing.assert_array_equal(x, X)
+        np.testing.assert_array_equal(columns.labels, WORDS)
+        assert columns.names == [["who"], ["when"]]
+
+
+def test_the_names_of_a_stream_are_known() -> None:
+    with on_disk(iter([(FRAME, CODES)]), None) as (rows, _):
+        assert rows.column_names == tuple(NAMES)
+    with on_disk(SimpleNamespace, CODES) as (x, u):
+        assert x is SimpleNamespace and u is CODES

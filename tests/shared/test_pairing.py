@@ -1,0 +1,137 @@
+"""Rows of x and u go together by their position, and an index that says otherwise is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+
+from identiflow.shared.auxiliary import Continuous, Fourier, History, Labels, Mixed
+from identiflow.shared.inputs.pairing import check_paired
+
+N = 12
+NAMES = [f"cell {i}" for i in range(N)]
+X = pd.DataFrame(np.arange(2.0 * N).reshape(N, 2), columns=["a", "b"], index=NAMES)
+U = pd.Series(np.arange(N) % 3, index=NAMES, name="u")
+BACK = U[::-1]
+
+# Objects in the place of u that hold a value for each row.
+HOLDERS: dict[str, Callable[[Any], Any]] = {
+    "u": lambda u: u,
+    "a frame": lambda u: u.to_frame(),
+    "Labels": Labels,
+    "Continuous": Continuous,
+    "Mixed, labels": lambda u: Mixed(u, np.zeros(N)),
+    "Mixed, values": lambda u: Mixed(np.zeros(N), u),
+    "Fourier": lambda u: Fourier(u, 3.0),
+    "History": lambda u: History(1, u),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_labels_in_another_order_are_refused_with_both_ways(holder: str) -> None:
+    hold = HOLDERS[holder]
+    check_paired(X, hold(U))
+    check_paired(X.to_numpy(), hold(BACK))
+    check_paired(X, hold(BACK.loc[X.index]))
+    message = (
+        r"with the index of x, in the same order; got 'cell 11' in row 0, where 'cell 0' is. "
+        r"Pass (u|u\.\w+)\.loc\[x.index\] to pair rows by their label; \1.to_numpy\(\) pairs"
+    )
+    with pytest.raises(ValueError, match=message):
+        check_paired(X, hold(BACK))
+
+
+def test_parts_of_u_are_compared_without_an_index_of_x() -> None:
+    with pytest.raises(ValueError, match="Expected u.continuous with the index of u.labels"):
+        check_paired(X.to_numpy(), Mixed(U, BACK))
+
+
+def test_the_new_u_of_transport_is_compared_too() -> None:
+    with pytest.raises(ValueError, match="Expected u_new with the index of x"):
+        check_paired(X, U, BACK)
+
+
+MORE: dict[str, tuple[Any, Any, str]] = {
+    "duplicates": (
+        X.set_axis([0, 0, *range(10)]),
+        U.set_axis([*range(10), 0, 0]),
+        "more than once",
+    ),
+    "rows left out of x": (X[::2], U[:6], r"Pass u.to_numpy|same observations"),
+    "rows left out of one": (X[::2], U, r"12 rows for 6. Pass u.loc\[x.index\]"),
+    "other rows": (X.set_axis(range(N)), U.set_axis(range(N, 2 * N)), "Pass rows of the same"),
+    "a default index beside rows left out": (
+        X.set_axis(range(0, 2 * N, 2)),
+        U.set_axis(range(N)),
+        "got 1 in row 1, where 2 is",
+    ),
+    "a default index beside a shuffled one": (
+        X.reset_index(drop=True)[::-1],
+        U.reset_index(drop=True),
+        r"got 0 in row 0, where 11 is. Pass u.loc\[x.index\]",
+    ),
+    "several levels": (
+        X.set_axis(pd.MultiIndex.from_product([["a", "b"], range(6)])),
+        U.set_axis(pd.MultiIndex.from_product([["b", "a"], range(6)])),
+        r"got \('b', .*0.*\) in row 0, where \('a', .*Pass u.loc\[x.index\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MORE)
+def test_other_indexes_are_refused(case: str) -> None:
+    x, u, message = MORE[case]
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        check_paired(x, u)
+
+
+FINE: dict[str, tuple[Any, Any]] = {
+    "a default index beside names": (X, U.reset_index(drop=True)),
+    "names beside a default index": (X.reset_index(drop=True), U),
+    "the same duplicates": (X.set_axis([0] * N), U.set_axis([0] * N)),
+    "numbers of another type": (X.set_axis(np.arange(N, dtype="i4")), U.reset_index(drop=True)),
+    "days of another unit": (
+        X.set_axis(pd.date_range("2020-01-01", periods=N).as_unit("ns")),
+        U.set_axis(pd.date_range("2020-01-01", periods=N).as_unit("s")),
+    ),
+    "lists": (X, U.tolist()),
+    "an index itself": (X, pd.Index(np.arange(N)[::-1])),
+    "no u": (X, None),
+}
+
+
+@pytest.mark.parametrize("case", FINE)
+def test_these_are_paired_by_position(case: str) -> None:
+    check_paired(*FINE[case])
+
+
+LABELS = st.one_of(st.integers(0, 9), st.text("ab", max_size=2), st.floats(0, 1))
+
+
+@given(st.lists(LABELS, min_size=2, max_size=8), st.randoms(use_true_random=False))
+def test_no_generated_index_is_taken_in_another_order(labels: list[Any], random: Any) -> None:
+    shuffled = random.sample(labels, len(labels))
+    x = pd.DataFrame({"a": np.zeros(len(labels))}, index=pd.Index(labels, dtype=object))
+    u = pd.Series(0, index=pd.Index(shuffled, dtype=object))
+    if shuffled == labels:
+        check_paired(x, u)
+        return
+    with pytest.raises(ValueError, match="Expected u with the index of x, in the same order; got"):
+        check_paired(x, u)
+    if len(set(labels)) == len(labels):
+        check_paired(x, u.loc[x.index])
+
+
+def test_coordinates_of_xarray_are_an_index() -> None:
+    xarray = pytest.importorskip("xarray", reason="xarray is an extra")
+    x = xarray.DataArray(X.to_numpy(), coords={"cell": NAMES}, dims=["cell", "column"])
+    check_paired(x, U)
+    check_paired(x.drop_vars("cell"), BACK)
+    with pytest.raises(ValueError, match="Expected u with the index of x"):
+        check_paired(x, BACK)
