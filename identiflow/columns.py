@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 MANY = 12  # names or rows that an error lists
-LEAVE_OUT = "Leave the column out with --drop, or make it u with --aux."
+LEAVE_OUT = "Leave the column out with --drop, or name it with --aux if it is u."
 NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
 
 
@@ -38,26 +38,29 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
     """The columns, if all are numbers and there are any."""
     for name in select(x, list(x.columns), advice):
         if x[name].dtype.kind not in "fiub":
-            cell, row = _no_number(x[name])
-            what = "the date " if is_date(cell) else ""
+            cell, row, _ = _no_number(x[name])
             hints = [advice_about(cell), advice or "Remove what is no number."]
             raise ValueError(
-                f"Expected numbers in every column of x; got {what}{str(cell)!r} in the column "
+                f"Expected numbers in every column of x; got {_described(cell)} in the column "
                 f"{seen(name)}, row {row}. {' '.join(filter(None, hints))}"
             )
     return x
 
 
 def reals(u: DataFrame, names: Sequence[str]) -> DataFrame:
-    """The table with these columns, of continuous u, as floats."""
+    """The table with these columns, of continuous u, as floats; text may say numbers."""
     for name in names:
-        if u[name].dtype.kind not in "fiub":
-            cell, row = _no_number(u[name])
-            raise ValueError(
-                f"Expected numbers in the column {seen(name)}, as --continuous says; got "
-                f"{str(cell)!r} in row {row}. Name it with --aux if they are labels."
-            )
+        _check_real(u[name])
     return u.astype(dict.fromkeys(names, float))
+
+
+def _check_real(column: Series) -> None:
+    cell, row, found = _no_number(column)
+    if found or column.dtype.kind in "mM":
+        raise ValueError(
+            f"Expected numbers in the column {seen(column.name)} of continuous u; got "
+            f"{_described(cell)} in row {row}. Name it with --aux if these are labels."
+        )
 
 
 def check_present(table: DataFrame, names: Sequence[str]) -> None:
@@ -158,10 +161,14 @@ def _rows(empty: Series) -> str:
     return f"in row{'s' if len(rows) > 1 else ''} {some(rows)}"
 
 
-def _no_number(column: Series) -> tuple[Any, int]:
-    """The first cell that is no number, or the first cell where each is text; and its row."""
+def _described(cell: Any) -> str:
+    return f"{'the date ' if is_date(cell) else ''}{str(cell)!r}"
+
+
+def _no_number(column: Series) -> tuple[Any, int, bool]:
+    """The first cell that is no number, its row, and True; if each is one, the first, and False."""
     import pandas as pd
 
     is_none = pd.to_numeric(column.astype(object), errors="coerce").isna()
     row = int(is_none.to_numpy().argmax())
-    return column.iloc[row], row + 1
+    return column.iloc[row], row + 1, bool(is_none.any())
