@@ -23,21 +23,20 @@ def select(table: DataFrame, names: Sequence[str], advice: str = "") -> DataFram
     """Columns by name, none of which may be missing, nor a cell of theirs."""
     check_present(table, names)
     chosen = table[list(names)]
-    for name in chosen.columns:
-        empty = chosen[name].isna()
-        if empty.any():
-            raise ValueError(
-                f"Expected a value in every cell; got {int(empty.sum())} missing in the column "
-                f"{seen(name)}, {_rows(empty)}. Fill those cells, or drop the rows."
-                f"{advice and ' '}{advice}"
-            )
+    missing = chosen.isna()
+    for name in missing.columns[missing.to_numpy().any(axis=0)]:
+        raise ValueError(
+            f"Expected a value in every cell; got {int(missing[name].sum())} missing in the column "
+            f"{seen(name)}, {_rows(missing[name])}. Fill those cells, or drop the rows."
+            f"{advice and ' '}{advice}"
+        )
     return chosen
 
 
 def numbers(x: DataFrame, advice: str = "") -> DataFrame:
     """The columns, if all are numbers and there are any."""
-    for name in select(x, list(x.columns), advice):
-        if x[name].dtype.kind not in "fiub":
+    for name, dtype in select(x, list(x.columns), advice).dtypes.items():
+        if dtype.kind not in "fiub":
             cell, row, _ = _no_number(x[name])
             hints = [advice_about(cell), advice or "Remove what is no number."]
             raise ValueError(
@@ -147,7 +146,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _near(name: str, names: Sequence[str]) -> str:
     folded = {str(other).strip().casefold(): other for other in names}
-    near = get_close_matches(name.strip().casefold(), list(folded), n=1, cutoff=0.7)
+    near = get_close_matches(name.strip().casefold(), list(folded), n=1, cutoff=0.6)
     return f" Is it {seen(folded[near[0]])}?" if near else ""
 
 
