@@ -68,7 +68,8 @@ def check_present(table: DataFrame, names: Sequence[str]) -> None:
         if name not in table.columns:
             raise ValueError(
                 f"Expected the column {seen(name)}; got a table with "
-                f"{_listed(table.columns)}.{_near(name, table.columns)}{_of_data(table.columns)}"
+                f"{_listed(table.columns)}.{_near(str(name), table.columns)}"
+                f"{_of_data(table.columns)}"
             )
 
 
@@ -104,17 +105,18 @@ def _spanned(part: str, names: list[str]) -> list[str]:
     return [name for name in names if fnmatchcase(name, part)] if set(part) & set("*?[") else []
 
 
-def check_header(names: Sequence[str], asked: Sequence[str]) -> None:
+def check_header(table: DataFrame, asked: Sequence[str]) -> None:
     """Raise if the names of columns may be the first row of a file without a header.
 
-    Names that are numbers may be either; that a column asked for by a word is there decides it.
+    Names that are numbers may be either. A column asked for by a word decides it, if it is there
+    and the word is not among its own cells, as that of a row would be.
 
     Raises:
         ValueError: if it is not decided.
     """
-    found = [name for name in names if NUMBER.fullmatch(_undoubled(name))]
-    sure = any(name in names and name not in found for name in asked)
-    if found and not sure:
+    found = [name for name in table.columns if NUMBER.fullmatch(_undoubled(name))]
+    words = [name for name in asked if name in table.columns and name not in found]
+    if found and not any(name not in set(table[name].astype(str)) for name in words):
         raise ValueError(
             f"Expected names of columns in the first line; got numbers, such as {seen(found[0])}. "
             "If the file has no header, pass --no-header: its columns are then x0, x1, …. If these "
@@ -145,6 +147,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _near(name: str, names: Sequence[str]) -> str:
+    if {part.strip() for part in name.split(",")} <= set(names):
+        return " Name these columns one by one, each with its own option."
     folded = {str(other).strip().casefold(): other for other in names}
     near = get_close_matches(name.strip().casefold(), list(folded), n=1, cutoff=0.6)
     return f" Is it {seen(folded[near[0]])}?" if near else ""

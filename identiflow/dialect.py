@@ -73,6 +73,7 @@ NEXT_ENCODING = {"utf-8": "cp1252", "utf-8-sig": "cp1252", "cp1252": "latin-1"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
 # What could be a number, its decimals after a point or a comma.
 NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
+COMMENTS = re.compile(r"(#[^\n]*\n)+")
 FROM_EXCEL = re.compile(r'"?sep=(.)"?\r?\n')  # a first line that names the separator
 
 
@@ -92,6 +93,7 @@ class Dialect:
             f"cells between {SEPARATORS[self.separator]}": self.separator != usual_separator(path),
             "decimal commas": self.decimal == ",",
             f"text in {self.encoding}": not self.encoding.startswith("utf-8"),
+            f"what follows line {self.lines_before}": self.lines_before > 0,
             f"a file packed by {self.packing or 'nothing'}": self.packing != promised_packing(path),
         }
         return [words for words, is_so in found.items() if is_so]
@@ -115,8 +117,14 @@ def dialect_of(path: Path) -> Dialect:
     told = FROM_EXCEL.match(text)
     if told and told[1] in SEPARATORS:
         return Dialect(told[1], encoding, packing, lines_before=1)
-    whole = len(beginning) < BEGINNING
-    return Dialect(_separator(text, whole, usual_separator(path)), encoding, packing)
+    whole, usual = len(beginning) < BEGINNING, usual_separator(path)
+    fit, separator = _separator(text, whole, usual)
+    comments, lines = COMMENTS.match(text), 0
+    if comments:  # or a header that begins with a #, which fits the rows below it
+        fit_below, below = _separator(text[comments.end() :], whole, usual)
+        if fit_below[0] > fit[0]:
+            separator, lines = below, comments[0].count("\n")
+    return Dialect(separator, encoding, packing, lines_before=lines)
 
 
 def _named_by(beginning: bytes, names: dict[bytes, Any]) -> Any:
@@ -128,6 +136,8 @@ def _encoding(beginning: bytes) -> str:
     if marked:
         return marked
     if b"\0" in beginning:  # Latin letters of 16 bits, of which every other byte is zero
+        if 4 * beginning.count(0) < len(beginning):
+            raise ValueError("zero bytes, of which text has none. Write it again")
         return "utf-16-le" if beginning[1::2].count(0) > beginning[::2].count(0) else "utf-16-be"
     encoding = "utf-8"
     while not _is_in(encoding, beginning):
@@ -143,11 +153,11 @@ def _is_in(encoding: str, beginning: bytes) -> bool:
     return True
 
 
-def _separator(text: str, whole: bool, usual: str) -> str:
-    """What makes rows as long as the header and most cells of the others numbers."""
+def _separator(text: str, whole: bool, usual: str) -> tuple[tuple[float, float], str]:
+    """How well the best separator fits, and which it is: the usual one of those that are equal."""
     candidates = [usual, *(separator for separator in SEPARATORS if separator != usual)]
-    # Of equals the first is the highest, so the usual one.
-    return max(candidates, key=lambda separator: _fits(_rows(text, whole, separator)))
+    fits = [_fits(_rows(text, whole, separator)) for separator in candidates]
+    return max(fits), candidates[fits.index(max(fits))]
 
 
 def _rows(text: str, whole: bool, separator: str) -> list[list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 # A part of a label of several columns: joined by ", ", a comma in one has a backslash before it.
 PART = re.compile(r"(?:^|, )((?:\\.|[^\\,])*)")
+# What pandas takes for a missing value, and so for none of the numbers of a column.
+MISSING = frozenset(
+    "NA N/A n/a #NA #N/A <NA> NaN nan -NaN -nan NULL null None 1.#IND -1.#IND 1.#QNAN".split()
+) | {"", "#N/A N/A", "-1.#QNAN"}
 FLAGS = {"true": 1, "false": 0}  # pandas read these words as flags, however they are spelt
 
 
@@ -42,9 +46,13 @@ def floats_as_words(labels: DataFrame, names: Sequence[str]) -> DataFrame:
     return labels.assign(**{name: labels[name].map(_word) for name in floats})
 
 
-def as_written(words: Series) -> Series:
-    """Cells of text as labels: integers if all of them are, else as they stand; "" is missing."""
-    words = words.where(words != "").map(_without_spaces, na_action="ignore")
+def as_written(words: Series, known: Collection[Any] = ()) -> Series:
+    """Cells of text as labels: integers if all of them are, else as they stand.
+
+    Words for what is missing are NaN, but those among `known`, which are labels.
+    """
+    missing = [word for word in words.unique() if word.strip() in MISSING and word not in known]
+    words = words.where(~words.isin(missing)).map(_without_spaces, na_action="ignore")
     if words.notna().all() and all(map(_is_int64, words.unique())):
         return words.astype("int64")
     return words

@@ -116,7 +116,7 @@ def fit(
     chosen = models.Chosen(aux, labels, continuous, columns, drop)
     rows = read_table(table, [*aux, *labels], unless_floats=True, header=header)
     if header is None and is_text(table):
-        check_header(list(rows.columns), chosen.asked)
+        check_header(rows, chosen.asked)
     x, u = models.split(rows, chosen, constants=not estimator.standardizes)
     _say_dialect(table, rows)
     estimator.fit(x, u, checkpoint=checkpoint)

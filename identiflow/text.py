@@ -130,6 +130,5 @@ def _with_words(
     cells = _parsed(path, dialect, header, usecols=positions, **as_text)
     cells.columns = table.columns[positions]
     for name in cells.columns:
-        there = table[name].notna() | cells[name].isin(list(words[name]))
-        table[name] = as_written(cells[name].where(there))
+        table[name] = as_written(cells[name], words[name])
     return table

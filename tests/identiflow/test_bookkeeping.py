@@ -192,6 +192,7 @@ def test_columns_are_chosen(case: str, taken: Callable, tmp_path: Path) -> None:
 BAD_CHOICES: dict[str, tuple[list[str], str]] = {
     "no such column": (["--columns", "g1,G4"], "Expected the column G4; got .* g1, g2, 'g,3', h1"),
     "nearly": (["--drop", "Id "], r"Expected the column 'Id '; got .* Is it id\?"),
+    "no such list": (["--aux", "g1,h1"], "column 'g1,h1'; got .* Name these columns one by one"),
     "no such pattern": (["--columns", "k*"], r"Expected the column k\*; got"),
     "no such range": (["--columns", "g1:g9"], "Expected the column g1:g9; got"),
     "u among x": (["--columns", "g1,u"], "once; got u twice"),
@@ -229,6 +230,11 @@ def test_a_first_row_that_became_names_is_refused(taken: Callable, tmp_path: Pat
     assert len(found.x) == N and list(found.x.columns) == ["x0", "x1"] and found.said == []
     np.testing.assert_array_equal(found.x, X)
     assert "Is it x2?" in taken(path, "--no-header", "--aux", "2").said[0]
+
+
+def test_u_by_a_word_of_the_first_row_is_no_header(taken: Callable, tmp_path: Path) -> None:
+    TABLE[["u", "left", "right"]].to_csv(tmp_path / "t.csv", index=False, header=False)
+    assert "pass --no-header" in taken(tmp_path / "t.csv", "--aux", "a").said[0]
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])

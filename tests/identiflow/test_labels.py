@@ -162,7 +162,7 @@ def test_words_are_read_of_the_columns_named_alone(tmp_path: Path) -> None:
     assert read["a"].isna().tolist() == read["self"].isna().tolist() == [False, True]
 
 
-@pytest.mark.parametrize("word", ["NA", "", "NaN", "null", "None", "n/a", "#N/A"])
+@pytest.mark.parametrize("word", ["NA", "", "  ", " NA", "NaN", "null", "None", "n/a", "#N/A"])
 def test_a_word_for_what_is_missing_is_no_label(word: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(f"u,v\na,1\n{word},2\nb,3\n")
     assert read_table(tmp_path / "t.csv", ["u"])["u"].isna().tolist() == [False, True, False]
