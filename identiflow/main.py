@@ -56,7 +56,7 @@ app.add_command(experiment)
 @click.option("-o", "--output", type=PATH, required=True, help="The model's file to write.")
 @several("--aux", metavar="COLUMN", help="A column of u: text and integers are labels.")
 @several(
-    "--labels", metavar="COLUMN", help="A column of u whose numbers, with a point, are labels."
+    "--labels", metavar="COLUMN", help="A column of u whose numbers are labels, with a point too."
 )
 @several("--continuous", metavar="COLUMN", help="A column of u whose integers are no labels.")
 @several("--columns", metavar="NAMES", help="The columns of x: a,b or gene* or gene1:gene9.")
