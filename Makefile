@@ -25,8 +25,10 @@ LAY_OUT = rm -rf build && $(RUN) -m pip install --quiet --disable-pip-version-ch
 TYPES = $(LAY_OUT) && $(RUN) -m mypy
 
 # One thread for each worker: the workers share the cores. OMP_NUM_THREADS=2 is passed on.
+# A worker takes a whole file, for what its tests share, unless DIST says otherwise.
+DIST := loadscope
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
-    $(1) -m pytest -n $(WORKERS) --dist loadscope --durations 10
+    $(1) -m pytest -n $(WORKERS) --dist $(DIST) --durations 10
 
 .PHONY: demo test test-rest test-all test-settings test-oldest test-newest \
     docs format audit clean
@@ -45,6 +47,8 @@ test: $(INSTALLED)
 	@echo 'Tests: a dot for each; it is silent for half a minute while they are collected.'
 	$(call PYTEST, $(RUN)) -m 'not slow'
 
+# The longest files are a third of these, and share little.
+test-rest: DIST := worksteal
 test-rest: $(INSTALLED)
 	@echo 'The slow tests: some 8 minutes on two slow cores.'
 	$(call PYTEST, $(RUN)) -m slow
@@ -66,15 +70,13 @@ test-settings: $(INSTALLED)
 # All tests with the lowest and with the newest versions that pyproject.toml admits, each in an
 # environment of its own. A torch from the package index brings gigabytes of GPU libraries with it;
 # CONTRIBUTING.md says how to get the CPU build.
-# torch below 2.6 says this of whatever is unpickled.
-OLDER := -W 'ignore:You are using:FutureWarning'
 
 test-oldest:
 	@echo 'Installing the oldest versions into .venv-oldest, then all tests: half an hour.'
 	"$(OLDEST_PYTHON)" -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --disable-pip-version-check -c constraints-oldest.txt \
 	    'setuptools>=77' pytest pytest-xdist hypothesis tomli -e '.[all]'
-	$(call PYTEST, .venv-oldest/bin/python) --ignore tests/test_site.py $(OLDER)
+	$(call PYTEST, .venv-oldest/bin/python) --ignore tests/test_site.py
 
 test-newest:
 	@echo 'Installing the newest versions into .venv-newest, then all tests: half an hour.'

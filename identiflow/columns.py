@@ -9,14 +9,13 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from identiflow.numerals import advice_about, is_date
+from identiflow.numerals import NUMBER, advice_about, is_date
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 MANY = 12  # names or rows that an error lists
 LEAVE_OUT = "Leave the column out with --drop, or name it with --aux if it is u."
-NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
 
 
 def select(table: DataFrame, names: Sequence[str], advice: str = "") -> DataFrame:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from identiflow.endings import promised_packing, usual_separator
+from identiflow.numerals import NUMBER
 
 BEGINNING = 1 << 16  # so many bytes tell the dialect
 
@@ -71,8 +72,6 @@ MARKS = {
 # Bytes that are no text in the one are taken for the other; in the last all bytes are text.
 NEXT_ENCODING = {"utf-8": "cp1252", "utf-8-sig": "cp1252", "cp1252": "latin-1"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
-# What could be a number, its decimals after a point or a comma.
-NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
 COMMENTS = re.compile(r"(#[^\n]*\n)+")
 FROM_EXCEL = re.compile(r'"?sep=(.)"?\r?\n')  # a first line that names the separator
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pandas import Series
 
+# What could be a number, its decimals after a point or a comma.
+NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
 WITH_COMMA = re.compile(r"\s*[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?\s*")
 WHOLE = re.compile(r"\s*[+-]?\d+([eE][+-]?\d+)?\s*")
 # 1,234 and 1.234.567,8 and 1 234: groups of three between marks that are the same.

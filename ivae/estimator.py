@@ -236,6 +236,9 @@ class IVAE(IdentifiableEstimator):
         known = {"noise_std": self.noise_std, "learn": self.noise, "n_categories": n_categories}
         return LIKELIHOODS[self.likelihood].of(n_features, **known)
 
+    def _rows_needed(self, n_features: int) -> int:
+        return self.latent_dim + 1
+
     def _look_at(self, x: Array) -> dict[str, Any]:
         if self.latent_dim > x.shape[1]:
             raise ValueError(

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,25 @@ def check_folder(path: str | os.PathLike[str], name: str = "path") -> None:
 
 
 def save_tensors(
-    path: str | os.PathLike[str], kind: str, tensors: Mapping[str, Tensor], info: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    kind: str,
+    tensors: Mapping[str, Tensor],
+    info: Mapping[str, Any],
+    check: Callable[[Path], object] | None = None,
 ) -> None:
     """Write tensors and JSON-ready `info` to `path`, atomically.
 
     After a crash there is the old file or the new one (`written_whole`). Devices are not stored.
 
+    Args:
+        path: of the file.
+        kind: what it holds.
+        tensors: by name.
+        info: made of what JSON holds.
+        check: given what was written, before it takes the place of what was there; it may raise.
+
     Raises:
-        ValueError: if the folder does not exist.
+        ValueError: if the folder does not exist, and whatever `check` raises.
         OSError: if it cannot be written; what was there before is untouched.
     """
     check_folder(path)
@@ -56,6 +67,8 @@ def save_tensors(
     try:
         with written_whole(path) as temporary:
             temporary.write_bytes(save(plain, metadata=header))
+            if check:
+                check(temporary)
     except OSError as error:
         raise OSError(
             error.errno,

@@ -124,7 +124,7 @@ SMOKE = Plan(
     seeds=(2,),
     ensembles=((2, 3),),
     ensemble_rounds=Rounds(rounds=1, calls=1, warm_up=0),
-    flow=FlowShape(n_layers=2, hidden=(16, 16)),
+    flow=FlowShape(features=2, n_labels=10, n_layers=1, hidden=(8,)),  # it is compiled
     flow_batch=32,
     vae_batch=16,
     data_rows=256,

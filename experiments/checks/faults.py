@@ -17,7 +17,8 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ from identiflow.shared.training import FileFormatError
 
 DATA = nonstationary_sources(2, n_segments=8, samples_per_segment=50, seed=1)
 SMALL: dict[bool, dict[str, Any]] = {  # by whether it is compiled
-    False: {"n_layers": 2, "hidden": (16,), "max_steps": 100},
-    True: {"architecture": "affine", "n_layers": 1, "hidden": (4,), "max_steps": 100},
+    False: {"n_layers": 2, "hidden": (16,)},
+    True: {"architecture": "affine", "n_layers": 1, "hidden": (4,)},
 }
 DONE, OUT_OF_DISK, REFUSED, STOPPED = 0, 3, 4, 5
 POLL = 0.0005
@@ -54,6 +55,7 @@ class Fit:
     """A fit in a process of its own, its checkpoint, and where it leaves what it found."""
 
     folder: Path
+    steps: int = 100
     compiled: bool = False
     limit: int | None = None  # bytes that a file may have
 
@@ -86,7 +88,8 @@ class Fit:
         if self.limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.limit, without[1]))
         os.environ[VARIABLE] = str(self.folder / "compiler")
-        flow = IFlow(**SMALL[self.compiled], compile=self.compiled, progress=False)
+        small = SMALL[self.compiled] | {"max_steps": self.steps, "compile": self.compiled}
+        flow = IFlow(**small, progress=False)
         try:
             flow.fit(DATA.x, DATA.u, checkpoint=self.checkpoint)
         except FileFormatError:
@@ -144,7 +147,7 @@ def out_of_disk(fit: Fit, rng: np.random.Generator, seconds: float) -> bool:
     if not fit.checkpoint.exists():
         return False
     limit = int(rng.uniform(0, 1) * fit.checkpoint.stat().st_size)
-    _, status = os.waitpid(Fit(fit.folder, limit=max(limit, 1)).start(), 0)
+    _, status = os.waitpid(replace(fit, limit=max(limit, 1)).start(), 0)
     if status not in (DONE, OUT_OF_DISK << 8):
         raise RuntimeError(f"Expected an OSError of a fit without room; got status {status}.")
     return status != DONE
@@ -203,7 +206,8 @@ def main(smoke: bool = False, jobs: int = 2) -> None:
     if COMPILING in faults:
         torch.compile(min)
     bar = tqdm(faults, desc="faults", unit="kind")
-    counts = [inject_all(fault, 1 if smoke else 50) for fault in bar]
+    times, steps = (1, 25) if smoke else (50, 100)
+    counts = [inject_all(fault, times, steps) for fault in bar]
     print("| fault | injected | survived | lost |\n|---|---|---|---|")
     for count in counts:
         survived = count.injected - count.lost
@@ -213,15 +217,22 @@ def main(smoke: bool = False, jobs: int = 2) -> None:
         raise SystemExit(f"Expected to lose nothing; got {lost} fits that did not get over it.")
 
 
-def inject_all(fault: str, times: int, seed: int = 0) -> Count:
+@cache
+def left_alone(compiled: bool, steps: int) -> tuple[str, float]:
+    """The result of a fit without a fault, and how many seconds it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        result = Fit(Path(folder), steps, compiled).finish()
+        return result, time.perf_counter() - started
+
+
+def inject_all(fault: str, times: int, steps: int, seed: int = 0) -> Count:
     """Faults of one kind, in fits that go on from one to the next, until there were so many."""
     rng, count = np.random.default_rng(seed), Count(fault)
     with tempfile.TemporaryDirectory() as folder:
-        fit = Fit(Path(folder) / "fit", compiled=fault == COMPILING)
+        fit = Fit(Path(folder) / "fit", steps, compiled=fault == COMPILING)
         fit.folder.mkdir()
-        started = time.perf_counter()
-        expected = fit.finish()
-        seconds = time.perf_counter() - started
+        expected, seconds = left_alone(fit.compiled, steps)
         while count.injected < times:
             fit.begin_anew()
             in_this_fit = 0

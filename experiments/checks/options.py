@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.checks import structure
-from identiflow import IVAE, IFlow, fit_ensemble, from_flow
+from identiflow.iflow import IFlow
+from identiflow.ivae import IVAE, from_flow
 from identiflow.shared.compute.compilation import finds_compiler
 from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.training import fit_ensemble
 from identiflow.shared.training.stage import Recipe
 
 DATA = nonstationary_sources(2, n_segments=5, samples_per_segment=20, seed=1)

@@ -72,11 +72,17 @@ METHODS: dict[str, Callable[..., Any]] = {
 }
 # What makes a fit take a second, to see that it runs.
 SMOKE = {"hidden": (16,), "max_steps": 10}
+SMOKE_OF: dict[str, dict[str, Any]] = {
+    "IVAE": {"warm_steps": 5},
+    "IFlow": {"n_layers": 2},
+    "IFlow, shuffled u": {"n_layers": 2},
+    "unconditional flow": {"n_layers": 2},
+}
 WITHOUT_A_BUDGET = ("linear FastICA",)
 
 
 def build(method: str, n: int, smoke: bool = False, **options: Any) -> Any:
     """The method of that name with its defaults, for n sources."""
     if smoke:
-        options |= SMOKE | ({"warm_steps": 5} if method == "IVAE" else {})
+        options |= SMOKE | SMOKE_OF.get(method, {})
     return METHODS[method](n, progress=False, **options)

@@ -64,7 +64,7 @@ def compared(
 
 def small(latent_dim: int) -> dict[str, int]:
     """Few rows, of as many segments as theorem 1 asks for with two statistics a source."""
-    return {"n_segments": 2 * latent_dim + 1, "samples_per_segment": 20}
+    return {"n_segments": 2 * latent_dim + 1, "samples_per_segment": 10}
 
 
 def items(values: Mapping[str, Any]) -> Items:

@@ -55,6 +55,7 @@ READINGS: dict[str, dict[str, Any]] = {
     "nine latents": {"prior": "mean", "informative": 9},
 }
 SMOKE = {"n_layers": 2, "hidden": (16,), "max_steps": 5}
+SMOKE_ROWS = 1200  # a flow asks for more rows than columns
 
 
 def main(smoke: bool = False, jobs: int = 2, seeds: int = 1) -> None:
@@ -79,7 +80,9 @@ def main(smoke: bool = False, jobs: int = 2, seeds: int = 1) -> None:
 
 def fit_images(name: str, reading: str, seed: int, smoke: bool) -> Row:
     """Fit the flow, measure how much the digit changes each latent, draw both."""
-    split = Split(*noisy(name, seed).split(0.2, seed=seed))
+    data = noisy(name, seed)
+    data = data.take(np.arange(SMOKE_ROWS)) if smoke else data
+    split = Split(*data.split(0.2, seed=seed))
     options = IMAGES[name].options | READINGS[reading] | (SMOKE if smoke else {})
     flow = IFlow(architecture="volume_preserving", seed=seed, progress=False, **options)
     with warnings.catch_warnings():

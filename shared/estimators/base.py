@@ -29,6 +29,7 @@ from identiflow.shared.inputs.options import (
     count,
     instance_of,
     option,
+    values_of,
     with_options,
 )
 from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized, subset
@@ -97,6 +98,10 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         """Measure what users should know of the trained model, in float64, by attribute name."""
         return {}
 
+    def _rows_needed(self, n_features: int) -> int:
+        """The fewest rows of x that can be modelled."""
+        return n_features + 1
+
     def _check_new(self, data: Array) -> None:  # noqa: B027 - most models take any numbers
         """Raise if rows cannot be of the kind that the model was fitted to."""
 
@@ -141,9 +146,15 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         self.check()
         if checkpoint is not None:
             check_folder(checkpoint, "checkpoint")
-        parameters = as_they_are(self)
+        plain = self._with_plain_options()
+        self._fitted, held_out = yield from plain._plan(x, u, checkpoint)
+        return held_out
+
+    def _plan(
+        self, x: Any, u: Any, checkpoint: Path | None
+    ) -> Plan[tuple[Fitted, tuple[Rows, Tensor]]]:
         data = as_matrix(x)
-        check_enough_rows(data)
+        check_enough_rows(data, self._rows_needed(data.shape[1]))
         found = self._look_at(data)
         split = hold_out(len(data), self.validation_fraction)
         columns = self._columns(u, data)
@@ -157,8 +168,9 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         # Everything after training is in float64: an inverse is only as exact as its arithmetic.
         model = model.to("cpu").double().eval().requires_grad_(False)
         measured = found | self._finish(model, rows, codes)
-        self._fitted = Fitted(parameters, model, scale, auxiliary, history, names_of(x), measured)
-        return subset(rows, split.held_out), codes[split.held_out]
+        parameters = values_of(self)
+        fitted = Fitted(parameters, model, scale, auxiliary, history, names_of(x), measured)
+        return fitted, (subset(rows, split.held_out), codes[split.held_out])
 
     def latents_of(self, rows: tuple[Rows, Tensor]) -> Array:
         """z (N, n) of rows as `plan` returns them."""
@@ -206,6 +218,12 @@ class Estimator(SklearnProtocol, Recipe, ABC):
                 f"Expected an {type(self).__name__} of your own to {verb}; got one "
                 f"{self._fitted.borrowed}."
             )
+
+    def _with_plain_options(self) -> Self:
+        """A twin for one fit: nothing that is changed in this estimator meanwhile changes it."""
+        plain = copy.copy(self)
+        vars(plain).update(as_they_are(self))
+        return plain
 
     def _candidates(self) -> dict[str, dict[str, Self]]:
         """The estimators that `fit` chooses from, if it does, by their group and their seed."""

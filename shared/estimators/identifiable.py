@@ -199,7 +199,7 @@ class IdentifiableEstimator(Estimator):
         prior, n_values = model.prior, len(torch.unique(codes, dim=0))
         needed = prior.directions_needed + 1
         if prior.informative and n_values < needed:
-            warnings.warn(_too_few(prior, n_values, needed), IdentifiabilityWarning, stacklevel=5)
+            warnings.warn(_too_few(prior, n_values, needed), IdentifiabilityWarning, stacklevel=6)
 
     def _candidates(self) -> dict[str, dict[str, Self]]:
         if self.prior == "auto":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +18,7 @@ from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.random import single_precision
 from identiflow.shared.estimators.fitted import Fitted
 from identiflow.shared.files import FileFormatError, load_tensors, save_tensors
-from identiflow.shared.inputs.options import values_of
+from identiflow.shared.inputs.options import as_they_are, is_plain
 from identiflow.shared.inputs.rows import Scale
 from identiflow.shared.training import History
 
@@ -42,23 +43,58 @@ class Savable(Protocol):
 
 
 def save_estimator(estimator: Savable, path: str | os.PathLike[str]) -> None:
-    """Write parameters, fitted tensors and plain fitted values."""
-    fitted = estimator.fitted_
-    given = {name: _plain(value) for name, value in fitted.parameters.items()}
+    """Write parameters, fitted tensors and plain fitted values.
+
+    What is written is read again before it takes the place of what was there.
+
+    Raises:
+        ValueError: if the estimator that is read is not the same.
+    """
+    fitted, cls = estimator.fitted_, type(estimator)
     tensors = {f"model/{name}": t for name, t in fitted.model.state_dict().items()}
     scale = fitted.scale.as_tensors
+    tensors |= {"x_mean": scale.mean, "x_scale": scale.std}
+    info = _info(cls, fitted)
+    own = {name: fitted.parameters[name] for name in info["replaced"]}
+    save_tensors(path, cls.__name__, tensors, info, check=partial(_check_written, cls, info, own))
+
+
+def _info(cls: type[Savable], fitted: Fitted) -> dict[str, Any]:
+    """All of a fit that is no tensor; of parameters that are objects of the user's own, the name.
+
+    Tuples are lists here, as they are in JSON.
+    """
+    given = fitted.parameters
+    own = [name for name, value in given.items() if not is_plain(value)]
     info = {
-        "parameters": {name: v if _is_plain(v) else None for name, v in given.items()},
-        "replaced": [name for name, v in given.items() if not _is_plain(v)],
+        "parameters": {name: None if name in own else value for name, value in given.items()},
+        "replaced": own,
         "n_features_in": fitted.n_features,
         "feature_names_in": list(fitted.names or []),
         "auxiliary": asdict(fitted.auxiliary),
         "history": fitted.history.to_dict(),
-        "measured": {name: fitted.measured.get(name) for name in estimator.measured},
+        "measured": {name: fitted.measured.get(name) for name in cls.measured},
         "torch": torch.__version__,
     }
-    tensors |= {"x_mean": scale.mean, "x_scale": scale.std}
-    save_tensors(path, type(estimator).__name__, tensors, info)
+    return json.loads(json.dumps(info))
+
+
+def _check_written(
+    cls: type[EstimatorT], info: Mapping[str, Any], own: dict[str, Any], path: Path
+) -> None:
+    """Raise unless the file can be loaded, with the user's own parts given again."""
+    try:
+        read = _info(cls, load_estimator(cls, path, own).fitted_)
+        differing = [name for name in info if repr(info[name]) != repr(read[name])]
+    except ValueError as error:
+        differing = [str(error)]
+    if differing:
+        parts = f" with its own {', '.join(own)}" if own else ""
+        raise ValueError(
+            f"Expected an {cls.__name__} that a file can hold; got one that is another once it is "
+            f"read{parts}: {'; '.join(differing)}. A part of your own has to be built alike each "
+            "time. The fit is still there, and no file was written or replaced."
+        )
 
 
 def load_estimator(
@@ -97,7 +133,7 @@ def _rebuild(
         info["replaced"],
     )
     estimator._fitted = Fitted(
-        parameters=values_of(estimator),
+        parameters=as_they_are(estimator),
         model=model,
         scale=scale,
         auxiliary=auxiliary,
@@ -144,21 +180,6 @@ def _with_weights(
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-
-
-def _plain(value: Any) -> Any:
-    """The twin in JSON of a value that JSON does not know, such as a number of a grid search."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return _plain(value.tolist())
-    if isinstance(value, bytes):  # a label, which is read so too
-        return value.decode("utf-8", "backslashreplace")
-    return str(value) if isinstance(value, torch.device) else value
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def _as_tuple(value: Any) -> Any:

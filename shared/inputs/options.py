@@ -83,14 +83,43 @@ def values_of(made: Any) -> dict[str, Any]:
 
 
 def as_they_are(made: Any) -> dict[str, Any]:
-    """`values_of`, of which nothing changes when a list or an array is changed in place later."""
-    return {name: _unchanging(value) for name, value in values_of(made).items()}
+    """`values_of` as numbers, texts and tuples, which stay when a list is changed in place later.
+
+    A module or a function of the user's own is left as it is.
+
+    Raises:
+        ValueError: for any other value that a file could not hold, such as a complex number.
+    """
+    values = {name: _plain(value) for name, value in values_of(made).items()}
+    for name, value in values.items():
+        if not (is_plain(value) or callable(value)):  # a torch module is called too
+            raise ValueError(
+                f"Expected {name} to be made of numbers and texts, or an object of your own that "
+                f"computes; got {reprlib.repr(value)}, which no file could hold."
+            )
+    return values
 
 
-def _unchanging(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """The twin in JSON of a value that JSON does not know, such as a number of a grid search."""
     if isinstance(value, list | tuple):
-        return tuple(map(_unchanging, value))
-    return value.copy() if isinstance(value, np.ndarray) else value
+        return tuple(map(_plain, value))
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, bytes):  # a label, which is read so too
+        return value.decode("utf-8", "backslashreplace")
+    if is_plain(value):
+        return value
+    if isinstance(value, Real):
+        return int(value) if isinstance(value, Integral) else float(value)
+    return str(value) if type(value).__module__ == "torch" else value  # a device
+
+
+def is_plain(value: Any) -> bool:
+    """True for what JSON holds, if lists and tuples are taken for the same."""
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def expect_decorated(cls: type) -> None:

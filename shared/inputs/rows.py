@@ -150,7 +150,7 @@ def mean_and_std(
     Reference: Chan, Golub & LeVeque 1983, for the parts of an array on disk.
     """
     if not isinstance(array, np.memmap):
-        rows = array[numbers]
+        rows = array[numbers.numpy()]  # a tensor of one number would be taken for that number
         return rows.mean(0), np.where(rows.max(0) > rows.min(0), rows.std(0), 0.0)
     # Several parts are read in the order of the file; a single one is summed as in memory.
     numbers = numbers.sort().values if len(numbers) > CHUNK else numbers

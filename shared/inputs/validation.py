@@ -97,14 +97,14 @@ def check_finite(values: NDArray[Any], name: str) -> None:
         )
 
 
-def check_enough_rows(x: NDArray[Any]) -> None:
-    """Raise if x has too few rows to hold some out and fit the others."""
+def check_enough_rows(x: NDArray[Any], needed: int) -> None:
+    """Raise if x has no column, fewer rows than needed, or too few to hold some of them out."""
     if not x.shape[1]:
         raise ValueError(
             f"Expected x with at least 1 column; got 0 feature(s) (shape={x.shape}) while a "
             "minimum of 1 is required."
         )
-    needed = max(MIN_ROWS, x.shape[1] + 1)
+    needed = max(MIN_ROWS, needed)
     if len(x) < needed:
         raise ValueError(
             f"Expected x with at least {needed} rows for {x.shape[1]} columns; got n_samples = "

@@ -27,6 +27,7 @@ from identiflow.shared.training.model import Model
 from identiflow.shared.training.schedule import Batches, OneCycle
 
 HOLD_OUT_SEED = 0
+MIN_TRAINED_ON = 5
 MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
 
 
@@ -173,9 +174,18 @@ class Split(NamedTuple):
 
 
 def hold_out(n_rows: int, fraction: float) -> Split:
-    """The same rows for every seed: fits can then be compared on rows that none was trained on."""
+    """The same rows for every seed: fits can then be compared on rows that none was trained on.
+
+    Raises:
+        ValueError: if too few are left to train on.
+    """
     wanted = max(2, round(fraction * n_rows))  # of one, seeds cannot agree
-    n_held_out = min(wanted, n_rows - 1, MAX_HELD_OUT)
+    n_held_out = min(wanted, MAX_HELD_OUT)
+    if n_rows - n_held_out < MIN_TRAINED_ON:
+        raise ValueError(
+            f"Expected validation_fraction to leave at least {MIN_TRAINED_ON} of the {n_rows} rows "
+            f"to train on; got {fraction}, which leaves {n_rows - n_held_out}. Lower it."
+        )
     order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
     return Split(order[n_held_out:], order[:n_held_out])
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from identiflow.iflow import IFlow
-from identiflow.ivae import IVAE
+from identiflow.iflow import IFlow, spline_coupling_flow
+from identiflow.ivae import IVAE, start
 from identiflow.shared.datasets import nonstationary_sources
 from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.training.training import Training
@@ -24,6 +24,21 @@ ESTIMATORS: dict[str, Make] = {
     "IVAE, n = d": partial(IVAE, 2, n_samples=2, warm_steps=6, **SMALL),
     "IVAE, n < d": partial(IVAE, 1, n_samples=2, **SMALL),
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_starts() -> Iterator[None]:
+    """The flow that an IVAE with n = d starts from is as small as the others here."""
+    with pytest.MonkeyPatch.context() as patch:
+        small = partial(spline_coupling_flow, n_layers=2, hidden=(16,))
+        patch.setattr(start, "spline_coupling_flow", small)
+        yield
+
+
+@pytest.fixture
+def starts_of_any_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flow that an IVAE starts from is the one that processes of their own start from too."""
+    monkeypatch.setattr(start, "spline_coupling_flow", spline_coupling_flow)
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +75,17 @@ def make(name: str) -> Make:
 def fits(xu: tuple[np.ndarray, np.ndarray]) -> dict[str, Estimator]:
     """Each estimator, fitted once; tests must not change them."""
     return {name: build().fit(*xu) for name, build in ESTIMATORS.items()}
+
+
+@pytest.fixture(scope="session")
+def fit_once(xu: tuple[np.ndarray, np.ndarray]) -> Make:
+    """A fit of the estimator of that name with such changes; tests must not change it."""
+
+    @cache
+    def fit(name: str, **changes: Any) -> Estimator:
+        return ESTIMATORS[name](**changes).fit(*xu)
+
+    return fit
 
 
 @pytest.fixture

@@ -17,28 +17,31 @@ Make = Callable[..., Estimator]
 
 
 @pytest.fixture
-def alone(make: Make, x: Array, u: Array) -> list[Estimator]:
+def alone(name: str, fit_once: Make) -> list[Estimator]:
     """A fit of each family, at each of two seeds."""
     return [
-        make(prior=prior, seed=seed, max_steps=6).fit(x, u)
+        fit_once(name, prior=prior, seed=seed, max_steps=6)
         for prior in CANDIDATES
         for seed in (0, 1)
     ]
 
 
 def test_the_family_with_the_best_held_out_score_is_kept(
-    make: Make, x: Array, u: Array, alone: list[Estimator], assert_same_bits: Callable
+    name: str, fit_once: Make, alone: list[Estimator], assert_same_bits: Callable
 ) -> None:
-    got = make(prior="auto", max_steps=6).fit(x, u)
+    got = fit_once(name, prior="auto", max_steps=6)
     best = min(alone[::2], key=lambda fit: fit.history_.best_loss)
     assert got.chosen_prior_ == best.prior and got.prior == "auto"
     assert_same_bits(got, best)
 
 
 def test_restarts_of_every_family_are_compared(
-    make: Make, x: Array, u: Array, alone: list[Estimator]
+    make: Make, x: Array, u: Array, tmp_path: Path, alone: list[Estimator]
 ) -> None:
-    got = make(prior="auto", n_restarts=2, max_steps=6).fit(x, u)
+    got = make(prior="auto", n_restarts=2, max_steps=6).fit(x, u, checkpoint=tmp_path / "run")
+    for prior in CANDIDATES:  # each family and seed has its checkpoint
+        for seed in (0, 1):
+            assert (tmp_path / f"run.{prior}.{seed}").exists()
     losses = [fit.history_.best_loss for fit in alone]
     assert got.history_.best_loss == pytest.approx(min(losses), rel=1e-3)
     assert got.chosen_prior_ == alone[int(np.argmin(losses))].prior
@@ -48,23 +51,14 @@ def test_restarts_of_every_family_are_compared(
 
 
 def test_a_file_keeps_the_family_that_was_chosen(
-    make: Make, x: Array, u: Array, tmp_path: Path, assert_same_bits: Callable
+    name: str, fit_once: Make, tmp_path: Path, assert_same_bits: Callable
 ) -> None:
-    fitted = make(prior="auto", max_steps=6).fit(x, u)
+    fitted = fit_once(name, prior="auto", max_steps=6)
     fitted.save(tmp_path / "model")
     loaded = type(fitted).load(tmp_path / "model")
     assert loaded.chosen_prior_ == fitted.chosen_prior_ and loaded.prior == "auto"
     assert loaded.agreement_ == fitted.agreement_ == ((1.0,),)
     assert_same_bits(loaded, fitted)
-
-
-def test_each_family_and_seed_has_its_checkpoint(
-    make: Make, x: Array, u: Array, tmp_path: Path
-) -> None:
-    make(prior="auto", n_restarts=2, max_steps=6).fit(x, u, checkpoint=tmp_path / "run")
-    for prior in CANDIDATES:
-        for seed in (0, 1):
-            assert (tmp_path / f"run.{prior}.{seed}").exists()
 
 
 def test_an_ensemble_needs_one_family(make: Make, x: Array, u: Array) -> None:

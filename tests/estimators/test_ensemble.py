@@ -78,11 +78,13 @@ def test_restarts_keep_the_best_of_their_seeds(make: Make, x: Array, u: Array) -
     assert several.seed == 3 and several.n_restarts == 2
 
 
+@pytest.mark.usefixtures("starts_of_any_process")
 def test_seeds_shared_out_to_processes_are_the_same_fits(
-    ensemble: Ensemble, make: Make, x: Array, u: Array, tmp_path: Path
+    make: Make, x: Array, u: Array, tmp_path: Path
 ) -> None:
     threads = torch.get_num_threads()
     files = tmp_path / "run"
+    ensemble = fit_ensemble(make(), x, u, seeds=SEEDS)
     got = fit_ensemble(make(), x, u, seeds=SEEDS, n_jobs=2, checkpoint=files)
     for seed, member, expected in zip(SEEDS, got.members_, ensemble.members_, strict=True):
         assert_same_to_rounding(member, expected)

@@ -20,7 +20,6 @@ from safetensors.torch import save_file
 from identiflow.iflow import IFlow
 from identiflow.ivae import IVAE
 from identiflow.shared.estimators.base import Estimator
-from identiflow.shared.priors import GaussianPrior
 from identiflow.shared.training import FileFormatError, load_tensors, save_tensors
 
 Array = np.ndarray
@@ -73,29 +72,6 @@ def test_files_keep_how_u_is_read(kind: str, make: Make, x: Array, u: Array, pat
     fit.save(path)
     loaded = type(fit).load(path)
     np.testing.assert_array_equal(loaded.log_prob(x, read(u)), fit.log_prob(x, read(u)))
-
-
-def test_parameters_of_numpy_are_stored_too(
-    make: Make, x: Array, u: Array, path: Path, assert_same_bits: Callable
-) -> None:
-    """A grid search over np.arange sets such ones."""
-    options = {"max_steps": np.int64(5), "learning_rate": np.float32(0.01), "seed": np.int64(1)}
-    fit = make(**options, hidden=np.array([8])).fit(x, u)
-    fit.save(path)
-    assert_same_bits(type(fit).load(path), fit)
-
-
-def test_parts_of_ones_own_are_given_again_to_load(
-    make: Make, x: Array, u: Array, path: Path, latent_dim: int, assert_same_bits: Callable
-) -> None:
-    fit = make(prior=GaussianPrior(latent_dim, n_labels=10), max_steps=5).fit(x, u)
-    fit.save(path)
-    with pytest.raises(ValueError, match="Expected prior= with load: files hold no code"):
-        type(fit).load(path)
-    assert_same_bits(type(fit).load(path, prior=GaussianPrior(latent_dim, n_labels=10)), fit)
-    other = GaussianPrior(latent_dim, n_labels=10, modulates="scale")
-    with pytest.raises(ValueError, match=f"Expected {re.escape(str(path))} to hold an .* of shape"):
-        type(fit).load(path, prior=other)
 
 
 # Files that are none -----------------------------------------------------------------------------
@@ -267,13 +243,3 @@ def test_options_that_do_not_fit_a_file_are_named(
     fitted.save(path)
     with pytest.raises(FileFormatError, match="or was not fitted with the hidden given to load"):
         type(fitted).load(path, hidden=(5,))
-
-
-def test_a_list_that_is_changed_after_the_fit_changes_no_file(
-    make: Make, x: Array, u: Array, path: Path, assert_same_bits: Callable
-) -> None:
-    hidden = [16]
-    fit = make(hidden=hidden, max_steps=3).fit(x, u)
-    hidden.append(99)
-    fit.save(path)
-    assert_same_bits(type(fit).load(path), fit)

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Callable
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import hypothesis.extra.numpy as hnp
@@ -254,6 +256,8 @@ def test_any_option_is_taken_or_refused_by_name(name: str, option: str, value: A
     model = MAKE[name]()
     fitted = answer(lambda: model.set_params(**{option: value}).fit(X, U), option)
     if fitted is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            fitted.save(Path(folder) / "model")  # which reads what it has written
         assert np.isfinite(fitted.log_prob(X, U)).all()
 
 

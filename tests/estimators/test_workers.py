@@ -14,7 +14,7 @@ from identiflow.shared.compute.random import standard_normal
 from identiflow.shared.training.noise import ShareOfRows
 from identiflow.shared.training.parallel import Workers
 
-STEPS = 50
+STEPS = 20
 # What a user would run: the script does not know in how many processes it is run.
 SCRIPT = f"""
 import os, sys

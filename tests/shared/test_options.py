@@ -117,5 +117,5 @@ def test_what_is_kept_of_options_does_not_change_with_them() -> None:
     kept = as_they_are(made)
     hidden.append(99)
     std[:] = 9
-    assert kept["hidden"] == (16,) and kept["noise_std"].tolist() == [1, 1]
+    assert kept["hidden"] == (16,) and kept["noise_std"] == (1, 1)
     assert made.get_params()["hidden"] is hidden
