@@ -1,81 +1,24 @@
-"""Read tables from files and write them: CSV, TSV, Parquet, NPZ and NPY, by their ending."""
+"""Tables in files that are no text, and how tables are written, by the ending."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from identiflow.labels import as_written
-
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-
-def read(path: Path, labels: Collection[str], unless_floats: bool) -> DataFrame:
-    """The table in a file; these of its columns are words, for which see `tables.read_table`."""
-    ending = path.suffix.lower()
-    table = READERS[ending](path)
-    if ending not in SEPARATORS:
-        return table
-    floats = {name for name in table.columns if table[name].dtype.kind == "f"}
-    return _with_words(table, path, set(labels) - floats if unless_floats else set(labels))
-
-
-def _read_separated(path: Path) -> DataFrame:
-    """A file of text; a column has one type, found from all of its cells."""
-    import pandas as pd
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # of cells that would be lost
-        try:
-            return pd.read_csv(
-                path,
-                sep=SEPARATORS[path.suffix.lower()],
-                index_col=False,
-                low_memory=False,
-                **_exact(pd.__version__),
-            )
-        except pd.errors.ParserWarning:
-            raise ValueError(
-                "rows with more cells than the header has names. Name every column"
-            ) from None
-
-
-def _exact(pandas: str) -> dict[str, Any]:
-    """The option that reads a number to its last bit, which pandas from 3.1 on does unasked."""
-    older = tuple(map(int, pandas.split(".")[:2])) < (3, 1)
-    return {"float_precision": "round_trip"} if older else {}
-
-
-def _with_words(table: DataFrame, path: Path, names: Collection[str]) -> DataFrame:
-    """The table, with the cells of these columns as they stand in the file of text."""
-    import pandas as pd
-
-    positions = [i for i, name in enumerate(table.columns) if name in names]
-    if not positions:
-        return table
-    words = pd.read_csv(
-        path,
-        sep=SEPARATORS[path.suffix.lower()],
-        index_col=False,
-        usecols=positions,
-        dtype=str,
-        keep_default_na=False,
-    )
-    words.columns = table.columns[positions]
-    for name in words.columns:
-        table[name] = as_written(words[name])
-    return table
 
 
 def _read_parquet(path: Path) -> DataFrame:
     import pandas as pd
 
-    return pd.read_parquet(path)
+    table = pd.read_parquet(path)
+    named = [name for name in table.index.names if name is not None]
+    # An index with a name is a column like others; without one it numbers the rows.
+    return table.reset_index(named).reset_index(drop=True)
 
 
 def _read_npz(path: Path) -> DataFrame:
@@ -129,10 +72,7 @@ def _write_npy(table: DataFrame, path: Path) -> None:
         np.save(file, table.to_numpy())
 
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
 READERS: dict[str, Callable[[Path], DataFrame]] = {
-    ".csv": _read_separated,
-    ".tsv": _read_separated,
     ".parquet": _read_parquet,
     ".npz": _read_npz,
     ".npy": _read_npy,

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from identiflow import models
-from identiflow.console import NO, OneLineErrors, show
+from identiflow.arguments import (
+    PATH,
+    header_option,
+    json_option,
+    model_argument,
+    output_option,
+    seed_option,
+    several,
+    table_argument,
+)
+from identiflow.columns import check_header
+from identiflow.console import NO, OneLineErrors, say, show
 from identiflow.data import data
-from identiflow.labels import columns_of
+from identiflow.endings import is_text
+from identiflow.experiment import experiment
+from identiflow.labels import are_floats, labels_of
 from identiflow.tables import (
     check_output,
     check_place,
@@ -28,28 +36,9 @@ from identiflow.tables import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from identiflow.shared.auxiliary import Auxiliary
     from identiflow.shared.estimators import IdentifiableEstimator
     from identiflow.shared.inputs.arrays import Array
-
-PATH = click.Path(path_type=Path)
-Decorator = Callable[[Any], Any]
-
-model_argument = click.argument("model", type=PATH)
-table_argument = click.argument("table", type=PATH)
-output_option = click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    required=True,
-    help="The file to write: CSV, TSV, Parquet, NPZ, NPY.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-seed_option = click.option("--seed", type=int, help="Makes what is random reproducible.")
-
-
-def several(*names: str, metavar: str, help: str) -> Decorator:
-    """An option that may be given many times."""
-    return click.option(*names, multiple=True, metavar=metavar, help=f"{help} Repeatable.")
 
 
 @click.group(cls=OneLineErrors)
@@ -59,14 +48,20 @@ def app() -> None:
 
 
 app.add_command(data)
+app.add_command(experiment)
 
 
 @app.command()
 @table_argument
 @click.option("-o", "--output", type=PATH, required=True, help="The model's file to write.")
 @several("--aux", metavar="COLUMN", help="A column of u: text and integers are labels.")
+@several(
+    "--labels", metavar="COLUMN", help="A column of u whose numbers are labels, with a point too."
+)
 @several("--continuous", metavar="COLUMN", help="A column of u whose integers are no labels.")
-@several("--ignore", metavar="COLUMN", help="A column to leave out.")
+@several("--columns", metavar="NAMES", help="The columns of x: a,b or gene* or gene1:gene9.")
+@several("--drop", "--ignore", "drop", metavar="NAMES", help="Columns to leave out, likewise.")
+@header_option
 @click.option(
     "--model", type=click.Choice(list(models.ESTIMATORS)), default="iflow", help="A flow, or a VAE."
 )
@@ -82,8 +77,11 @@ def fit(
     table: Path,
     output: Path,
     aux: tuple[str, ...],
+    labels: tuple[str, ...],
     continuous: tuple[str, ...],
-    ignore: tuple[str, ...],
+    columns: tuple[str, ...],
+    drop: tuple[str, ...],
+    header: bool | None,
     model: str,
     latent_dim: int | None,
     likelihood: str | None,
@@ -96,13 +94,17 @@ def fit(
 ) -> None:
     """Fit a model to TABLE: u are the columns named, x all others.
 
-    Example: identiflow fit cells.csv --aux condition -o cells.model
+    Columns that only count or name the rows are refused, or remarked on where they may be
+    measurements: --drop leaves them out, --columns names those of x. Cells between ; or tabs,
+    decimal commas, other encodings than UTF-8 and packed files (.csv.gz) are recognised.
+
+    Example: identiflow fit cells.csv --aux condition --drop id -o cells.model
     """
     check_place(output, table)
     if checkpoint is not None:
         check_place(checkpoint, table, output)
-    models.check_named(aux, continuous, ignore)
-    check_table(table)
+    models.check_named(aux, labels, continuous, columns, drop)
+    check_table(table, header)
     options = {
         "latent_dim": latent_dim,
         "likelihood": likelihood,
@@ -111,7 +113,12 @@ def fit(
         "seed": seed,
     }
     estimator = models.build(model, models.parameters(options, settings))
-    x, u = models.split(read_table(table, aux, unless_floats=True), aux, continuous, ignore)
+    chosen = models.Chosen(aux, labels, continuous, columns, drop)
+    rows = read_table(table, [*aux, *labels], unless_floats=True, header=header)
+    if header is None and is_text(table):
+        check_header(rows, chosen.asked)
+    x, u = models.split(rows, chosen, constants=not estimator.standardizes)
+    _say_dialect(table, rows)
     estimator.fit(x, u, checkpoint=checkpoint)
     estimator.save(output)
     report = estimator.check_identifiability(u)
@@ -132,31 +139,38 @@ def fit(
 @app.command()
 @model_argument
 @table_argument
+@header_option
 @output_option
-def transform(model: Path, table: Path, output: Path) -> None:
+def transform(model: Path, table: Path, header: bool | None, output: Path) -> None:
     """Write the latents z of the rows of TABLE.
 
     Example: identiflow transform cells.model cells.csv -o latents.csv
     """
     check_output(output, model, table)
-    estimator, rows = _opened(model, table)
+    estimator, rows = _opened(model, table, header)
     u = models.u_of(rows, estimator) if estimator.latents_need_u else None
-    latents = estimator.set_output(transform="pandas").transform(models.x_of(rows, estimator), u)
+    x = models.x_of(rows, estimator)
+    _say_dialect(table, rows)
+    latents = estimator.set_output(transform="pandas").transform(x, u)
     write_table(latents, output)
 
 
 @app.command()
 @model_argument
 @click.argument("latents", type=PATH)
+@header_option
 @output_option
-def invert(model: Path, latents: Path, output: Path) -> None:
+def invert(model: Path, latents: Path, header: bool | None, output: Path) -> None:
     """Write the rows x = f(z) of a table of LATENTS, as `transform` writes it.
 
     Example: identiflow invert cells.model latents.csv -o again.csv
     """
     check_output(output, model)
+    check_table(latents, header)
     estimator = models.load(model)
-    z = models.latents_of(read_table(latents), estimator, has_names(latents))
+    rows = read_table(latents, header=header)
+    z = models.latents_of(rows, estimator, has_names(latents, header))
+    _say_dialect(latents, rows)
     x = estimator.inverse_transform(z.to_numpy())
     _write_rows(x, estimator, output)
 
@@ -165,16 +179,18 @@ def invert(model: Path, latents: Path, output: Path) -> None:
 @model_argument
 @table_argument
 @click.option("-o", "--output", type=PATH, help="A file to write the nats of each row to.")
+@header_option
 @json_option
-def score(model: Path, table: Path, output: Path | None, as_json: bool) -> None:
+def score(
+    model: Path, table: Path, output: Path | None, header: bool | None, as_json: bool
+) -> None:
     """Print the mean of log p(x | u) over TABLE, in nats a row; of a VAE, a bound on it.
 
     Example: identiflow score cells.model new_cells.csv
     """
     if output is not None:
         check_output(output, model, table)
-    estimator, rows = _opened(model, table)
-    u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
+    estimator, x, u = _x_and_u(model, table, header)
     nats = estimator.log_prob(x, u)
     if output is not None:
         import pandas as pd
@@ -203,14 +219,14 @@ def sample(model: Path, aux: tuple[str, ...], rows: int, seed: int | None, outpu
 @app.command()
 @model_argument
 @table_argument
+@header_option
 @json_option
-def check(model: Path, table: Path, as_json: bool) -> None:
+def check(model: Path, table: Path, header: bool | None, as_json: bool) -> None:
     """Check the theorem's conditions for this model and the u of TABLE; 1 if they do not hold.
 
     Example: identiflow check cells.model cells.csv
     """
-    estimator, rows = _opened(model, table)
-    u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
+    estimator, x, u = _x_and_u(model, table, header)
     report = estimator.check_identifiability(u, x)
     if as_json:
         show(report.to_dict(), as_json)
@@ -225,61 +241,43 @@ def check(model: Path, table: Path, as_json: bool) -> None:
 @table_argument
 @click.option("-o", "--output", type=PATH, required=True, help="The HTML file to write.")
 @click.option("--title", default="", help="The page's title.")
-def report(model: Path, table: Path, output: Path, title: str) -> None:
+@header_option
+def report(model: Path, table: Path, output: Path, title: str, header: bool | None) -> None:
     """Write a page about a model and the rows of TABLE: best rows that it was not fitted to.
 
     Example: identiflow report cells.model new_cells.csv -o report.html
     """
     check_place(output, model, table)
-    check_table(table)
+    check_table(table, header)
     from identiflow.report import write_report
 
-    estimator, rows = _opened(model, table)
-    u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
+    estimator, x, u = _x_and_u(model, table, header)
     write_report(estimator, x, u, output, title=title)
 
 
-@app.command()
-@click.argument("name")
-@click.option("--smoke", is_flag=True, help="A tiny run, to see that it works.")
-@click.option("--jobs", type=click.IntRange(min=1), default=2, help="Fits at a time.")
-def experiment(name: str, smoke: bool, jobs: int) -> None:
-    """Run an experiment of this project; the current folder is a checkout of it.
-
-    Example: identiflow experiment special_case --smoke
-    """
-    with _current_folder_first():
-        try:
-            scripts = importlib.import_module("experiments.__main__")
-        except ModuleNotFoundError as error:
-            if error.name not in ("experiments", "experiments.__main__"):
-                raise ValueError(
-                    f"Expected the package {error.name}, which experiments import; found none. "
-                    "Install it."
-                ) from None
-            raise ValueError(
-                "Expected a checkout of identiflow as the current folder; found no experiments "
-                "there. They are not installed."
-            ) from None
-        scripts.run(name, smoke=smoke, jobs=jobs)
+def _x_and_u(
+    model: Path, table: Path, header: bool | None
+) -> tuple[IdentifiableEstimator, DataFrame, Auxiliary | None]:
+    estimator, rows = _opened(model, table, header)
+    u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
+    _say_dialect(table, rows)
+    return estimator, x, u
 
 
-def _opened(model: Path, table: Path) -> tuple[IdentifiableEstimator, DataFrame]:
-    """A model, and a table whose labels are read as they stand."""
-    check_table(table)
+def _opened(
+    model: Path, table: Path, header: bool | None
+) -> tuple[IdentifiableEstimator, DataFrame]:
+    """A model, and a table whose labels are read as they stand; as numbers, if they were floats."""
+    check_table(table, header)
     estimator = models.load(model)
-    return estimator, read_table(table, columns_of(estimator))
+    words = {name: part for name, part in labels_of(estimator).items() if not are_floats(part)}
+    return estimator, read_table(table, words, header=header)
 
 
-@contextmanager
-def _current_folder_first() -> Iterator[None]:
-    """Imports look in the current folder, as those of `python -m` do and a console script's not."""
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
+def _say_dialect(path: Path, table: DataFrame) -> None:
+    """Say how a file was read if it is not as its name promises, once nothing is wrong with it."""
+    if table.attrs.get("note"):
+        say(f"note: read {path} as {table.attrs['note']}.")
 
 
 def _write_rows(x: Array, estimator: IdentifiableEstimator, output: Path) -> None:

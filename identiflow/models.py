@@ -6,23 +6,34 @@ Importing this is light: `identiflow.IFlow` is imported where it is first asked 
 from __future__ import annotations
 
 import ast
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import identiflow
-from identiflow.labels import as_in_fit, flags_as_words
+from identiflow.columns import (
+    LEAVE_OUT,
+    check_present,
+    chosen_by,
+    numbers,
+    reals,
+    seen,
+    select,
+    some,
+)
+from identiflow.labels import as_in_fit, flags_as_words, floats_as_words, labels_of
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
     from identiflow.shared.auxiliary import Auxiliary
     from identiflow.shared.estimators import IdentifiableEstimator
 
 ESTIMATORS = {"iflow": "IFlow", "ivae": "IVAE"}
-ROW_NUMBERS = "Unnamed: 0"  # what pandas calls the column that its to_csv writes first
-IN_FIT = "Name it with --aux or --ignore, or remove what is no number."
+OF_U = "If such a cell is a label, write another word for it, as none for NA."
 
 
 def build(model: str, given: dict[str, Any]) -> IdentifiableEstimator:
@@ -66,30 +77,96 @@ def parameters(options: Mapping[str, Any], settings: Sequence[str]) -> dict[str,
     return given | set_here
 
 
-def check_named(aux: Sequence[str], continuous: Sequence[str], ignore: Sequence[str]) -> None:
-    """Raise unless there are columns of u, and none is named twice."""
-    named = [*aux, *continuous]
-    if not named:
+def check_named(*options: Sequence[str]) -> None:
+    """Raise unless the first three name columns of u, and none is named twice."""
+    if not any(options[:3]):
         raise ValueError("Expected --aux COLUMN, the column of u; got none.")
-    twice = [name for name, count in Counter([*named, *ignore]).items() if count > 1]
+    _check_once([name for names in options for name in names])
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which columns of a table are which, by the options of `fit`."""
+
+    aux: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    continuous: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    drop: Sequence[str] = ()
+
+    @property
+    def u(self) -> list[str]:
+        """The names of the columns of u."""
+        return [*self.aux, *self.labels, *self.continuous]
+
+    @property
+    def asked(self) -> list[str]:
+        """All names that are given."""
+        return [
+            *self.u,
+            *(name for part in [*self.columns, *self.drop] for name in part.split(",")),
+        ]
+
+
+def split(table: DataFrame, chosen: Chosen, constants: bool = False) -> tuple[DataFrame, DataFrame]:
+    """x and u of a table: u the columns named, x all others but those to drop.
+
+    Args:
+        table: the table.
+        chosen: which columns are which.
+        constants: True if the model takes columns of x that are constant.
+
+    Raises:
+        ValueError: for columns that are not there, that are no numbers, or that are bookkeeping.
+    """
+    check_present(table, chosen.u)
+    kept, insisted = _names_of_x(table, chosen)
+    u = reals(select(table, chosen.u, OF_U), chosen.continuous)
+    u = floats_as_words(flags_as_words(u), chosen.labels)
+    _check_shared(u)
+    x = numbers(table[kept], LEAVE_OUT)
+    from identiflow.bookkeeping import check_bookkeeping
+
+    check_bookkeeping(x, insisted, constants)
+    return x, u
+
+
+def _names_of_x(table: DataFrame, chosen: Chosen) -> tuple[list[str], list[str]]:
+    """The columns of x in the order of the table, and those of them that were named one by one."""
+    insisted, by_pattern = chosen_by(chosen.columns, table)
+    dropped, dropped_too = chosen_by(chosen.drop, table)
+    _check_once([*chosen.u, *insisted, *dropped])
+    wanted = {*insisted, *by_pattern} if chosen.columns else set(table.columns)
+    others = {*chosen.u, *dropped, *dropped_too} - set(insisted)
+    kept = [name for name in table.columns if name in wanted - others]
+    if not kept:
+        raise ValueError("Expected columns of x beside those of u; got none. Name fewer as u.")
+    return kept, insisted
+
+
+def _check_shared(u: DataFrame) -> None:
+    """Raise if nearly every row has a label of its own, which says nothing about the others."""
+    labels = u[[name for name in u.columns if u[name].dtype.kind != "f"]]
+    if not len(labels.columns):
+        return
+    different = len(labels.drop_duplicates())
+    if different > 0.9 * len(u):
+        raise ValueError(
+            f"Expected labels that rows share; got {different} different labels of {len(u)} rows "
+            f"in {some(list(labels.columns), seen)}. Name a column of conditions or groups; if "
+            "these are numbers, or their order counts, name them with --continuous."
+        )
+    if 2 * different > len(u):
+        warnings.warn(
+            f"u has {different} different labels in {len(u)} rows, fewer than 2 rows for each.",
+            stacklevel=2,
+        )
+
+
+def _check_once(names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(f"Expected each column to be named once; got {twice[0]} twice.")
-
-
-def split(
-    table: DataFrame, aux: Sequence[str], continuous: Sequence[str], ignore: Sequence[str]
-) -> tuple[DataFrame, DataFrame]:
-    """x and u of a table: u the columns named, x all others but those to ignore."""
-    named = [*aux, *continuous]
-    _check_present(table, [*named, *ignore])
-    u = select(table, named).astype(dict.fromkeys(continuous, float))
-    x = numbers(table.drop(columns=[*named, *ignore]), IN_FIT)
-    if ROW_NUMBERS in x and list(x[ROW_NUMBERS]) == list(range(len(x))):
-        raise ValueError(
-            f"Expected measurements in every column of x; got the numbers of the rows in "
-            f'{ROW_NUMBERS!r}. Leave them out: --ignore "{ROW_NUMBERS}".'
-        )
-    return x, flags_as_words(u)
 
 
 def x_of(table: DataFrame, estimator: IdentifiableEstimator) -> DataFrame:
@@ -105,7 +182,7 @@ def latents_of(table: DataFrame, estimator: IdentifiableEstimator, named: bool) 
     if not set(names) <= set(table.columns):
         raise ValueError(
             f"Expected the latents {', '.join(names)} as columns, as `transform` writes them; got "
-            f"{', '.join(map(_seen, table.columns))}."
+            f"{some(list(table.columns), seen)}."
         )
     return numbers(select(table, names))
 
@@ -123,7 +200,8 @@ def u_of(table: DataFrame, estimator: IdentifiableEstimator) -> Auxiliary | None
     labels, continuous = (select(table, part) for part in names)
     if not len(labels.columns):
         return identiflow.Continuous(continuous)
-    labels = as_in_fit(flags_as_words(labels), estimator.auxiliary_.labels or [])
+    labels = as_in_fit(flags_as_words(labels), labels_of(estimator))
+    continuous = reals(continuous, list(continuous.columns))
     if not len(continuous.columns):
         return identiflow.Labels(labels)
     return identiflow.Mixed(labels, continuous)
@@ -142,56 +220,6 @@ def u_of_values(values: Sequence[str], rows: int, estimator: IdentifiableEstimat
     row = {name: [value] for name, value in zip(columns, values, strict=True)}
     u = u_of(pd.DataFrame(row, index=[0]).loc[[0] * rows], estimator)
     return [0] * rows if u is None else u
-
-
-def select(table: DataFrame, names: Sequence[str]) -> DataFrame:
-    """Columns by name, none of which may be missing, nor a cell of theirs."""
-    _check_present(table, names)
-    chosen = table[list(names)]
-    for name in chosen.columns:
-        empty = chosen[name].isna()
-        if empty.any():
-            raise ValueError(
-                f"Expected a value in every cell; got {int(empty.sum())} missing in the column "
-                f"{_seen(name)}, the first in row {int(empty.to_numpy().argmax()) + 1}. Fill those "
-                "cells, or drop the rows."
-            )
-    return chosen
-
-
-def numbers(x: DataFrame, advice: str = "Remove what is no number.") -> DataFrame:
-    """The columns, if all are numbers and there are any."""
-    for name in select(x, list(x.columns)).columns:
-        if x[name].dtype.kind not in "fiub":
-            raise ValueError(
-                f"Expected numbers in every column of x; got {_no_number(x[name])!r} in the column "
-                f"{_seen(name)}. {advice}"
-            )
-    return x
-
-
-def _check_present(table: DataFrame, names: Sequence[str]) -> None:
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        raise ValueError(
-            f"Expected columns among {', '.join(map(_seen, table.columns))}; got "
-            f"{', '.join(map(_seen, missing))}."
-        )
-
-
-def _seen(name: Any) -> str:
-    """A column's name, in quotes where one would not see where it begins and ends."""
-    text = str(name)
-    plain = text.isprintable() and text == text.strip() and "," not in text
-    return text if plain and text else repr(text)
-
-
-def _no_number(column: Series) -> Any:
-    """The first cell that is no number; the first cell, where each of them is text."""
-    import pandas as pd
-
-    is_none = pd.to_numeric(column.astype(object), errors="coerce").isna()
-    return column.iloc[int(is_none.to_numpy().argmax())]
 
 
 def _known(cls: type[IdentifiableEstimator], options: dict[str, Any]) -> dict[str, Any]:

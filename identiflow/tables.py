@@ -1,46 +1,52 @@
 """Tables in files, read as data frames and written whole, and where a file can be written.
 
-Importing this imports no package; `formats` is imported where there is a table to read or write.
+Importing this imports no package; `formats` and `text` are imported where there is a table to read
+or write.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from identiflow import endings
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-ENDINGS = (".csv", ".tsv", ".parquet", ".npz", ".npy")
-
 
 def read_table(
-    path: Path, labels: Collection[str] = (), *, unless_floats: bool = False
+    path: Path,
+    words: Mapping[str, Collection[Any]] | Collection[str] = (),
+    *,
+    unless_floats: bool = False,
+    header: bool | None = None,
 ) -> DataFrame:
     """The table in a file, by its ending.
 
     An NPZ file's arrays of N rows become columns: x (N, 3) is x0, x1, x2. The columns of an NPY
-    file are x0, x1, ….
+    file, and of text without a header, are x0, x1, …. What is unusual about a file of text is in
+    `attrs["note"]`, in words.
 
     Args:
         path: the file.
-        labels: columns whose cells are words, in a file of text: NA and 01 are labels there, and
-            only an empty cell is missing.
+        words: columns whose cells are words, in a file of text: 01 is a label there. Of a mapping
+            the values are labels even if they are NA or the like, which mean a missing one.
         unless_floats: leaves those of them alone that hold floats.
+        header: True if the first line of a file of text has the names, which is assumed; False if
+            there is none.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: for an ending that is not known, or a file that cannot be read.
     """
-    check_table(path)
-    from identiflow import formats
-
+    check_table(path, header)
     try:
-        table = formats.read(path, labels, unless_floats)
+        table = _read(path, words, unless_floats, header is not False)
     except ImportError:
         raise ValueError(_needs_pyarrow("read", path)) from None
     except MemoryError:
@@ -53,16 +59,35 @@ def read_table(
     return table
 
 
-def check_table(path: Path) -> None:
-    """Raise unless there is a file whose ending is that of a table."""
-    known_ending(path)
+def _read(
+    path: Path,
+    words: Mapping[str, Collection[Any]] | Collection[str],
+    unless_floats: bool,
+    header: bool,
+) -> DataFrame:
+    from identiflow import formats, text
+
+    if not endings.is_text(path):
+        return formats.READERS[endings.read(path)](path)
+    known = words if isinstance(words, Mapping) else dict.fromkeys(words, ())
+    return text.read_text(path, known, unless_floats, header)
+
+
+def check_table(path: Path, header: bool | None = None) -> None:
+    """Raise unless there is a table, going by its name, and one of text if it has a `header`."""
+    if header is not None and not endings.is_text(path):
+        raise ValueError(
+            f"Expected a file of text with --header or --no-header; got {path}. Leave the "
+            "option out."
+        )
+    endings.read(path)
     if not path.is_file():
         raise FileNotFoundError(f"Expected a table in {path}; found no such file.")
 
 
-def has_names(path: Path) -> bool:
+def has_names(path: Path, header: bool | None = None) -> bool:
     """True if the columns of a table in such a file have names of their own."""
-    return known_ending(path) != ".npy"
+    return endings.read(path) != ".npy" and header is not False
 
 
 def write_table(table: DataFrame, path: Path) -> None:
@@ -70,7 +95,7 @@ def write_table(table: DataFrame, path: Path) -> None:
     from identiflow import formats
     from identiflow.shared.files import written_whole
 
-    write = formats.WRITERS[known_ending(path)]
+    write = formats.WRITERS[endings.written(path)]
     check_place(path)
     with written_whole(path) as temporary:
         write(table, temporary)
@@ -100,7 +125,7 @@ def check_place(path: Path, *others: Path) -> None:
 
 def check_output(path: Path, *others: Path) -> None:
     """Raise, before any long work, unless a table can be written there."""
-    if known_ending(path) == ".parquet" and not any(map(find_spec, ("pyarrow", "fastparquet"))):
+    if endings.written(path) == ".parquet" and not any(map(find_spec, ("pyarrow", "fastparquet"))):
         raise ValueError(_needs_pyarrow("write", path))
     check_place(path, *others)
 
@@ -133,11 +158,3 @@ def _needs_pyarrow(verb: str, path: Path) -> str:
         f"Expected the package pyarrow to {verb} {path}; found none. "
         'Run pip install "identiflow[parquet]".'
     )
-
-
-def known_ending(path: Path) -> str:
-    """The ending of a path, if tables can have it."""
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise ValueError(f"Expected a file that ends in {', '.join(ENDINGS)}; got {path}.")
-    return ending

@@ -42,7 +42,7 @@ EXCEPTIONS = {
     ("ivae/special_case.py", "iflow"),
     ("ivae/start.py", "iflow"),
     # `identiflow experiment NAME` runs those of a checkout, if there is one.
-    ("identiflow/main.py", "experiments"),
+    ("identiflow/experiment.py", "experiments"),
     # In a checkout it gives the modules of shared/ their long names.
     ("shared/__init__.py", "identiflow"),
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,40 @@ def done() -> Callable[..., str]:
 def refused() -> Callable[..., None]:
     """Asserts exit code 2 and one line on stderr that says this."""
     return _refused
+
+
+class Taken(NamedTuple):
+    """The x and u that a fit was given; the lines on stderr, of an error if it was given none."""
+
+    x: pd.DataFrame | None
+    u: pd.DataFrame | None
+    said: list[str]
+
+
+@pytest.fixture(scope="module")
+def taken() -> Iterator[Callable[..., Taken]]:
+    """What `identiflow fit` with these arguments hands to the flow, which is not trained."""
+    given: list[pd.DataFrame] = []
+
+    def stop(_: IFlow, x: pd.DataFrame, u: pd.DataFrame, **__: object) -> None:
+        given.extend([x, u])
+        raise ValueError("Taken.")
+
+    def take(path: Path, *arguments: object) -> Taken:
+        given.clear()
+        model = path.with_name("none.model")
+        result = _run("fit", path, *arguments, "-o", model)
+        lines = result.stderr.splitlines()
+        assert result.exit_code == 2 and not model.exists()
+        assert all(line.startswith("identiflow: ") for line in lines)
+        if given:
+            return Taken(*given, said=lines[:-1])
+        assert len(lines) == 1 and lines[0].startswith("identiflow: error: Expected ")
+        return Taken(None, None, lines)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IFlow, "fit", stop)
+        yield take
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,6 @@ WORDS: dict[str, list[str]] = {
     "leading zeros alone": ["01", "02", "03", "04", "05", "06"],
     "flags among words": ["True", "False", "maybe", "never", "1", "0"],
     "flags": ["True", "False", "True", "False", "True", "False"],
-    "words for what is missing": ["NA", "None", "null", "n/a", "nan", "a"],
     "gaps and signs": ["3", "-7", "0", "100", "5", "12"],
     "beyond 64 bits": ["99999999999999999999", "1", "2", "3", "4", "5"],
     "numbers among words": ["1.0", "1", "1e0", "+1", "a", " a"],
@@ -157,7 +156,51 @@ def test_floats_of_u_stay_continuous(tmp_path: Path) -> None:
 def test_words_are_read_of_the_columns_named_alone(tmp_path: Path) -> None:
     table = pd.DataFrame({"a": ["1.5", "NA"], "u": ["NA", "01"], "self": ["x", ""]})
     write_table(table, tmp_path / "t.csv")
-    read = read_table(tmp_path / "t.csv", ["u", "self", "none such"])
+    read = read_table(tmp_path / "t.csv", {"u": ["NA"], "self": [], "none such": []})
     assert list(read.columns) == ["a", "u", "self"]
     assert read["u"].tolist() == ["NA", "01"]
     assert read["a"].isna().tolist() == read["self"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("word", ["NA", "", "  ", " NA", "NaN", "null", "None", "n/a", "#N/A"])
+def test_a_word_for_what_is_missing_is_no_label(word: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"u,v\na,1\n{word},2\nb,3\n")
+    assert read_table(tmp_path / "t.csv", ["u"])["u"].isna().tolist() == [False, True, False]
+
+
+def test_what_is_missing_in_u_is_refused_with_its_rows(tmp_path: Path) -> None:
+    write_table(table_of(u=["a", "NA", "b", "c", "d", "null"]), tmp_path / "t.csv")
+    arguments = ["fit", tmp_path / "t.csv", "--aux", "u", "-o", tmp_path / "m"]
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1
+    assert "40 missing in the column u, in rows 21, 22" in result.stderr
+    assert "If such a cell is a label, write another word" in result.stderr
+
+
+@pytest.mark.filterwarnings("ignore::shared.identifiability.IdentifiabilityWarning")
+def test_labels_of_python_may_be_such_words(tmp_path: Path) -> None:
+    u = table_of(u=["NA", "None", "null", "n/a", "nan", "a"])[["u"]]
+    flow = IFlow(**TINY).fit(X, u)
+    flow.save(tmp_path / "m")
+    found = nats(tmp_path / "m", X.join(u), tmp_path / "t.csv")
+    np.testing.assert_allclose(found, flow.log_prob(X, u))
+
+
+@pytest.mark.parametrize("others", [[], ["side"]])
+def test_floats_are_labels_where_that_is_said(others: list[str], tmp_path: Path) -> None:
+    dose, side = ["0.5", "1", "2e0", "1e-3", "-2.0", "7"], ["l", "r", "l, x", "r", "l", "r\\"]
+    table, path = table_of(dose=dose, side=side), tmp_path / "t.csv"
+    write_table(table, path)
+    aux = [part for name in others for part in ("--aux", name)]
+    chosen = ["--labels", "dose", *aux, *([] if others else ["--drop", "side"])]
+    run("fit", path, *chosen, *SETTINGS, "-o", tmp_path / "m")
+    labels = IFlow.load(tmp_path / "m").auxiliary_.labels or []
+    assert sorted(label.rpartition(", ")[2] for label in labels) == sorted(
+        ["0.5", "1.0", "2.0", "0.001", "-2.0", "7.0"]
+    )
+    together = nats(tmp_path / "m", table, path)
+    rows = np.flatnonzero(table["dose"] == "2e0")  # which alone are whole numbers
+    alike = table.iloc[rows].assign(dose="2")
+    np.testing.assert_allclose(nats(tmp_path / "m", alike, path), together[rows])
+    values = [*(["--aux", "l"] if others else []), "--aux", ".50"]
+    run("sample", tmp_path / "m", *values, "-o", path)

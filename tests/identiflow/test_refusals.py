@@ -30,7 +30,7 @@ def with_cell(row: int, column: str, value: Any) -> Change:
 BAD_TABLES: dict[str, tuple[Change, str]] = {
     "a missing cell": (
         with_cell(4, "left", None),
-        "1 missing in the column left, the first in row 5",
+        "1 missing in the column left, in row 5. Fill those cells, .* with --drop",
     ),
     "a missing label": (with_cell(2, "condition", None), "missing in the column condition.* row 3"),
     "mixed types": (with_cell(0, "right", "n/k"), "numbers in every column of x; got 'n/k'"),
@@ -40,20 +40,20 @@ BAD_TABLES: dict[str, tuple[Change, str]] = {
     ),
     "no column of u": (
         lambda table: table.drop(columns="condition"),
-        "among left, right, age; got condition",
+        "the column condition; got a table with the columns left, right, age",
     ),
     "no rows": (lambda table: table[:0], "Expected rows in .*; got none"),
     "a word further down": (
         with_cell(7, "right", "n/k"),
-        "got 'n/k' in the column right. Name it with --aux or --ignore",
+        "got 'n/k' in the column right, row 8. Leave the column out with --drop, or name",
     ),
     "a space before a name": (
         lambda table: table.rename(columns={"condition": " condition"}),
-        "among left, right, ' condition', age; got condition",
+        "condition; got .* left, right, ' condition', age. Is it ' condition'",
     ),
     "row numbers": (
         lambda table: table.assign(**{"Unnamed: 0": range(len(table))}),
-        "numbers of the rows in 'Unnamed: 0'. Leave them out: --ignore \"Unnamed: 0\"",
+        r'got row numbers.* \(Unnamed: 0\). Leave out: --drop "Unnamed: 0"',
     ),
 }
 
@@ -186,5 +186,5 @@ def test_advice_is_of_options_that_a_command_has(
     table: pd.DataFrame, folder: Path, refused: Refused, tmp_path: Path
 ) -> None:
     write_table(with_cell(3, "right", "n/k")(table), tmp_path / "t.csv")
-    message = "got 'n/k' in the column right. Remove what is no number.$"
+    message = "got 'n/k' in the column right, row 4. Remove what is no number.$"
     refused(message, "score", folder / "cells.model", tmp_path / "t.csv")

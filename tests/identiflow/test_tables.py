@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from identiflow.endings import ENDINGS, TEXT
 from identiflow.formats import READERS, WRITERS
 from identiflow.tables import (
-    ENDINGS,
     check_output,
     check_place,
     read_table,
@@ -24,8 +24,9 @@ MIXED = pd.DataFrame({"left": [0.1, 1 / 3, -2e-9], "count": [3, 1, 2], "who": ["
 NUMBERS = pd.DataFrame({"x0": [0.1, 1 / 3], "x1": [2.0, 4.0]})
 
 
-def test_what_can_be_read_can_be_written() -> None:
-    assert tuple(READERS) == tuple(WRITERS) == ENDINGS
+def test_what_can_be_written_can_be_read() -> None:
+    assert tuple(WRITERS) == ENDINGS
+    assert {*READERS, *TEXT} == {*ENDINGS, ".txt"}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

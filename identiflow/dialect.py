@@ -1,0 +1,184 @@
+"""The dialect of a file of text, told from its first bytes: packing, encoding, separator.
+
+Python unpacks, the module csv splits rows and pandas reads them; what none of them tells by itself
+is here.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import csv
+import gzip
+import io
+import lzma
+import re
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from identiflow.endings import promised_packing, usual_separator
+from identiflow.numerals import NUMBER
+
+BEGINNING = 1 << 16  # so many bytes tell the dialect
+
+
+def _unzipped(path: Path) -> IO[bytes]:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if any(name.endswith((".npy", "[Content_Types].xml")) for name in names):
+            raise ValueError(_foreign("an Excel workbook or an NPZ file", "Rename or export it"))
+        if len(names) != 1:
+            raise ValueError(f"{len(names)} files packed in one. Pack one table, or unpack it")
+        return archive.open(names[0])
+
+
+def _foreign(kind: str, advice: str) -> str:
+    return f"{kind}, by its first bytes. {advice}"
+
+
+# How packed files begin, whatever their names end in.
+PACKED: dict[bytes, str] = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ\x00": "xz",
+    b"PK\x03\x04": "zip",
+    **{b"BZh%d1AY" % level: "bz2" for level in range(1, 10)},
+}
+OPEN: dict[str | None, Callable[[Path], Any]] = {
+    None: lambda path: path.open("rb"),
+    "gzip": gzip.open,
+    "bz2": bz2.open,
+    "xz": lzma.open,
+    "zip": _unzipped,
+}
+# What is no text, though its name may say so, and what to do.
+FOREIGN = {
+    b"PAR1": ("a Parquet file", "Let its name end in .parquet"),
+    b"\x93NUMPY": ("an NPY file", "Let its name end in .npy"),
+    b"\x28\xb5\x2f\xfd": ("a file packed by zstd", "Unpack it, or pack it by gzip"),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook", "Save its sheet as CSV"),
+    b"\x89HDF": ("an HDF5 file", "Write its table as CSV or Parquet"),
+}
+# Marks at the beginning of text; those of 32 bits begin with one of 16.
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# Bytes that are no text in the one are taken for the other; in the last all bytes are text.
+NEXT_ENCODING = {"utf-8": "cp1252", "utf-8-sig": "cp1252", "cp1252": "latin-1"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
+COMMENTS = re.compile(r"(#[^\n]*\n)+")
+FROM_EXCEL = re.compile(r'"?sep=(.)"?\r?\n')  # a first line that names the separator
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the cells of a table stand in a file of text."""
+
+    separator: str = ","
+    encoding: str = "utf-8"
+    packing: str | None = None
+    decimal: str = "."
+    lines_before: int = 0  # the header
+
+    def unlike(self, path: Path) -> list[str]:
+        """What in it is not as the name of the file promises, in words."""
+        found = {
+            f"cells between {SEPARATORS[self.separator]}": self.separator != usual_separator(path),
+            "decimal commas": self.decimal == ",",
+            f"text in {self.encoding}": not self.encoding.startswith("utf-8"),
+            f"what follows line {self.lines_before}": self.lines_before > 0,
+            f"a file packed by {self.packing or 'nothing'}": self.packing != promised_packing(path),
+        }
+        return [words for words, is_so in found.items() if is_so]
+
+
+def dialect_of(path: Path) -> Dialect:
+    """The dialect of a file, told from its beginning; decimals are told from all cells, later.
+
+    Raises:
+        ValueError: for what is no text.
+    """
+    with path.open("rb") as file:
+        packing = _named_by(file.read(8), PACKED)
+    with OPEN[packing](path) as file:
+        beginning = file.read(BEGINNING)
+    kind = _named_by(beginning, FOREIGN)
+    if kind and b"\0" in beginning:  # a column may be called PAR1
+        raise ValueError(_foreign(*kind))
+    encoding = _encoding(beginning)
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(beginning)
+    told = FROM_EXCEL.match(text)
+    if told and told[1] in SEPARATORS:
+        return Dialect(told[1], encoding, packing, lines_before=1)
+    whole, usual = len(beginning) < BEGINNING, usual_separator(path)
+    fit, separator = _separator(text, whole, usual)
+    comments, lines = COMMENTS.match(text), 0
+    if comments:  # or a header that begins with a #, which fits the rows below it
+        fit_below, below = _separator(text[comments.end() :], whole, usual)
+        if fit_below[0] > fit[0]:
+            separator, lines = below, comments[0].count("\n")
+    return Dialect(separator, encoding, packing, lines_before=lines)
+
+
+def _named_by(beginning: bytes, names: dict[bytes, Any]) -> Any:
+    return next((name for mark, name in names.items() if beginning.startswith(mark)), None)
+
+
+def _encoding(beginning: bytes) -> str:
+    marked: str | None = _named_by(beginning, MARKS)
+    if marked:
+        return marked
+    if b"\0" in beginning:  # Latin letters of 16 bits, of which every other byte is zero
+        if 4 * beginning.count(0) < len(beginning):
+            raise ValueError("zero bytes, of which text has none. Write it again")
+        return "utf-16-le" if beginning[1::2].count(0) > beginning[::2].count(0) else "utf-16-be"
+    encoding = "utf-8"
+    while not _is_in(encoding, beginning):
+        encoding = NEXT_ENCODING[encoding]
+    return encoding
+
+
+def _is_in(encoding: str, beginning: bytes) -> bool:
+    try:  # the last letter may be cut
+        codecs.getincrementaldecoder(encoding)().decode(beginning)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _separator(text: str, whole: bool, usual: str) -> tuple[tuple[float, float], str]:
+    """How well the best separator fits, and which it is: the usual one of those that are equal."""
+    candidates = [usual, *(separator for separator in SEPARATORS if separator != usual)]
+    fits = [_fits(_rows(text, whole, separator)) for separator in candidates]
+    return max(fits), candidates[fits.index(max(fits))]
+
+
+def _rows(text: str, whole: bool, separator: str) -> list[list[str]]:
+    try:
+        rows = [
+            row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row
+        ]
+    except csv.Error:
+        return []
+    return rows if whole or len(rows) < 2 else rows[:-1]  # the last may be cut
+
+
+def _fits(rows: Sequence[Sequence[str]]) -> tuple[float, float]:
+    """The share of rows as long as the first, and that of numbers among their cells.
+
+    A header may lack the name of a first column, or rows end in a separator: rows a cell too long
+    count a half. A first row of one cell says nothing.
+    """
+    if not rows or len(rows[0]) < 2:
+        return 0.0, 0.0
+    first, others = len(rows[0]), rows[1:] or rows
+    lengths = [(len(row) == first) + 0.5 * (len(row) == first + 1) for row in others]
+    cells = [cell for row in others for cell in row]
+    numbers = sum(NUMBER.fullmatch(cell) is not None for cell in cells)
+    return (sum(lengths) / len(lengths), numbers / len(cells)) if any(lengths) else (0.0, 0.0)

@@ -1,0 +1,134 @@
+"""Tables in files of text: one type a column, found from all of its cells, and labels as words."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from identiflow.dialect import NEXT_ENCODING, Dialect, dialect_of
+from identiflow.labels import as_written
+from identiflow.numerals import has_decimal_commas, may_be_thousands
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def read_text(
+    path: Path, words: Mapping[str, Collection[str]], unless_floats: bool, header: bool
+) -> DataFrame:
+    """The table in a file of text in any dialect; `attrs["note"]` says in words what is unusual.
+
+    Args:
+        path: the file.
+        words: columns whose cells are labels, each with those words that are labels though
+            elsewhere they mean that a value is missing.
+        unless_floats: leaves those of them alone that hold floats.
+        header: True if the first line has the names; else columns are x0, x1, ….
+    """
+    dialect = dialect_of(path)
+    table, dialect = _decoded(path, dialect, header)
+    table, dialect = _with_decimals(table, path, dialect, header)
+    if dialect.separator == ";" and dialect.decimal == ".":  # where a point may be of thousands
+        _check_points(table, path, dialect, header)
+    floats = {name for name in table.columns if table[name].dtype.kind == "f"}
+    chosen = {name for name in words if not (unless_floats and name in floats)}
+    table = _with_words(table, path, dialect, header, {name: words[name] for name in chosen})
+    table.attrs["note"] = ", ".join(dialect.unlike(path))
+    return table
+
+
+def _decoded(path: Path, dialect: Dialect, header: bool) -> tuple[DataFrame, Dialect]:
+    """The table, and the dialect with the encoding that all of the file is in."""
+    while True:
+        try:
+            return _parsed(path, dialect, header), dialect
+        except UnicodeDecodeError:
+            encoding = NEXT_ENCODING.get(dialect.encoding)
+            if encoding is None:
+                raise ValueError(
+                    f"bytes that are no {dialect.encoding}. Save it in UTF-8"
+                ) from None
+            dialect = replace(dialect, encoding=encoding)
+
+
+def _with_decimals(
+    table: DataFrame, path: Path, dialect: Dialect, header: bool
+) -> tuple[DataFrame, Dialect]:
+    """The same with decimal commas, if that makes numbers of text and text of no numbers."""
+    if not any(map(has_decimal_commas, _columns(table, of_text=True))):
+        return table, dialect
+    with_commas = replace(dialect, decimal=",")
+    again = _parsed(path, with_commas, header)
+    numeric = [set(of.columns[of.dtypes.map(lambda d: d.kind) != "O"]) for of in (table, again)]
+    return (again, with_commas) if numeric[0] <= numeric[1] else (table, dialect)
+
+
+def _check_points(table: DataFrame, path: Path, dialect: Dialect, header: bool) -> None:
+    floats = [i for i, dtype in enumerate(table.dtypes) if dtype.kind == "f"]
+    cells = (
+        _parsed(path, dialect, header, usecols=floats, dtype=str) if floats else table.iloc[:, :0]
+    )
+    for name in cells.columns:
+        if may_be_thousands(cells[name]):
+            raise ValueError(
+                f"whole numbers with points in the column {name}, which may stand between "
+                "thousands. Write numbers without separators of thousands"
+            )
+
+
+def _columns(table: DataFrame, of_text: bool) -> list[Any]:
+    columns = [table.iloc[:, i] for i in range(table.shape[1])]
+    return [column for column in columns if (column.dtype.kind == "O") == of_text]
+
+
+def _parsed(path: Path, dialect: Dialect, header: bool, **options: Any) -> DataFrame:
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # of cells that would be lost
+        try:
+            table = pd.read_csv(
+                path,
+                sep=r"\s+" if dialect.separator == " " else dialect.separator,
+                encoding=dialect.encoding,
+                compression=dialect.packing,
+                skiprows=dialect.lines_before,
+                header=0 if header else None,
+                index_col=False,
+                low_memory=False,
+                **{"decimal": dialect.decimal, **_exact(pd.__version__), **options},
+            )
+        except pd.errors.ParserWarning:
+            raise ValueError(
+                "rows with more cells than the header has names. Name every column; row names "
+                "that R's write.table left have no name: write.csv(table, file, row.names = FALSE)"
+            ) from None
+    return table if header else table.rename(columns=lambda number: f"x{number}")
+
+
+def _exact(pandas: str) -> dict[str, Any]:
+    """The option that reads a number to its last bit, which pandas from 3.1 on does unasked."""
+    older = tuple(map(int, pandas.split(".")[:2])) < (3, 1)
+    return {"float_precision": "round_trip"} if older else {}
+
+
+def _with_words(
+    table: DataFrame,
+    path: Path,
+    dialect: Dialect,
+    header: bool,
+    words: Mapping[str, Collection[str]],
+) -> DataFrame:
+    """The table, with the cells of these columns as they stand in the file, but those missing."""
+    positions = [i for i, name in enumerate(table.columns) if name in words]
+    if not positions:
+        return table
+    as_text = {"dtype": str, "keep_default_na": False, "decimal": "."}
+    cells = _parsed(path, dialect, header, usecols=positions, **as_text)
+    cells.columns = table.columns[positions]
+    for name in cells.columns:
+        table[name] = as_written(cells[name], words[name])
+    return table

@@ -1,0 +1,157 @@
+"""Tables as other programs write them, one by one: read and named, or refused with what to do."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+RANDOM = np.random.default_rng(0)
+LEFT, RIGHT = RANDOM.normal(size=12).round(3), RANDOM.integers(0, 9, 12)
+
+
+def zipped(contents: bytes, *others: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in ("table.csv", *others):
+            archive.writestr(name, contents)
+    return buffer.getvalue()
+
+
+BODY = "".join(f"{a}{{0}}{b}{{0}}{u}\n" for a, b, u in zip(LEFT, RIGHT, "ab" * 6, strict=True))
+PLAIN = ("a{0}b{0}u\n" + BODY).format
+COMMAS = PLAIN(";").replace(".", ",")
+READ: dict[str, tuple[str, bytes, str]] = {
+    "plain": ("t.csv", PLAIN(",").encode(), ""),
+    "semicolons": ("t.csv", PLAIN(";").encode(), "cells between semicolons"),
+    "decimal commas": ("t.csv", COMMAS.encode(), "cells between semicolons, decimal commas"),
+    "quoted decimal commas": (
+        "t.csv",
+        pd.read_csv(io.StringIO(PLAIN(","))).to_csv(index=False, decimal=",").encode(),
+        "decimal commas",
+    ),
+    "tabs in .txt": ("t.txt", PLAIN("\t").encode(), ""),
+    "tabs in .csv": ("t.csv", PLAIN("\t").encode(), "cells between tabs"),
+    "commas in .tsv": ("t.tsv", PLAIN(",").encode(), "cells between commas"),
+    "spaces": ("t.txt", PLAIN("  ").encode(), "cells between spaces"),
+    "latin-1": ("t.csv", PLAIN(",").replace("a,b", "é,b").encode("latin-1"), "text in cp1252"),
+    "latin-1 far down": (
+        "t.csv",
+        (PLAIN(",") + BODY.format(",") * 500 + "1,2,b\n" * 9000 + "1,2,\xe9\n").encode("latin-1"),
+        "text in cp1252",
+    ),
+    "a mark of UTF-8": ("t.csv", PLAIN(",").encode("utf-8-sig"), ""),
+    "UTF-16": ("t.csv", PLAIN(",").encode("utf-16"), "text in utf-16"),
+    "UTF-16 without a mark": ("t.csv", PLAIN(",").encode("utf-16-le"), "text in utf-16-le"),
+    "gzip": ("t.csv.gz", gzip.compress(PLAIN(",").encode()), ""),
+    "gzip by another name": ("t.csv", gzip.compress(PLAIN(",").encode()), "a file packed by gzip"),
+    "not gzip": ("t.csv.gz", PLAIN(",").encode(), "a file packed by nothing"),
+    "Excel's first line": (
+        "t.csv",
+        b"sep=;\r\n" + PLAIN(";").encode(),
+        "cells between semicolons, what follows line 1",
+    ),
+    "comments": ("t.csv", b"# by X\n# 1, 2\n" + PLAIN(",").encode(), "what follows line 2"),
+    "a header like a comment": ("t.csv", PLAIN(",").replace("a,b", "#a,b").encode(), ""),
+    "Windows": ("t.csv", PLAIN(",").replace("\n", "\r\n").encode(), ""),
+    "capitals": ("T.CSV.GZ", gzip.compress(PLAIN(",").encode()), ""),
+    "a column called PAR1": ("t.csv", PLAIN(",").replace("a,b", "PAR1,b").encode(), ""),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_a_dialect_is_read_and_named(case: str, taken: Callable, tmp_path: Path) -> None:
+    name, contents, words = READ[case]
+    (tmp_path / name).write_bytes(contents)
+    x, u, said = taken(tmp_path / name, "--aux", "u")
+    assert x.shape[1] == 2 and np.array_equal(x.iloc[:12, 0], LEFT)
+    assert np.array_equal(x.iloc[:12, 1], RIGHT) and u["u"].tolist()[:2] == ["a", "b"]
+    path = tmp_path / name
+    assert said == ([f"identiflow: note: read {path} as {words}."] if words else [])
+
+
+NUMBERS = "a{0}b{0}u\n" + "{1}{0}1.5{0}a\n{2}{0}2.5{0}b\n" * 6
+REFUSED: dict[str, tuple[str, bytes, str]] = {
+    "thousands, quoted": (
+        "t.csv",
+        NUMBERS.format(",", '"1,234"', "950").encode(),
+        "got '1,234' in the column a, row 1. Write numbers without separators of thousands",
+    ),
+    "thousands and a decimal comma": (
+        "t.csv",
+        NUMBERS.format(";", "1.234,5", "0,5").replace("1.5", "1,5").replace("2.5", "2,5").encode(),
+        "'1.234,5' in the column a.* without separators of thousands",
+    ),
+    "points between thousands": (
+        "t.csv",
+        NUMBERS.format(";", "1.234", "950").encode(),
+        "whole numbers with points in the column a, which may stand between thousands",
+    ),
+    "commas that may be either": (
+        "t.csv",
+        NUMBERS.format(";", "1,234", "2,345").encode(),
+        "got '1,234' in the column a.* without separators of thousands",
+    ),
+    "spaces between thousands": (
+        "t.csv",
+        NUMBERS.format(",", "1 234", "2\u202f345").encode(),
+        "got '1 234' in the column a.* without separators of thousands",
+    ),
+    "a comma among points": (
+        "t.csv",
+        NUMBERS.format(";", "1,5", "2,5").encode(),
+        "got '1,5' in the column a.* all numbers with a decimal point, or all with a decimal comma",
+    ),
+    "another minus": ("t.csv", NUMBERS.format(",", "−1", "2").encode(), "minus sign as -"),
+    "zstd": ("t.csv", b"\x28\xb5\x2f\xfd\0\0\0", "a file packed by zstd"),
+    "Parquet": ("t.csv", b"PAR1\0\0\0", "a Parquet file, by its first bytes. Let its name end"),
+    "an old workbook": ("t.csv", b"\xd0\xcf\x11\xe0\xa1\0", "an Excel workbook"),
+    "two tables in one": (
+        "t.csv.zip",
+        zipped(b"a,u\n", "b.csv"),
+        "got 2 files packed in one. Pack one table",
+    ),
+    "a zip of no table": ("t.zip", b"", "ends in .csv, .tsv"),
+    "a workbook by another name": (
+        "t.csv",
+        zipped(b"", "[Content_Types].xml"),
+        "an Excel workbook or an NPZ file, by its first bytes",
+    ),
+    "a zero byte": ("t.csv", b"a,b,u\n1,2\0,a\n3,4,b\n", "zero bytes, of which text has none"),
+    "a workbook": ("t.xlsx", b"", "got .*t.xlsx. Save the sheet as CSV"),
+    "a file of R": ("t.rds", b"", r"got .*t.rds. In R, write.csv"),
+    "half of a gzip": ("t.csv.gz", gzip.compress(PLAIN(",").encode())[:60], "to hold a table"),
+    "names of rows without a header": (
+        "t.csv",
+        b"a,u\n1,0.5,a\n2,0.25,b\n",
+        r"row names that R's write.table left have no name: write.csv\(",
+    ),
+    "nothing": ("t.csv", b"", "to hold a table"),
+    "bytes": ("t.csv", bytes(range(256)) * 9, "Expected"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_read_is_named(case: str, taken: Callable, tmp_path: Path) -> None:
+    name, contents, message = REFUSED[case]
+    (tmp_path / name).write_bytes(contents)
+    found = taken(tmp_path / name, "--aux", "u")
+    assert found.x is None
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(found.said[0])
+
+
+def test_separators_inside_of_cells_mislead_nobody(taken: Callable, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    note = ['"1;2;3;4"', '"x;y\nz;w"', '"5,5;6,6"', '"|||"']
+    path.write_text(
+        "a,b;c,u,note\n" + "".join(f"0.{i},{i * 3 % 7},l{i % 3},{note[i % 4]}\n" for i in range(12))
+    )
+    x, _, said = taken(path, "--aux", "u", "--drop", "note")
+    assert list(x.columns) == ["a", "b;c"] and said == []
