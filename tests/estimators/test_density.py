@@ -28,7 +28,7 @@ SMALL: dict[str, Any] = {"n_layers": 1, "hidden": (8,), "max_steps": 2}
 @pytest.fixture
 def held_out(x: Array, u: Array) -> tuple[Array, Array]:
     """The rows that every fit to x and u holds out."""
-    rows = hold_out(len(x), 0.1).held_out.numpy()
+    rows = hold_out(torch.arange(len(x)), 0.1).held_out.numpy()
     return x[rows], u[rows]
 
 
