@@ -25,6 +25,7 @@ from identiflow.shared.auxiliary import Continuous, Fourier, History, Labels, Mi
 from identiflow.shared.datasets import autocorrelated_sources, nonstationary_sources
 from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.identifiability import IdentifiabilityWarning
+from identiflow.shared.inputs.density import DensityWarning
 from identiflow.shared.training import DivergedError
 
 N_ROWS = 12
@@ -130,6 +131,7 @@ def answer(call: Callable[[], Any], *names: str) -> Any:
     """What a call returns, or None for an error of ours that names one of the arguments."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IdentifiabilityWarning)
+        warnings.simplefilter("ignore", DensityWarning)
         try:
             return call()
         except (ValueError, TypeError) as error:
