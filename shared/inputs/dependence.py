@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,9 +99,9 @@ class Plane:
         alone = self._best_alone(column)
         if alone is not None and self._regress(column, [alone])[1] <= tolerance:
             return (alone,)
-        order = [before[i] for i in np.argsort(-np.abs(slopes), kind="stable")]
-        r = np.linalg.qr(self._columns([*order, column]), mode="r")[:, -1]
-        left = np.sqrt(np.cumsum(np.square(r)[::-1])[::-1])  # beyond the intercept and so many
+        order = [int(i) for i in np.asarray(before)[np.argsort(-np.abs(slopes), kind="stable")]]
+        r: Any = np.linalg.qr(self._columns([*order, column]), mode="r")
+        left = np.sqrt(np.cumsum(np.square(r[::-1, -1]))[::-1])  # beyond the intercept and so many
         enough = next((m for m in range(len(order)) if left[m + 1] <= tolerance), len(order))
         return tuple(sorted(order[:enough]))
 
