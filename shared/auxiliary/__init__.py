@@ -1,7 +1,7 @@
 """Turns a user's auxiliary variable u into tensors for the prior.
 
-Integers and strings are labels as they are, floats are continuous, a data frame is split by the
-type of its columns. An `Auxiliary` object says otherwise.
+Integers, words, dates and categories are labels, floats are continuous, a data frame is split by
+the type of its columns. An `Auxiliary` object says otherwise, and what u was in fit it is later on.
 """
 
 from identiflow.shared.auxiliary.encoder import AuxiliaryEncoder

@@ -59,8 +59,8 @@ def are_floats(values: NDArray[Any]) -> bool:
     """True for numbers that are not all integers, in an array of them or of objects."""
     if values.dtype.kind != "O":
         return values.dtype.kind == "f"
-    cells = values.reshape(-1)
-    return all(isinstance(v, (Real, Decimal)) for v in cells) and not _are_integers(cells)
+    types = set(map(type, values.flat))
+    return all(issubclass(t, (Real, Decimal)) for t in types) and not _are_integers(types)
 
 
 def _as_they_print(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -72,7 +72,7 @@ def _as_they_print(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _of_objects(values: NDArray[Any]) -> NDArray[Any]:
-    if _are_integers(values):
+    if _are_integers(set(map(type, values))):
         too_large = [v for v in values if not INT64.min <= v <= INT64.max]
         if too_large:
             raise ValueError(_too_large(too_large[0]))
@@ -80,8 +80,8 @@ def _of_objects(values: NDArray[Any]) -> NDArray[Any]:
     return as_labels(values.astype(float)) if are_floats(values) else _words(values)
 
 
-def _are_integers(cells: NDArray[Any]) -> bool:
-    return all(isinstance(v, (Integral, np.bool_)) for v in cells)
+def _are_integers(types: set[type]) -> bool:
+    return all(issubclass(t, (Integral, np.bool_)) for t in types)
 
 
 def _words(values: NDArray[Any]) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.atoms import Atom, atoms
 from identiflow.shared.inputs.dependence import SINGLE, Dependence, Plane
-from identiflow.shared.inputs.remarks import remark
+from identiflow.shared.inputs.remarks import InputWarning, remark
 
 # What holds for x holds for some of its rows: so many numbers of it are looked at, and as many
 # rows at least.
@@ -35,7 +35,7 @@ WHAT_TO_DO = (
 )
 
 
-class DensityWarning(UserWarning):
+class DensityWarning(InputWarning):
     """x hardly has a density: nats may rise without end, and tell little of one fit or another."""
 
 

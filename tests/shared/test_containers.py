@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from identiflow.shared.auxiliary import AuxiliaryEncoder, read_auxiliary
 from identiflow.shared.inputs.validation import as_matrix
-from identiflow.shared.training.streams import on_disk
 
 N = 24
 RNG = np.random.default_rng(0)
@@ -130,7 +128,9 @@ def test_whatever_narwhals_reads_is_read() -> None:
 def stand_in(*attributes: str) -> Any:
     """What an object of a package that is not installed here is known by, and slow as it is."""
 
-    def slow(*_: Any) -> Any:
+    def slow(_: Any, row: int) -> None:
+        if row >= N:
+            raise IndexError
         time.sleep(30)
 
     names = {name: None for name in attributes}
@@ -139,17 +139,6 @@ def stand_in(*attributes: str) -> Any:
 
 def generator() -> Any:
     yield X, CODES
-
-
-class Rows(torch.utils.data.Dataset):
-    def __init__(self, item: Callable[[int], Any]) -> None:
-        self.item = item
-
-    def __len__(self) -> int:
-        return N
-
-    def __getitem__(self, row: int) -> Any:
-        return self.item(row)
 
 
 WITHOUT_ROWS: dict[str, tuple[Callable[[], Any], str]] = {
@@ -245,71 +234,3 @@ def test_a_missing_number_is_named_by_its_column(cell: Any) -> None:
     table = pa.Table.from_pandas(frame.replace(np.inf, None))
     with pytest.raises(ValueError, match=r"first at \(2, 707\), in column 'gene 707'. Drop or"):
         as_matrix(table)
-
-
-# Streams ----------------------------------------------------------------------------------------
-
-
-def read_stream(x: Any) -> tuple[np.ndarray, Any]:
-    with on_disk(x, None) as (rows, u):
-        return np.array(rows), u.columns(rows)
-
-
-FRAME = pd.DataFrame(X, columns=NAMES)
-STREAMS: dict[str, tuple[Callable[[], Any], str]] = {
-    "a Dataset of dictionaries": (
-        lambda: Rows(lambda row: {"x": X[row], "u": CODES[row]}),
-        r"pairs \(x, u\).*got dict as item 0 with the keys \['x', 'u'\]",
-    ),
-    "dictionaries": (lambda: iter([{"x": X, "u": CODES}]), r"got dict as item 0 with the keys"),
-    "words": (lambda: iter(["xu"]), "got str as item 0"),
-    "a Dataset of objects": (lambda: Rows(lambda row: (object(), 1)), "pairs.*of numbers or words"),
-    "rows one by one": (
-        lambda: zip(X, CODES, strict=True),
-        r"Expected x in part 0 of shape.*a single row x in part 0\[None\]",
-    ),
-    "columns in another order": (
-        lambda: iter([(FRAME, CODES), (FRAME[NAMES[::-1]], CODES)]),
-        r"x in part 1 with the columns \['left', 'right', 'up'\].*got \['up', 'right', 'left'\]",
-    ),
-    "columns of pyarrow in another order": (
-        lambda: iter((pa.Table.from_pandas(frame), CODES) for frame in (FRAME, FRAME[NAMES[::-1]])),
-        "x in part 1 with the columns",
-    ),
-    "columns of u in another order": (
-        lambda: iter([(X, FRAME), (X, FRAME[NAMES[::-1]])]),
-        "u of one kind in all parts",
-    ),
-    "labels, then values": (
-        lambda: iter([(X, CODES), (X, TIME)]),
-        "u of one kind in all parts; got labels of shape .* and values",
-    ),
-    "rows of another index": (
-        lambda: iter([(FRAME, pd.Series(CODES)[::-1])]),
-        "Expected u with the index of x",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", STREAMS)
-def test_streams_of_wrong_things_are_refused(case: str) -> None:
-    make, message = STREAMS[case]
-    with pytest.raises((TypeError, ValueError), match=message):
-        read_stream(make())
-
-
-def test_a_stream_of_frames_is_read_as_one_frame() -> None:
-    u = pd.DataFrame({"who": WORDS, "when": TIME})
-    for kind in (lambda frame: frame, pa.Table.from_pandas):
-        parts = ((kind(FRAME[i : i + 5]), kind(u[i : i + 5])) for i in range(0, N, 5))
-        x, columns = read_stream(parts)
-        np.testing.assert_array_equal(x, X)
-        np.testing.assert_array_equal(columns.labels, WORDS)
-        assert columns.names == [["who"], ["when"]]
-
-
-def test_the_names_of_a_stream_are_known() -> None:
-    with on_disk(iter([(FRAME, CODES)]), None) as (rows, _):
-        assert rows.column_names == tuple(NAMES)
-    with on_disk(SimpleNamespace, CODES) as (x, u):
-        assert x is SimpleNamespace and u is CODES
