@@ -19,7 +19,13 @@ from identiflow.shared.auxiliary.labels import (
 from identiflow.shared.auxiliary.moments import MOMENTS, as_numbers, as_numpy
 from identiflow.shared.inputs.containers import Table, table_of
 from identiflow.shared.inputs.remarks import remark
-from identiflow.shared.inputs.validation import MIN_ROWS, check_finite, check_same_rows, to_numpy
+from identiflow.shared.inputs.validation import (
+    MIN_ROWS,
+    check_finite,
+    check_same_rows,
+    is_plain,
+    to_numpy,
+)
 
 
 class Columns(NamedTuple):
@@ -124,7 +130,7 @@ def read_auxiliary(u: Any, x: NDArray[np.float64], known: Known | None = None) -
 
 def read_values(u: Any, known: Known | None = None) -> Columns:
     """A u that is not an `Auxiliary`, by the types of its columns, or as in fit."""
-    table = None if _is_categorical(u) else table_of(u)
+    table = None if is_plain(u) or _is_categorical(u) else table_of(u)
     if table is not None:
         return _read_table(table, known)
     values = as_array(u)

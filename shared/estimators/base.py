@@ -35,7 +35,7 @@ from identiflow.shared.inputs.options import (
 )
 from identiflow.shared.inputs.pairing import check_paired
 from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized, subset
-from identiflow.shared.inputs.validation import as_matrix, check_enough_rows
+from identiflow.shared.inputs.validation import as_matrix, check_enough_rows, is_plain
 from identiflow.shared.training import History, Plan, Stage, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds
 from identiflow.shared.training.loss import final_loss
@@ -155,7 +155,10 @@ class Estimator(SklearnProtocol, Recipe, ABC):
     def _plan(
         self, x: Any, u: Any, checkpoint: Path | None
     ) -> Plan[tuple[Fitted, tuple[Rows, Tensor]]]:
-        check_paired(x, u)
+        names = None
+        if not (is_plain(x) and is_plain(u)):
+            check_paired(x, u)
+            names = names_of(x)
         data = as_matrix(x)
         check_enough_rows(data)
         found = self._look_at(data)
@@ -165,7 +168,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         codes = auxiliary.encode(columns)
         scale = scale_of(data, split.train) if self.standardizes else no_scale(data.shape[1])
         model = self._new_model(data.shape[1], auxiliary, found)
-        self._check_density(model, Observed(data, names_of(x), *auxiliary.label_of(codes)))
+        self._check_density(model, Observed(data, names, *auxiliary.label_of(codes)))
         self._before_long_work(model, codes)
         rows = standardized(data, scale)
         history = yield from self._train(model, rows, codes, split, checkpoint)
@@ -175,7 +178,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         loss = final_loss(model, *held_out, int(self.seed), device_named(self.device))
         warn_if_they_part(history.best_loss, loss)
         measured = found | {"held_out_loss_": loss} | self._finish(model, rows, codes)
-        options, names = values_of(self), names_of(x)
+        options = values_of(self)
         return Fitted(options, model, scale, auxiliary, history, names, measured), held_out
 
     def latents_of(self, rows: tuple[Rows, Tensor]) -> Array:
@@ -276,8 +279,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
     def _read(self, x: Any, *beside: Any) -> Array:
         """Checked rows of x as it was given, (N, d), which go with those of u beside it."""
         fitted = self.fitted_
-        self._check_names(x)
-        check_paired(x, *beside)
+        self._check_described(x, *beside)
         data = as_matrix(x, columns=len(fitted.scale.mean))
         self._check_new(data)
         return data

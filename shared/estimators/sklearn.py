@@ -18,6 +18,8 @@ from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.estimators.fitted import Fitted, NotFittedError
 from identiflow.shared.inputs.containers import column_names
 from identiflow.shared.inputs.options import values_of
+from identiflow.shared.inputs.pairing import check_paired
+from identiflow.shared.inputs.validation import is_plain
 from identiflow.shared.training import History
 
 OUTPUTS = ("default", "pandas")
@@ -150,7 +152,11 @@ class SklearnProtocol:
         """z0, z1, … as the names of the latents."""
         return np.array([f"z{i}" for i in range(self.fitted_.model.latent_dim)], dtype=object)
 
-    def _check_names(self, x: Any) -> None:
+    def _check_described(self, x: Any, *beside: Any) -> None:
+        """Raise if names of columns are not those of fit, or rows not those of u beside x."""
+        if all(map(is_plain, (x, *beside))):
+            return
+        check_paired(x, *beside)
         names, by_position = _all_names(x), _numbers(self.n_features_in_)
         expected = self.fitted_.names or by_position
         if names is None or names == expected:
@@ -182,7 +188,7 @@ def names_of(x: Any) -> tuple[str, ...] | None:
 
 
 def _all_names(x: Any) -> tuple[str, ...] | None:
-    names = column_names(x)
+    names = None if is_plain(x) else column_names(x)
     return None if names is None else tuple(map(str, names))
 
 

@@ -9,7 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from identiflow.shared.inputs.containers import column_names, expect_rows, is_pandas, table_of
+from identiflow.shared.inputs.containers import (
+    PLAIN,
+    column_names,
+    expect_rows,
+    is_pandas,
+    table_of,
+)
 from identiflow.shared.inputs.rows import chunks_of
 
 MIN_ROWS = 10
@@ -34,7 +40,7 @@ def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArr
         ValueError: if it is not numeric, not two-dimensional, not finite, or not `columns` wide.
     """
     on_disk = isinstance(values, np.memmap) and values.dtype.kind in "fiub"
-    names = column_names(values)
+    names = None if is_plain(values) else column_names(values)
     matrix = values if on_disk else _as_floats(to_numpy(values, name), name, names)
     if matrix.ndim != 2:
         raise ValueError(
@@ -47,6 +53,11 @@ def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArr
         )
     check_finite(matrix, name, names)
     return matrix
+
+
+def is_plain(values: Any) -> bool:
+    """True for arrays, tensors, lists and None, which have no index and no names of columns."""
+    return isinstance(values, PLAIN) and not hasattr(values, "column_names")
 
 
 def _as_floats(
@@ -111,9 +122,10 @@ def to_numpy(values: Any, name: str) -> NDArray[Any]:
         )
     if isinstance(values, torch.Tensor):
         return _of_tensor(values.detach(), name)
-    expect_rows(values, name)
-    if not is_pandas(values) and (table := table_of(values)) is not None:
-        return table.matrix()
+    if not isinstance(values, PLAIN):
+        expect_rows(values, name)
+        if not is_pandas(values) and (table := table_of(values)) is not None:
+            return table.matrix()
     try:
         return np.asarray(values)
     except ValueError as error:
