@@ -187,6 +187,7 @@ def test_a_dataset_leaves_the_global_random_state(
         make(max_steps=2).fit(data)
 
 
+@pytest.mark.filterwarnings("ignore::shared.inputs.density.DensityWarning")
 def test_booleans_on_disk_are_numbers(make: Callable, u: Array, tmp_path: Path) -> None:
     x = np.random.default_rng(0).random((200, 2)) < 0.5
     mapped = np.memmap(tmp_path / "x", bool, "w+", shape=x.shape)

@@ -119,6 +119,7 @@ def test_rescaling_x_shifts_log_densities_by_the_log_of_the_scale(
     np.testing.assert_allclose(other.sample(u), fitted.sample(u) * scale, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::shared.inputs.density.DensityWarning")
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e6 / 3])
 def test_a_column_that_varies_in_held_out_rows_only_is_scaled(
     constant: float, make: Make, x: Array, u: Array

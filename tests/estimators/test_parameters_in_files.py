@@ -36,8 +36,10 @@ NUMBERS: dict[str, tuple[Callable[[int], Any], Callable[[float], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("numbers", NUMBERS)
-@pytest.mark.parametrize("widths", [tuple, list, np.array])
+@pytest.mark.parametrize(
+    ("numbers", "widths"),
+    [("numpy, 64 bits", list), *zip(NUMBERS, [tuple, np.array, tuple, list, tuple], strict=True)],
+)
 def test_numbers_of_any_sort_are_stored(
     numbers: str,
     widths: Callable,
