@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -261,8 +262,9 @@ def test_any_option_is_taken_or_refused_by_name(name: str, option: str, value: A
     model = MAKE[name]()
     fitted = answer(lambda: model.set_params(**{option: value}).fit(X, U), option)
     if fitted is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            fitted.save(Path(folder) / "model")  # which reads what it has written
+        if os.environ.get("HYPOTHESIS_PROFILE") == "nightly":
+            with tempfile.TemporaryDirectory() as folder:
+                fitted.save(Path(folder) / "model")  # which reads what it has written
         assert np.isfinite(fitted.log_prob(X, U)).all()
 
 
