@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from identiflow.shared.estimators.export import export_program
     from identiflow.shared.identifiability import IdentifiabilityReport, IdentifiabilityWarning
     from identiflow.shared.inputs.density import DensityWarning
+    from identiflow.shared.inputs.remarks import InputWarning
     from identiflow.shared.metrics import agreement, chance_level, mean_corr_coef
     from identiflow.shared.training import DivergedError, Ensemble, fit_ensemble
 
@@ -40,6 +41,7 @@ __all__ = [
     "IdentifiabilityWarning",
     "IdentifiableFlow",
     "IdentifiableVAE",
+    "InputWarning",
     "Labels",
     "Mixed",
     "TimeSegments",
@@ -61,6 +63,7 @@ SOURCES = {
     "shared.estimators.export": ("export_program",),
     "shared.identifiability": ("IdentifiabilityReport", "IdentifiabilityWarning"),
     "shared.inputs.density": ("DensityWarning",),
+    "shared.inputs.remarks": ("InputWarning",),
     "shared.metrics": ("agreement", "chance_level", "mean_corr_coef"),
     "shared.training": ("DivergedError", "Ensemble", "fit_ensemble"),
 }
