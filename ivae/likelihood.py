@@ -69,6 +69,10 @@ class Likelihood(nn.Module, ABC):
     def _in_support(self, x: Tensor) -> Tensor:
         """True for the entries of x that can be observed at all, the shape of x."""
 
+    def _advice_on(self, value: Tensor) -> str:
+        """What to do about a value that is not in the support."""
+        return self.advice
+
     @property
     def parameter_dim(self) -> int:
         """Number of outputs the decoder has, d * n_parameters."""
@@ -108,7 +112,7 @@ class Likelihood(nn.Module, ABC):
             raise ValueError(
                 f"Expected x with {self.support} for {type(self).__name__}; got "
                 f"{x[row, column].item():g} in row {first_row + row}, column {column}, and "
-                f"{int(outside.sum()) - 1} more such entries. {self.advice}"
+                f"{int(outside.sum()) - 1} more such entries. {self._advice_on(x[row, column])}"
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log
+from math import inf, log
 from typing import Any, ClassVar
 
 import torch
@@ -134,6 +134,10 @@ class PoissonLikelihood(Likelihood):
 
     support = f"counts 0, 1, 2, ..., {MAX_COUNT}"
     advice = "Pass raw counts, neither scaled nor logged, or choose another likelihood."
+    advice_on_large = (
+        "Counts this large are as good as measurements: pass their logarithms with "
+        "likelihood='gaussian'."
+    )
 
     def forward(self, parameters: Tensor) -> Distribution:
         return factorised(Poisson(bounded_exp(parameters, LOG_RATE_BOUND), validate_args=False))
@@ -145,6 +149,10 @@ class PoissonLikelihood(Likelihood):
     def features(self, x: Tensor) -> Tensor:
         """log(1 + x), since counts can span decades."""
         return x.log1p()
+
+    def _advice_on(self, value: Tensor) -> str:
+        large = MAX_COUNT < value < inf and value == value.round()
+        return self.advice_on_large if large else self.advice
 
     def _in_support(self, x: Tensor) -> Tensor:
         return (x >= 0) & (x <= MAX_COUNT) & (x == x.round())

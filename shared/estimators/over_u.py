@@ -6,6 +6,8 @@ given.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -27,9 +29,9 @@ def log_density(
 
 
 def log_marginal(fitted: Fitted, rows: Rows, **options: Any) -> Array:
-    """log Σ_u p(u) p(x | u) of every row, (N,)."""
-    densities = log_joint(fitted, rows, **options).logsumexp(1).numpy()
-    return densities + fitted.scale.log_jacobian
+    """log Σ_u p(u) p(x | u) of every row, (N,); label by label, so that memory is that of one."""
+    total = reduce(np.logaddexp, _of_labels(fitted, rows, **options))
+    return total + fitted.scale.log_jacobian
 
 
 def log_joint(fitted: Fitted, rows: Rows, **options: Any) -> Tensor:
@@ -40,6 +42,11 @@ def log_joint(fitted: Fitted, rows: Rows, **options: Any) -> Tensor:
     Raises:
         ValueError: if fit has seen a u that is not labels alone, or there are no rows.
     """
+    return torch.from_numpy(np.stack(list(_of_labels(fitted, rows, **options)), axis=1))
+
+
+def _of_labels(fitted: Fitted, rows: Rows, **options: Any) -> Iterator[Array]:
+    """log p(x, u) of every row, (N,), for one label u after another."""
     shares = fitted.auxiliary.shares
     if shares is None or not fitted.model.prior.informative:
         got = "no u" if shares is not None else "continuous values"
@@ -50,7 +57,8 @@ def log_joint(fitted: Fitted, rows: Rows, **options: Any) -> Tensor:
     if not len(rows):
         raise ValueError("Expected x with at least 1 row; got 0. Leave the call out.")
     of_labels = _exact_of_labels if fitted.model.exact else _bounds_of_labels
-    return torch.from_numpy(of_labels(fitted, rows, len(shares), **options) + np.log(shares))
+    for share, density in zip(shares, of_labels(fitted, rows, len(shares), **options), strict=True):
+        yield density + np.log(share)
 
 
 def transported(fitted: Fitted, latents: Array, codes: Tensor, new: Tensor) -> Array:
@@ -74,18 +82,19 @@ def bound(
     return in_chunks(lambda *chunk: method(*chunk, generator=noise, **options), rows, codes)
 
 
-def _bounds_of_labels(fitted: Fitted, rows: Rows, n_labels: int, **options: Any) -> Array:
-    """log p(x | u) under every label, (N, K)."""
-    columns = [_log_density(fitted, rows, code, **options) for code in _codes(n_labels, len(rows))]
-    return np.stack(columns, axis=1)
+def _bounds_of_labels(fitted: Fitted, rows: Rows, n_labels: int, **options: Any) -> Iterator[Array]:
+    """log p(x | u) of every row, (N,), under one label after another."""
+    for code in _codes(n_labels, len(rows)):
+        yield _log_density(fitted, rows, code, **options)
 
 
-def _exact_of_labels(fitted: Fitted, rows: Rows, n_labels: int, **options: Any) -> Array:
+def _exact_of_labels(fitted: Fitted, rows: Rows, n_labels: int, **options: Any) -> Iterator[Array]:
     """The same of a flow: only the prior sees u, so one pass through g is enough."""
     z = torch.from_numpy(in_chunks(fitted.model.encode, rows))
-    codes = _codes(n_labels, len(z))
-    priors = np.stack([in_chunks(fitted.model.prior.log_prob, z, c) for c in codes], axis=1)
-    return priors + (_log_density(fitted, rows, codes[0]) - priors[:, 0])[:, None]
+    first, *_ = codes = _codes(n_labels, len(z))
+    volume = _log_density(fitted, rows, first) - in_chunks(fitted.model.prior.log_prob, z, first)
+    for code in codes:
+        yield in_chunks(fitted.model.prior.log_prob, z, code) + volume
 
 
 def _codes(n_labels: int, n_rows: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -97,6 +98,16 @@ def test_labels_are_inferred_from_rows_that_fit_has_not_seen() -> None:
     certainty = probabilities.max(1)
     error = np.sqrt((certainty * (1 - certainty)).mean() / len(hits))
     assert abs(hits.mean() - certainty.mean()) < 4 * error
+
+
+def test_summing_u_out_takes_the_memory_of_one_label() -> None:
+    x, u = np.random.default_rng(0).standard_normal((4000, 2)), np.arange(4000) % 200
+    flow = IFlow(n_layers=1, hidden=(4,), max_steps=1).fit(x, u)
+    tracemalloc.start()
+    flow.log_prob(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x[:, 0].nbytes * 200 / 4
 
 
 @pytest.mark.parametrize("method", ["log_prob", "predict_aux_proba"])
