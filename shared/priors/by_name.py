@@ -48,7 +48,7 @@ def build_prior(
             f"{sorted(PRIORS)} as prior, or build yours with targets=."
         )
     if isinstance(prior, ConditionalPrior):
-        return _expect_fitting(prior, latent_dim, auxiliary)
+        return _expect_fitting(prior, latent_dim, auxiliary, informative)
     if prior == "auto":
         raise ValueError(
             "Expected one family of priors for all seeds of an ensemble; got 'auto', which is "
@@ -65,8 +65,13 @@ def build_prior(
 
 
 def _expect_fitting(
-    prior: ConditionalPrior, latent_dim: int, auxiliary: AuxiliaryEncoder
+    prior: ConditionalPrior, latent_dim: int, auxiliary: AuxiliaryEncoder, informative: int | None
 ) -> ConditionalPrior:
+    if informative not in (None, prior.informative):
+        raise ValueError(
+            f"Expected informative=None beside a prior of your own, which has informative="
+            f"{prior.informative}; got {informative}. Build the prior with informative=."
+        )
     if prior.latent_dim != latent_dim:
         raise ValueError(
             f"Expected a prior over {latent_dim} latents; got one over {prior.latent_dim}."

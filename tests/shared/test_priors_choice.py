@@ -70,6 +70,10 @@ ERRORS = {
         lambda: LaplacePrior(3, n_labels=2, informative=4),
         "informative between 0 and latent_dim = 3; got 4",
     ),
+    "informative beside a prior": (
+        lambda: build_prior(LABEL_PRIOR(), N, ENCODERS["labels"], informative=1),
+        "informative=None beside a prior .* informative=3; got 1. Build the prior",
+    ),
     "negative informative": (lambda: LaplacePrior(3, n_labels=2, informative=-1), "got -1"),
     "no u": (lambda: GaussianPrior(3), "n_labels .* or aux_dim .* got neither.*informative=0"),
     "unknown modulation": (
