@@ -124,7 +124,9 @@ class IFlow(IdentifiableEstimator):
         return {}
 
     def _check_density(self, model: IdentifiableFlow, table: Observed) -> None:
-        check_density(table if model.prior.informative else replace(table, codes=None))
+        check_density(
+            table if model.prior.informative else replace(table, codes=None, continuous=None)
+        )
 
     def _start(
         self, model: IdentifiableFlow, x: Rows, u: Tensor, checkpoint: Path | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,7 @@ class TimeSegments(Auxiliary):
     learning).
     """
 
+    in_order: ClassVar[bool] = True
     n: int
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
@@ -131,6 +132,7 @@ class History(Auxiliary):
     across: the rows of each are together, one after another in time.
     """
 
+    in_order: ClassVar[bool] = True
     lags: int = 1
     series: Any = None
 

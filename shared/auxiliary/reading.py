@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -90,6 +90,8 @@ class Known(NamedTuple):
 
 class Auxiliary(ABC):
     """Says how u is to be read. Pass an instance in the place of u."""
+
+    in_order: ClassVar[bool] = False  # whether it takes the rows of x to be in order of time
 
     @abstractmethod
     def columns(self, x: NDArray[np.float64]) -> Columns:

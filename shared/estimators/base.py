@@ -168,7 +168,9 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         codes = auxiliary.encode(columns)
         scale = scale_of(data, split.train) if self.standardizes else no_scale(data.shape[1])
         model = self._new_model(data.shape[1], auxiliary, found)
-        self._check_density(model, Observed(data, names, *auxiliary.label_of(codes)))
+        self._check_density(
+            model, Observed(data, names, *auxiliary.label_of(codes), columns.continuous)
+        )
         self._before_long_work(model, codes)
         rows = standardized(data, scale)
         history = yield from self._train(model, rows, codes, split, checkpoint)

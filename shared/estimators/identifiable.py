@@ -96,6 +96,7 @@ class IdentifiableEstimator(Estimator):
 
     def inverse_transform(self, z: Any) -> Array:
         """x of latents z (N, n), (N, d): a flow's x = f(z), exactly; a VAE's mean of x given z."""
+        self._check_latent_names(z)
         latents = as_matrix(z, "z", columns=self.prior_.latent_dim)
         x = in_chunks(self.model_.decode, torch.from_numpy(np.require(latents, float, ["C", "W"])))
         return self.fitted_.scale.undo(x)

@@ -170,6 +170,15 @@ class SklearnProtocol:
             "should match those that were passed during fit: same names, same order."
         )
 
+    def _check_latent_names(self, z: Any) -> None:
+        """Raise for latents in a frame under other names, or in another order, than `transform`."""
+        names, expected = _all_names(z), tuple(self.get_feature_names_out())
+        if names is not None and names not in (expected, _numbers(len(expected))):
+            raise ValueError(
+                f"Expected z with the columns {list(expected)}, in this order; got {list(names)}. "
+                "Pass z.to_numpy() to take them by their position."
+            )
+
     def _as_output(self, z: NDArray[np.float64], x: Any) -> Any:
         """Latents (N, n) of rows x, in the form that was asked for."""
         own = getattr(self, "_sklearn_output_config", {}).get("transform")

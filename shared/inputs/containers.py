@@ -127,6 +127,11 @@ def _has(*attributes: str) -> Callable[[Any], bool]:
     return lambda values: all(hasattr(type(values), attribute) for attribute in attributes)
 
 
+def _is_lazy(values: Any) -> bool:
+    """True for what dask is still to compute; xarray's arrays could be that too."""
+    return _has("__dask_graph__")(values) and values.__dask_graph__() is not None
+
+
 def _is_a(*types: type) -> Callable[[Any], bool]:
     return lambda values: isinstance(values, types)
 
@@ -141,7 +146,7 @@ NOT_ROWS: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
         "Pass its to_df(), whose index goes with that of a column of its obs as u.",
     ),
     (_has("data_vars"), "an xarray Dataset", "Pass one of its arrays, or its to_dataframe()."),
-    (_has("__dask_graph__"), "", "Pass its compute()."),
+    (_is_lazy, "", "Pass its compute()."),
     (_has("collect", "collect_schema"), "", "Pass its collect()."),
     (_is_a(Mapping), "", "Pass a data frame of it, or its columns as one array."),
     (_is_a(Set), "", "It has no order; pass a list."),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.atoms import Atom, atoms
-from identiflow.shared.inputs.dependence import SINGLE, Dependence, Plane
+from identiflow.shared.inputs.dependence import NEARLY_NOTHING, SINGLE, Dependence, Plane
 from identiflow.shared.inputs.remarks import InputWarning, remark
 
 # What holds for x holds for some of its rows: so many numbers of it are looked at, and as many
@@ -48,12 +48,14 @@ class Observed:
         names: of the columns, if they have some.
         codes: of the labels of the rows, (N,), if the prior depends on labels.
         labels: theirs.
+        continuous: values of u, (N, q), if the prior depends on some.
     """
 
     x: NDArray[Any]
     names: Sequence[str] | None = None
     codes: NDArray[np.int64] | None = None
     labels: Sequence[Any] | None = None
+    continuous: Array | None = None
 
     @cached_property
     def sample(self) -> Sample:
@@ -130,8 +132,11 @@ def check_density(table: Observed) -> None:
     found = [one for one in table.sample.plane().dependences() if one.others]
     if exact := [dependence for dependence in found if dependence.exact]:
         _refuse("", (_in_words(table, dependence) for dependence in exact))
+    if of_u := list(_columns_of_u(table)):
+        _refuse(" beside u", of_u)
     if of_labels := list(_dependences_of_labels(table)):
         _refuse(" for each label of u", of_labels)
+    _remark_copies(table.sample.x)
     if doubts := [*_rounded(table, found), *_atoms(table)]:
         text = (
             f"{_listed(doubts)}. Training draws a flow to such values: its nats may rise as long "
@@ -181,6 +186,28 @@ def _in_words(table: Observed, dependence: Dependence) -> str:
     if not dependence.others:
         return f"{column}, which is constant"
     return f"{column}, which is a linear function of {table.named(*dependence.others)}"
+
+
+def _columns_of_u(table: Observed) -> Iterator[str]:
+    """Words for columns of x that are a linear function of one of u."""
+    if table.continuous is None:
+        return
+    x, u = (np.asarray(part[:ROWS], dtype=np.float64) for part in (table.x, table.continuous))
+    x, u = ((part - part.mean(0)) / np.maximum(part.std(0), 1e-300) for part in (x, u))
+    squares = np.square(x.T @ u / len(x))
+    for column, of_u in np.argwhere(squares > 1 - NEARLY_NOTHING**2):
+        yield f"{table.named(int(column))}, which is a linear function of column {of_u} of u"
+
+
+def _remark_copies(rows: Array) -> None:
+    share = 1 - len(np.unique(rows, axis=0)) / len(rows)
+    if share >= SHARE_OF_ROWS:
+        remark(
+            f"{100 * share:.0f} % of the rows of x are copies of others. Held-out rows are then "
+            "among those that are trained on, and held_out_nats_ says little of rows that are not. "
+            "Pass each row once.",
+            DensityWarning,
+        )
 
 
 def _dependences_of_labels(table: Observed) -> Iterator[str]:

@@ -7,9 +7,10 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from identiflow.shared.inputs.containers import index_of
+from identiflow.shared.inputs.remarks import remark
 
 
-def check_paired(x: Any, *others: Any, names: tuple[str, ...] = ("u", "u_new")) -> None:
+def check_paired(x: Any, *others: Any, names: tuple[str, ...] = ("x", "u", "u_new")) -> None:
     """Raise if an index says that row i of two arguments are not of the same observation.
 
     pandas' frames and series have an index, and so have xarray's arrays with coordinates. Rows are
@@ -18,17 +19,38 @@ def check_paired(x: Any, *others: Any, names: tuple[str, ...] = ("u", "u_new")) 
     Args:
         x: in any form.
         *others: what has a row for each of x: u in any form, or an `Auxiliary` that holds it.
-        names: of the others, in errors.
+        names: of all of them, in errors.
 
     Raises:
         ValueError: for indexes that differ in their labels or in the order of these.
     """
-    indexed = [("x", index_of(x))]
-    for name, other in zip(names, others, strict=False):
+    indexed = [(names[0], index_of(x))]
+    _expect_in_order(*indexed[0], others)
+    for name, other in zip(names[1:], others, strict=False):
         indexed += _indexes(name, other)
     indexed = [(name, index) for name, index in indexed if index is not None]
     for name, index in indexed[1:]:
         _compare(*indexed[0], name, index)
+
+
+def _expect_in_order(name: str, index: Any, others: tuple[Any, ...]) -> None:
+    """Raise if u is made of rows in order of time, and their index says that they are not."""
+    made = next((type(other).__name__ for other in others if _needs_order(other)), None)
+    if made is None or index is None or index.is_monotonic_increasing:
+        return
+    text = (
+        f"u = {made} takes the rows of {name} in order of time; their index goes back, first "
+        f"in row {next(i for i in range(1, len(index)) if index[i] < index[i - 1])}. Pass "
+        f"{name}.sort_index()"
+    )
+    if type(index).__name__ in ("DatetimeIndex", "TimedeltaIndex", "PeriodIndex"):
+        raise ValueError(f"Expected rows in their order: {text}.")
+    if getattr(index.dtype, "kind", "O") in "iuf":
+        remark(f"{text}, or {name}.to_numpy() if the index is no time.")
+
+
+def _needs_order(u: Any) -> bool:
+    return getattr(u, "in_order", False) and getattr(u, "series", None) is None
 
 
 def _indexes(name: str, values: Any) -> Iterator[tuple[str, Any]]:

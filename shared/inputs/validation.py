@@ -64,6 +64,9 @@ def _as_floats(
     array: NDArray[Any], name: str, names: tuple[Any, ...] | None
 ) -> NDArray[np.float64]:
     what = {"c": "complex numbers. Complex data not supported.", "M": DATES, "m": DATES}
+    if array.dtype.kind == "O":
+        array = _with_nan(array)
+        _refuse_moments(array, name, names)
     if array.dtype.kind in what:
         raise ValueError(
             f"Expected {name} to be numeric, shape (N, d); got {what[array.dtype.kind]}"
@@ -76,6 +79,22 @@ def _as_floats(
             f"Expected {name} to be numeric, shape (N, d); got {error}{_first_word(array, names)}. "
             "Leave such columns out, or turn them into numbers."
         ) from None
+
+
+def _with_nan(cells: NDArray[Any]) -> NDArray[Any]:
+    """Objects with NaN where pandas' NA stands, which is no number."""
+    missing = np.frompyfunc(lambda cell: type(cell).__name__ == "NAType", 1, 1)(cells).astype(bool)
+    return np.where(missing, np.nan, cells) if missing.any() else cells
+
+
+def _refuse_moments(cells: NDArray[Any], name: str, names: tuple[Any, ...] | None) -> None:
+    """Raise for dates and times among objects, which numpy would count in units of their own."""
+    for number, column in enumerate(cells.T if cells.ndim == 2 else []):
+        if any(isinstance(cell, np.datetime64 | np.timedelta64) for cell in column):
+            raise ValueError(
+                f"Expected {name} to be numeric, shape (N, d); got {DATES} It is "
+                f"{named(number, names)}."
+            )
 
 
 def _first_word(array: NDArray[Any], names: tuple[Any, ...] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.inputs.pairing import check_paired
 from identiflow.shared.inputs.validation import LARGEST, to_numpy
 
 _BLOCK_ENTRIES = 2**16  # 0.5 MiB of float64: a block stays in cache while it is worked on
@@ -34,6 +35,7 @@ def as_columns(values: Any, name: str, min_rows: int = 2) -> AnyArray:
 
 def as_pair(z_true: Any, z_pred: Any) -> tuple[AnyArray, AnyArray]:
     """Return both as checked matrices that have the same number of rows."""
+    check_paired(z_true, z_pred, names=("z_true", "z_pred"))
     true, pred = as_columns(z_true, "z_true"), as_columns(z_pred, "z_pred")
     expect_rows(len(pred), "z_pred", len(true), "z_true")
     return true, pred

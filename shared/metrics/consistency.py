@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.inputs.pairing import check_paired
 from identiflow.shared.metrics._arrays import as_columns, expect_rows
 from identiflow.shared.metrics._correlation import expect_method
 from identiflow.shared.metrics.linear import linear_mean_corr_coef
@@ -80,6 +81,8 @@ def _as_fits(latents: Sequence[ArrayLike]) -> list[AnyArray]:
             "Expected latents to be a sequence of at least 2 arrays, one for each fit; got "
             f"{'one array' if one_array else len(latents)}. Pass [z_1, z_2, ...]."
         )
+    names = tuple(f"latents[{i}]" for i in range(len(latents)))
+    check_paired(*latents, names=names)
     fits = [as_columns(fit, f"latents[{i}]") for i, fit in enumerate(latents)]
     for i, fit in enumerate(fits):
         expect_rows(len(fit), f"latents[{i}]", len(fits[0]), "latents[0]")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.inputs.pairing import check_paired
 from identiflow.shared.metrics._arrays import as_columns, expect_rows
 
 MIN_ROWS = 6  # the variance under independence divides by N − 3, and needs N > 5 to be positive
@@ -54,6 +55,7 @@ def hsic_test(
     >>> hsic_test(a, b).p_value > 0.05, hsic_test(a, a**2).p_value < 0.001
     (True, True)
     """
+    check_paired(a, b, names=("a", "b"))
     a, b = as_columns(a, "a", MIN_ROWS), as_columns(b, "b", MIN_ROWS)
     expect_rows(len(b), "b", len(a), "a")
     kernel_a, kernel_b = _kernel(a, "a"), _kernel(b, "b")

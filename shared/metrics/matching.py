@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from typing_extensions import TypedDict
 
 from identiflow.shared.inputs.arrays import AnyArray, Array
+from identiflow.shared.inputs.pairing import check_paired
 from identiflow.shared.metrics._arrays import as_pair
 from identiflow.shared.metrics._correlation import Method, cross_correlation, expect_method
 from identiflow.shared.metrics._groups import rows_of_groups
@@ -109,6 +110,7 @@ def match_sources(
     """
     expect_method(method)
     true, pred = as_pair(z_true, z_pred)
+    check_paired(z_true, within, names=("z_true", "u"))
     expect_equal_columns(true, pred, allow_unequal or matching is not None)
     if within is None:
         signed = cross_correlation(true, pred, method)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -216,7 +215,8 @@ def test_a_column_that_others_determine_under_a_label_is_refused(case: str) -> N
 def test_few_rows_of_a_label_may_be_alike() -> None:
     of_two = np.arange(1000) // 2
     x = np.repeat(X[::2], 2, axis=0)  # in pairs
-    assert doubts(x, of_two) == doubts(X, np.arange(1000)) == ""
+    assert doubts(x, of_two).startswith("50 % of the rows of x are copies of others.")
+    assert doubts(X, np.arange(1000)) == ""
     x = np.repeat(X[::4], 4, axis=0)
     assert "column 0, which is constant in the rows of label 'L0'" in refusal(
         x, np.arange(1000) // 4
@@ -263,15 +263,14 @@ def test_the_step_of_what_was_rounded_is_found(values: Array, step: float) -> No
     assert step_of(X[:, 0]) == step_of(np.ones(5)) == 0
 
 
-# --- cost, and single precision
+# --- large tables, and single precision
 
 
 @pytest.mark.parametrize("shape", [(1_000_000, 10), (1100, 1000)])
-def test_looking_takes_seconds_at_most(shape: tuple[int, int]) -> None:
+def test_looking_is_at_some_of_many_rows(shape: tuple[int, int]) -> None:
     x = RNG.random(shape, dtype=np.float32)
-    began = time.process_time()
+    assert Observed(x).sample.x.size <= 1_100_000
     assert refusal(x, np.arange(len(x)) % 50) == ""
-    assert time.process_time() - began < 5
 
 
 def test_scores_that_part_are_warned_of() -> None:
