@@ -83,7 +83,8 @@ def _as_floats(
 
 def _with_nan(cells: NDArray[Any]) -> NDArray[Any]:
     """Objects with NaN where pandas' NA stands, which is no number."""
-    missing = np.frompyfunc(lambda cell: type(cell).__name__ == "NAType", 1, 1)(cells).astype(bool)
+    is_na = np.frompyfunc(lambda cell: type(cell).__name__ == "NAType", 1, 1)
+    missing = np.asarray(is_na(cells), dtype=bool)
     return np.where(missing, np.nan, cells) if missing.any() else cells
 
 
