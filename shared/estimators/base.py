@@ -177,7 +177,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         # Everything after training is in float64: an inverse is only as exact as its arithmetic.
         model = model.to("cpu").double().eval().requires_grad_(False)
         held_out = subset(rows, split.held_out), codes[split.held_out]
-        loss = final_loss(model, *held_out, int(self.seed), device_named(self.device))
+        loss = final_loss(model, *held_out, self.seed, device_named(self.device))
         warn_if_they_part(history.best_loss, loss)
         measured = found | {"held_out_loss_": loss} | self._finish(model, rows, codes)
         options = values_of(self)

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from identiflow.shared.inputs.arrays import AnyArray
 
+# Rows that are read without this module: they have no index and no names.
 PLAIN = (np.ndarray, np.generic, torch.Tensor, list, tuple, str, bytes, int, float, type(None))
 
 
@@ -70,9 +71,10 @@ class Table:
 
 
 def table_of(values: Any) -> Table | None:
-    """A frame or a series of any library that holds its rows in memory; None for all else."""
-    if isinstance(values, PLAIN):
-        return None
+    """A frame or a series of any library that holds its rows in memory; None for all else.
+
+    Of PLAIN values none is one: whoever reads them does not ask.
+    """
     if is_pandas(values):
         return _of_pandas(values if hasattr(values, "columns") else values.to_frame())
     if hasattr(values, "to_frame") and is_pandas(frame := values.to_frame()):  # an index
@@ -87,8 +89,6 @@ def is_pandas(values: Any) -> bool:
 
 def column_names(values: Any) -> tuple[Any, ...] | None:
     """The names of the columns of a frame, or of what else has names for them."""
-    if isinstance(values, PLAIN) and not hasattr(values, "column_names"):
-        return None
     if hasattr(values, "column_names"):  # pyarrow's, and those of a stream that was written down
         names = values.column_names
     elif hasattr(values, "columns"):
@@ -109,8 +109,6 @@ def expect_rows(values: Any, name: str) -> None:
     Raises:
         TypeError: naming the type and the way.
     """
-    if isinstance(values, PLAIN):
-        return
     for is_one, what, way in NOT_ROWS:
         if is_one(values):
             what = what or _with_article(type(values).__name__)

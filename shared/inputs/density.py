@@ -59,14 +59,14 @@ class Observed:
 
     @cached_property
     def sample(self) -> Sample:
-        """Some of the rows, all if they are few, with their codes."""
+        """Some of the rows, all if they are few, with their u."""
         n_rows, n_features = self.x.shape
         size = max(ROWS, NUMBERS // n_features, 4 * n_features)
-        if n_rows <= size:
-            return Sample(np.asarray(self.x, dtype=np.float64), self.codes)
-        numbers = np.sort(np.random.default_rng(0).choice(n_rows, size, replace=False))
-        codes = None if self.codes is None else self.codes[numbers]
-        return Sample(self.x[numbers].astype(np.float64), codes)
+        numbers: Any = slice(None)
+        if n_rows > size:
+            numbers = np.sort(np.random.default_rng(0).choice(n_rows, size, replace=False))
+        of_u = (None if part is None else part[numbers] for part in (self.codes, self.continuous))
+        return Sample(np.asarray(self.x[numbers], dtype=np.float64), *of_u)
 
     def named(self, *columns: int) -> str:
         """Columns as their numbers, and their names if they have some."""
@@ -78,10 +78,11 @@ class Observed:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Rows of x, (n, d), and the codes of their labels, (n,)."""
+    """Rows of x, (n, d), the codes of their labels, (n,), and continuous values of u, (n, q)."""
 
     x: Array
     codes: NDArray[np.int64] | None
+    continuous: Array | None
 
     @cached_property
     def center(self) -> Array:
@@ -190,10 +191,11 @@ def _in_words(table: Observed, dependence: Dependence) -> str:
 
 def _columns_of_u(table: Observed) -> Iterator[str]:
     """Words for columns of x that are a linear function of one of u."""
-    if table.continuous is None:
+    rows = table.sample
+    if rows.continuous is None:
         return
-    x, u = (np.asarray(part[:ROWS], dtype=np.float64) for part in (table.x, table.continuous))
-    x, u = ((part - part.mean(0)) / np.maximum(part.std(0), 1e-300) for part in (x, u))
+    parts = (rows.x, rows.continuous)
+    x, u = ((part - part.mean(0)) / np.maximum(part.std(0), 1e-300) for part in parts)
     squares = np.square(x.T @ u / len(x))
     for column, of_u in np.argwhere(squares > 1 - NEARLY_NOTHING**2):
         yield f"{table.named(int(column))}, which is a linear function of column {of_u} of u"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from identiflow.shared.compute.compilation import Function
+from identiflow.shared.compute.compilation import Compilation, Function
 from identiflow.shared.training.steps import LossFunction, draws_of
 from identiflow.shared.training.training import Training
 
@@ -55,16 +55,18 @@ class Compiled:
 
 
 def compiled_steps(
-    trainings: Sequence[Training], say: Callable[[str], object] = str
+    trainings: Sequence[Training],
+    compilation: Compilation,
+    say: Callable[[str], object] = str,
 ) -> Compiled | None:
     """The compiled steps of these trainings, where they are asked for or pay; else None.
 
     Args:
         trainings: of models of one form.
+        compilation: of the first of them.
         say: told what goes on, since it can take long.
     """
-    compilation = trainings[0].compilation
-    if compilation is None or not compilation.on:
+    if not compilation.on:
         return None
     loss = LossFunction(trainings)
     steps = Compiled(loss, loss.shapes_of_noise())

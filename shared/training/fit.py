@@ -88,7 +88,8 @@ def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
 def choose_steps(trainings: Sequence[Training], say: Callable[[str], object] = str) -> Steps:
     """The way of taking steps that is fastest: compiled, as one model, or each model by itself."""
     try:
-        if trainings[0].compilation and (steps := compiled_steps(trainings, say)):
+        compilation = trainings[0].compilation
+        if compilation and (steps := compiled_steps(trainings, compilation, say)):
             return steps
         if len(trainings) > 1:
             return Stacked(trainings)

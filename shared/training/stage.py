@@ -87,8 +87,8 @@ class Recipe:
     @property
     def start_recipe(self) -> dict[str, Any]:
         """Those that a training before the fit shares with it, by name."""
-        shared = {name: self.recipe[name] for name in ("max_steps", "progress", "compile")}
-        return shared | {"seed": int(self.seed)}
+        recipe = self.recipe
+        return {name: recipe[name] for name in ("max_steps", "seed", "progress", "compile")}
 
 
 @with_options

@@ -22,7 +22,7 @@ from identiflow.shared.auxiliary import Auxiliary, Columns
 from identiflow.shared.auxiliary.reading import as_array, read_values
 from identiflow.shared.inputs.containers import column_names
 from identiflow.shared.inputs.pairing import check_paired
-from identiflow.shared.inputs.validation import as_matrix
+from identiflow.shared.inputs.validation import as_matrix, is_plain
 
 STREAMS = (Dataset, Iterator)
 ROWS_AT_A_TIME = 4096
@@ -113,7 +113,7 @@ def _pair(part: Any, number: int) -> tuple[Any, Any]:
 
 def _same_names(x: Any, names: tuple[Any, ...] | None, number: int) -> tuple[Any, ...] | None:
     """The names of the columns of x, which are those of the parts before."""
-    own = column_names(x)
+    own = None if is_plain(x) else column_names(x)
     if names is None or own is None or own == names:
         return own if names is None else names
     raise ValueError(
