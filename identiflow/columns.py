@@ -42,23 +42,41 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
                 f"Expected numbers in every column of x; got {_described(cell)} in the column "
                 f"{seen(name)}, row {row}. {' '.join(filter(None, hints))}"
             )
+        infinite = x[name].abs() == float("inf")
+        if infinite.any():
+            raise ValueError(
+                f"Expected finite numbers in x; got {int(infinite.sum())} infinite in the column "
+                f"{seen(name)}, {_rows(infinite)}. Drop those rows."
+            )
     return x
 
 
 def reals(u: DataFrame, names: Sequence[str]) -> DataFrame:
-    """The table with these columns, of continuous u, as floats; text may say numbers."""
-    for name in names:
-        _check_real(u[name])
-    return u.astype(dict.fromkeys(names, float))
+    """The table with these columns, of continuous u, as floats; text may say numbers, or times.
+
+    Dates and times are nanoseconds since 1970, as `Continuous` has them.
+    """
+    return u.assign(**{name: _real(u[name]) for name in names})
 
 
-def _check_real(column: Series) -> None:
+def _real(column: Series) -> Series:
     cell, row, found = _no_number(column)
-    if found or column.dtype.kind in "mM":
-        raise ValueError(
-            f"Expected numbers in the column {seen(column.name)} of continuous u; got "
-            f"{_described(cell)} in row {row}. Name it with --aux if these are labels."
-        )
+    if not found and column.dtype.kind not in "mM":
+        return column.astype(float)
+    import pandas as pd
+
+    from identiflow.shared.inputs.moments import as_numbers
+
+    if column.dtype.kind != "m":
+        try:
+            column = pd.to_datetime(column, format="ISO8601", utc=True).dt.tz_localize(None)
+        except (TypeError, ValueError):
+            advice = "" if is_date(cell) else " Name it with --aux if these are labels."
+            raise ValueError(
+                f"Expected numbers, or dates as 2024-01-31, in the column {seen(column.name)} of "
+                f"continuous u; got {_described(cell)} in row {row}.{advice}"
+            ) from None
+    return pd.Series(as_numbers(column.to_numpy()), index=column.index)
 
 
 def check_present(table: DataFrame, names: Sequence[str]) -> None:
@@ -100,7 +118,8 @@ def _parts(option: str, table: DataFrame) -> list[str]:
 def _spanned(part: str, names: list[str]) -> list[str]:
     first, colon, last = part.partition(":")
     if colon and first in names and last in names:
-        return names[names.index(first) : names.index(last) + 1]
+        start, end = sorted(map(names.index, (first, last)))
+        return names[start : end + 1]
     return [name for name in names if fnmatchcase(name, part)] if set(part) & set("*?[") else []
 
 

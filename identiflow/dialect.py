@@ -23,6 +23,7 @@ from identiflow.endings import promised_packing, usual_separator
 from identiflow.numerals import NUMBER
 
 BEGINNING = 1 << 16  # so many bytes tell the dialect
+MOST_TITLE, ENOUGH = 10, 3  # lines of a title above a table; lines that make a table
 
 
 def _unzipped(path: Path) -> IO[bytes]:
@@ -123,7 +124,19 @@ def dialect_of(path: Path) -> Dialect:
         fit_below, below = _separator(text[comments.end() :], whole, usual)
         if fit_below[0] > fit[0]:
             separator, lines = below, comments[0].count("\n")
+    elif fit[0] < 0.5:
+        separator, lines = _below_title(text, whole, usual) or (separator, 0)
     return Dialect(separator, encoding, packing, lines_before=lines)
+
+
+def _below_title(text: str, whole: bool, usual: str) -> tuple[str, int] | None:
+    """The separator of a table below a title, and how many lines that has."""
+    lines = text.splitlines(keepends=True)
+    for title in range(1, min(MOST_TITLE, len(lines) - ENOUGH) + 1):
+        fit, separator = _separator("".join(lines[title:]), whole, usual)
+        if fit[0] == 1 and fit[1] > 0:
+            return separator, title
+    return None
 
 
 def _named_by(beginning: bytes, names: dict[bytes, Any]) -> Any:

@@ -117,7 +117,8 @@ def fit(
     rows = read_table(table, [*aux, *labels], unless_floats=True, header=header)
     if header is None and is_text(table):
         check_header(rows, chosen.asked)
-    x, u = models.split(rows, chosen, constants=not estimator.standardizes)
+    x, columns_of_u = models.split(rows, chosen, constants=not estimator.standardizes)
+    u = models.read_as(columns_of_u, chosen)
     _say_dialect(table, rows)
     estimator.fit(x, u, checkpoint=checkpoint)
     estimator.save(output)
@@ -125,6 +126,7 @@ def fit(
     found = {
         "model": str(output),
         "rows": len(x),
+        "u": models.described(estimator.auxiliary_),
         "latents": estimator.prior_.latent_dim,
         "held_out_nats": estimator.held_out_nats_,
         "conditions_hold": report.satisfied,

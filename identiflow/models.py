@@ -29,7 +29,7 @@ from identiflow.labels import as_in_fit, flags_as_words, floats_as_words, labels
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from identiflow.shared.auxiliary import Auxiliary
+    from identiflow.shared.auxiliary import Auxiliary, AuxiliaryEncoder
     from identiflow.shared.estimators import IdentifiableEstimator
 
 ESTIMATORS = {"iflow": "IFlow", "ivae": "IVAE"}
@@ -131,6 +131,37 @@ def split(table: DataFrame, chosen: Chosen, constants: bool = False) -> tuple[Da
     return x, u
 
 
+def read_as(u: DataFrame, chosen: Chosen) -> Auxiliary:
+    """The columns of u that `split` found as labels and continuous values, by their types.
+
+    Warns of floats that may be labels, if no option says what they are.
+    """
+    from identiflow.shared.auxiliary.reading import remark_whole
+
+    floats = [name for name in u.columns if u[name].dtype.kind == "f"]
+    unsaid = [name for name in floats if name not in chosen.continuous]
+    remark_whole(u[unsaid].to_numpy(), unsaid)
+    return _auxiliary(u.drop(columns=floats), u[floats])
+
+
+def _auxiliary(labels: DataFrame, continuous: DataFrame) -> Auxiliary:
+    if not len(labels.columns):
+        return identiflow.Continuous(continuous)
+    if not len(continuous.columns):
+        return identiflow.Labels(labels)
+    return identiflow.Mixed(labels, continuous)
+
+
+def described(auxiliary: AuxiliaryEncoder) -> str:
+    """The columns of u and what they were taken for: "condition (3 labels), t (continuous)"."""
+    labels, continuous = auxiliary.names or ([], [])
+    parts = [f"{' and '.join(map(seen, labels))} ({auxiliary.n_labels} labels)"] if labels else []
+    low, high = auxiliary.low or [], auxiliary.high or []
+    for name, least, most in zip(continuous, low, high, strict=False):
+        parts.append(f"{seen(name)} (continuous, {least:g} to {most:g})")
+    return ", ".join(parts)
+
+
 def _names_of_x(table: DataFrame, chosen: Chosen) -> tuple[list[str], list[str]]:
     """The columns of x in the order of the table, and those of them that were named one by one."""
     insisted, by_pattern = chosen_by(chosen.columns, table)
@@ -189,7 +220,11 @@ def latents_of(table: DataFrame, estimator: IdentifiableEstimator, named: bool) 
 
 def u_of(table: DataFrame, estimator: IdentifiableEstimator) -> Auxiliary | None:
     """The columns of u that an estimator was fitted with; None if it was fitted without."""
-    names = estimator.auxiliary_.names
+    auxiliary = estimator.auxiliary_
+    names = auxiliary.names
+    parts = (auxiliary.labels, auxiliary.mean)
+    if names is not None and not all(n or p is None for n, p in zip(names, parts, strict=True)):
+        names = None  # some columns alone have names
     if names is None and estimator.prior_.informative:
         raise ValueError(
             "Expected a model whose u was columns of a table; got one fitted to an array. Fit it "
@@ -198,13 +233,9 @@ def u_of(table: DataFrame, estimator: IdentifiableEstimator) -> Auxiliary | None
     if names is None:
         return None
     labels, continuous = (select(table, part) for part in names)
-    if not len(labels.columns):
-        return identiflow.Continuous(continuous)
-    labels = as_in_fit(flags_as_words(labels), labels_of(estimator))
-    continuous = reals(continuous, list(continuous.columns))
-    if not len(continuous.columns):
-        return identiflow.Labels(labels)
-    return identiflow.Mixed(labels, continuous)
+    if len(labels.columns):
+        labels = as_in_fit(flags_as_words(labels), labels_of(estimator))
+    return _auxiliary(labels, reals(continuous, list(continuous.columns)))
 
 
 def u_of_values(values: Sequence[str], rows: int, estimator: IdentifiableEstimator) -> Any:

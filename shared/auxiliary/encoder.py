@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identiflow.shared.auxiliary.labels import as_labels
-from identiflow.shared.auxiliary.moments import as_written
-from identiflow.shared.auxiliary.reading import Columns, Known, read_auxiliary
+from identiflow.shared.auxiliary.labels import as_labels, joint_labels, twins
+from identiflow.shared.auxiliary.reading import Columns, Known, Names, read_auxiliary
+from identiflow.shared.inputs.moments import as_written
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import mean_and_std
 from identiflow.shared.inputs.validation import check_spread
 
+FEW_ROWS, OF_ROWS = 5, 50  # of a label, of all labels of as many rows
 TOLERATED = 0.01  # of the range of fit: what rounding and another sample add to it
 
 
@@ -37,7 +38,7 @@ class AuxiliaryEncoder:
     # The share of the rows that had each label, if u is labels alone.
     shares: list[float] | None = field(default=None)
     # The names of u's columns, if it was a data frame: those of labels, those of continuous values.
-    names: list[list[str]] | None = field(default=None)
+    names: Names | None = field(default=None)
     # The smallest and the largest of the continuous values, of all rows that fit was given.
     low: list[float] | None = field(default=None)
     high: list[float] | None = field(default=None)
@@ -55,6 +56,8 @@ class AuxiliaryEncoder:
         if columns.labels is not None:
             values, counts = np.unique(columns.labels, return_counts=True)
             labels, shares = values.tolist(), (counts / counts.sum()).tolist()
+            _remark_twins(labels)
+            _remark_rare(labels, counts)
         if columns.continuous is None:
             _check_several(labels or [])
             return cls(labels, shares=shares, names=columns.names, recording=columns.recording)
@@ -84,7 +87,8 @@ class AuxiliaryEncoder:
         if columns.incomplete is not None and columns.incomplete.any():
             remark(_without_past(columns.incomplete))
         if columns.continuous is not None and columns.continuous.shape[1:] == (self.aux_dim,):
-            self._remark_beyond(columns.continuous)
+            if not self._are_others(columns.names):
+                self._remark_beyond(columns.continuous)
         return columns
 
     def encode(self, columns: Columns) -> Tensor:
@@ -109,11 +113,14 @@ class AuxiliaryEncoder:
         return torch.from_numpy(values)
 
     def code_of(self, label: Any) -> int:
-        """The code of one label.
+        """The code of one label; a tuple is a combination of several columns.
 
         Raises:
             ValueError: if fit has not seen it, or u is not labels alone.
         """
+        if isinstance(label, tuple):
+            parts = [np.asarray([part], dtype=object) for part in label]
+            return int(self.encode(Columns(joint_labels(parts), None)))
         return int(self.encode(Columns(as_labels(np.asarray([label])), None)))
 
     def label_of(self, codes: Tensor) -> tuple[NDArray[np.int64] | None, list[Any] | None]:
@@ -146,11 +153,17 @@ class AuxiliaryEncoder:
                 f"Expected u {_describe(self.labels is not None, self.aux_dim)}, as in fit; got u "
                 f"{_describe(columns.labels is not None, width)}."
             )
-        if len(_flat(self.names)) > 1 and columns.names not in (None, self.names):
+        if self._are_others(columns.names):
             raise ValueError(
                 f"Expected u with the columns {_flat(self.names)}, as in fit; got "
                 f"{_flat(columns.names)}. Pass them by these names and in this order."
             )
+
+    def _are_others(self, names: Names | None) -> bool:
+        """True for other names than in fit, or another order; a single column may have any."""
+        if names is None or len(_flat(self.names)) < 2:
+            return False
+        return any(a and b and a != b for a, b in zip(names, self.names or [], strict=True))
 
     def _check_recording(self, recording: list[Any] | None) -> None:
         """Raise if segments of other rows than those of fit are asked for."""
@@ -173,7 +186,7 @@ class AuxiliaryEncoder:
         if not beyond.any():
             return
         row, column = (int(i) for i in np.argwhere(beyond)[0])
-        name = repr(self.names[1][column]) if self.names else str(column)
+        name = repr(self.names[1][column]) if self.names and self.names[1] else str(column)
         remark(
             f"u goes beyond what fit saw in {int(beyond.any(1).sum())} of {len(values)} rows: in "
             f"column {name} that was {low[column]:g} to {high[column]:g}, row {row} has "
@@ -223,6 +236,29 @@ def _without_past(incomplete: NDArray[np.bool_]) -> str:
     )
 
 
+def _remark_twins(labels: list[Any]) -> None:
+    if pairs := twins(labels):
+        first = " and ".join(map(repr, pairs[0]))
+        more = f", and {len(pairs) - 1} more such pairs" if len(pairs) > 1 else ""
+        remark(
+            f"Labels of u that may be one, written in two ways, are two: {first}{more}. If they are"
+            " the same, write them alike before fit."
+        )
+
+
+def _remark_rare(labels: list[Any], counts: NDArray[np.int64]) -> None:
+    """Warn of labels with next to no rows; if most have one row, that is another matter."""
+    rare = np.flatnonzero(counts < FEW_ROWS)
+    if not len(rare) or counts.sum() < OF_ROWS or 2 * (counts == 1).sum() > len(counts):
+        return
+    shown = ", ".join(f"{labels[i]!r} ({counts[i]})" for i in rare[:5])
+    more = f", … ({len(rare)} such labels in all)" if len(rare) > 5 else ""
+    remark(
+        f"Labels of u with fewer than {FEW_ROWS} rows: {shown}{more}. Of so few rows λ(u) learns "
+        "next to nothing; join such labels to others, or leave their rows out."
+    )
+
+
 def _check_several(values: list[Any]) -> None:
     if len(values) < 2:
         raise ValueError(
@@ -232,7 +268,7 @@ def _check_several(values: list[Any]) -> None:
         )
 
 
-def _flat(names: list[list[str]] | None) -> list[str]:
+def _flat(names: Names | None) -> list[str]:
     return [name for part in names or [] for name in part]
 
 

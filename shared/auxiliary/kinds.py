@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from identiflow.shared.auxiliary.reading import (
     Auxiliary,
     Columns,
+    Names,
     as_array,
     as_continuous,
     as_labels,
+    names_of_parts,
 )
 from identiflow.shared.inputs.validation import check_same_rows
 
@@ -25,7 +27,8 @@ class Labels(Auxiliary):
     values: Any
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
-        return Columns(as_labels(as_array(self.values)), None)
+        names = names_of_parts(self.values, None)
+        return Columns(as_labels(as_array(self.values)), None, names)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -33,12 +36,17 @@ class Labels(Auxiliary):
 
 @dataclass(frozen=True)
 class Continuous(Auxiliary):
-    """`values` are continuous, even if they are integers: (N,) or (N, q)."""
+    """`values` are continuous, even if they are integers: (N,) or (N, q).
+
+    Dates and times are read as well, as nanoseconds since 1970 in UTC: those without a zone are
+    taken to be of that.
+    """
 
     values: Any
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
-        return Columns(None, as_continuous(as_array(self.values)))
+        names = names_of_parts(None, self.values)
+        return Columns(None, as_continuous(as_array(self.values)), names)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -69,10 +77,17 @@ class Fourier(Auxiliary):
         values = as_continuous(as_array(self.values))
         waves = 2 * np.pi / self.period * values[..., None] * np.arange(1, self.harmonics + 1)
         both = np.concatenate([np.sin(waves), np.cos(waves)], -1)
-        return Columns(None, both.reshape(len(values), -1), limits=(-1.0, 1.0))
+        both = both.reshape(len(values), -1)
+        return Columns(None, both, self._names_of_waves(), limits=(-1.0, 1.0))
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def _names_of_waves(self) -> Names | None:
+        names = names_of_parts(None, self.values)
+        orders = range(1, self.harmonics + 1)
+        waves = [f"{wave} {order} of" for wave in ("sin", "cos") for order in orders]
+        return names and [[], [f"{wave} {name}" for name in names[1] for wave in waves]]
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ class Mixed(Auxiliary):
                 f"Expected u = Mixed with as many labels as continuous rows; got {len(labels)} "
                 f"and {len(continuous)}."
             )
-        return Columns(labels, continuous)
+        return Columns(labels, continuous, names_of_parts(self.labels, self.continuous))
 
     def __len__(self) -> int:
         return len(self.labels)

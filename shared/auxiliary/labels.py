@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Integral, Real
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from identiflow.shared.auxiliary.moments import MOMENTS, word_of, words_of
+from identiflow.shared.inputs.moments import MOMENTS, word_of, words_of
 from identiflow.shared.inputs.validation import check_finite
 
 INT64 = np.iinfo(np.int64)
@@ -41,6 +42,26 @@ def joint_labels(columns: Sequence[NDArray[Any]], names: Sequence[Any] = ()) -> 
     check_none_missing(columns, names)
     parts = [map(_escaped, words_of(c) if c.dtype.kind in "mM" else c) for c in columns]
     return np.asarray([", ".join(row) for row in zip(*parts, strict=True)])
+
+
+def twins(labels: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Pairs of labels that may be one, written in two ways: "A" and " a", "1" and "1.0"."""
+    first: dict[str, Any] = {}
+    pairs = []
+    for label in labels:
+        other = first.setdefault(_folded(label), label)
+        if other is not label:
+            pairs.append((other, label))
+    return pairs
+
+
+def _folded(label: Any) -> str:
+    """A label without what is easily written in another way: case, spaces, digits beyond 12."""
+    text = " ".join(unicodedata.normalize("NFKC", str(label)).casefold().split())
+    try:
+        return text if isinstance(label, int) else f"{float(text):.12g}"
+    except ValueError:
+        return text
 
 
 def check_none_missing(columns: Sequence[NDArray[Any]], names: Sequence[Any] = ()) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -16,8 +17,8 @@ from identiflow.shared.auxiliary.labels import (
     check_none_missing,
     joint_labels,
 )
-from identiflow.shared.auxiliary.moments import MOMENTS, as_numbers, as_numpy
-from identiflow.shared.inputs.containers import Table, table_of
+from identiflow.shared.inputs.containers import Table, column_names, table_of
+from identiflow.shared.inputs.moments import MOMENTS, as_numbers, as_numpy, is_in_zone
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import (
     MIN_ROWS,
@@ -26,6 +27,11 @@ from identiflow.shared.inputs.validation import (
     is_plain,
     to_numpy,
 )
+
+Names: TypeAlias = list[list[str]]  # of the columns of u: those of labels, then all others
+
+
+FEW_VALUES = 20  # of floats that are whole numbers, and may be labels
 
 
 class Columns(NamedTuple):
@@ -40,7 +46,7 @@ class Columns(NamedTuple):
 
     labels: NDArray[Any] | None
     continuous: NDArray[np.float64] | None
-    names: list[list[str]] | None = None
+    names: Names | None = None
     incomplete: NDArray[np.bool_] | None = None
     recording: list[Any] | None = None
     limits: tuple[float, float] | None = None
@@ -69,14 +75,14 @@ class Known(NamedTuple):
 
     labels: list[Any] | None
     n_continuous: int | None
-    names: list[list[str]] | None
+    names: Names | None
 
     def is_continuous(self, column: NDArray[Any], name: str | None) -> bool | None:
         """Whether a column is one of continuous values; None if fit does not say."""
         if name is not None and self.names is not None and name in sum(self.names, []):
             return name in self.names[1]
         if self.labels is None:
-            return column.dtype.kind in "biufO"
+            return column.dtype.kind in "biufOmM"
         return False if self.n_continuous is None and self._has(column) else None
 
     def _has(self, column: NDArray[Any]) -> bool:
@@ -138,7 +144,25 @@ def read_values(u: Any, known: Known | None = None) -> Columns:
     values = as_array(u)
     if _is_categorical(u) or not _as_in_fit(values, None, known, are_floats(values)):
         return Columns(as_labels(values), None)
-    return Columns(None, as_continuous(values))
+    continuous = as_continuous(values)
+    if known is None:
+        remark_whole(continuous)
+    return Columns(None, continuous)
+
+
+def remark_whole(continuous: NDArray[np.float64], names: Sequence[str] = ()) -> None:
+    """Warn of floats (N, q) taken for continuous that may be labels: few whole numbers."""
+    for number, values in enumerate(continuous.T):
+        different = np.unique(values)
+        few = 1 < len(different) <= min(FEW_VALUES, len(values) // 10)
+        if not few or (different % 1).any():
+            continue
+        column = f", column {names[number]!r}," if len(names) else ""
+        remark(
+            f"u{column} has {len(different)} different values, floats that are whole numbers: "
+            "taken for continuous. If they are labels, pass Labels(u) or integers (on the command "
+            "line --labels); if not, Continuous(u) (--continuous)."
+        )
 
 
 def _as_in_fit(column: NDArray[Any], name: str | None, known: Known | None, by_type: bool) -> bool:
@@ -154,7 +178,11 @@ def _read_table(table: Table, known: Known | None) -> Columns:
     chosen = np.array([_is_continuous(table, number, known) for number in range(len(table.names))])
     labels = _labels_of(table, np.flatnonzero(~chosen)) if not chosen.all() else None
     names = [[str(table.names[i]) for i in np.flatnonzero(part)] for part in (~chosen, chosen)]
-    values = as_continuous(_floats(table, chosen), tuple(names[1])) if chosen.any() else None
+    if not chosen.any():
+        return Columns(labels, None, names)
+    values = as_continuous(_floats(table, chosen), tuple(names[1]))
+    if known is None:
+        remark_whole(values, names[1])
     return Columns(labels, values, names)
 
 
@@ -167,6 +195,9 @@ def _is_continuous(table: Table, number: int, known: Known | None) -> bool:
 
 
 def _floats(table: Table, chosen: NDArray[np.bool_]) -> NDArray[Any]:
+    columns = [table.columns[number] for number in np.flatnonzero(chosen)]
+    if any(map(_holds_moments, columns)):
+        return np.column_stack([as_continuous(column) for column in columns])
     try:
         return table.floats(chosen)
     except (TypeError, ValueError) as error:
@@ -180,6 +211,12 @@ def _labels_of(table: Table, numbers: NDArray[Any]) -> NDArray[Any]:
         return joint_labels(columns, names)
     check_none_missing(columns, names)
     return as_labels(columns[0])
+
+
+def names_of_parts(labels: Any, continuous: Any) -> Names | None:
+    """The names of the columns of labels and of continuous values, if they have some."""
+    names = [list(map(str, column_names(part) or ())) for part in (labels, continuous)]
+    return names if any(names) else None
 
 
 def _is_categorical(u: Any) -> bool:
@@ -218,7 +255,7 @@ def as_continuous(
     """Finite numbers, (N, q); dates and times as nanoseconds since 1970."""
     if values.dtype.kind == "c":
         raise ValueError("Expected continuous u to be real; got complex numbers.")
-    if values.dtype.kind == "O" and any(isinstance(value, MOMENTS) for value in values.flat):
+    if values.dtype.kind == "O" and _holds_moments(values):
         values = _moments(values)
     if values.dtype.kind in "mM":
         check_none_missing(list(values.reshape(len(values), -1).T))
@@ -231,9 +268,21 @@ def as_continuous(
     return values.reshape(len(values), -1)
 
 
+def _holds_moments(values: NDArray[Any]) -> bool:
+    if values.dtype.kind != "O":
+        return values.dtype.kind in "mM"
+    return any(isinstance(value, MOMENTS) for value in values.flat)
+
+
 def _moments(values: NDArray[Any]) -> NDArray[Any]:
     """Objects that are moments, or durations, as an array of numpy's."""
-    check_none_missing(list(values.reshape(len(values), -1).T))
+    columns = list(values.reshape(len(values), -1).T)
+    check_none_missing(columns)
+    if any(len(set(map(is_in_zone, column))) > 1 for column in columns):
+        raise ValueError(
+            "Expected continuous u of times that are all in a zone, or none; got both in one "
+            "column. Say of which zone the others are."
+        )
     try:
         return np.array([as_numpy(value) for value in values.flat]).reshape(values.shape)
     except (TypeError, ValueError) as error:

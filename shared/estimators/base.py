@@ -22,7 +22,7 @@ from identiflow.shared.estimators.saving import load_estimator, save_estimator
 from identiflow.shared.estimators.sklearn import SklearnProtocol, names_of
 from identiflow.shared.files import check_folder
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.density import Observed, warn_if_they_part
+from identiflow.shared.inputs.density import Observed, remark_unmeasured, warn_if_they_part
 from identiflow.shared.inputs.options import (
     SHARE,
     WIDTHS,
@@ -168,9 +168,9 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         codes = auxiliary.encode(columns)
         scale = scale_of(data, split.train) if self.standardizes else no_scale(data.shape[1])
         model = self._new_model(data.shape[1], auxiliary, found)
-        self._check_density(
-            model, Observed(data, names, *auxiliary.label_of(codes), columns.continuous)
-        )
+        table = Observed(data, names, *auxiliary.label_of(codes), columns.continuous)
+        remark_unmeasured(table)
+        self._check_density(model, table)
         self._before_long_work(model, codes)
         rows = standardized(data, scale)
         history = yield from self._train(model, rows, codes, split, checkpoint)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.atoms import Atom, atoms
 from identiflow.shared.inputs.dependence import NEARLY_NOTHING, SINGLE, Dependence, Plane
 from identiflow.shared.inputs.remarks import InputWarning, remark
+from identiflow.shared.inputs.unmeasured import Atom, atoms, codes, counts_of_rows
 
 # What holds for x holds for some of its rows: so many numbers of it are looked at, and as many
 # rows at least.
@@ -21,7 +21,8 @@ NUMBERS, ROWS = 1_000_000, 4_000
 # One value that this share of the rows has draws a flow to it; of a label the prior gives way once
 # nearly all rows have it.
 SHARE_OF_ROWS, SHARE_OF_A_LABEL = 0.1, 0.9
-FEWEST_ROWS, ROWS_OF_A_LABEL = 3, 20
+# Rows of a label: to be remarked on, to be refused if a column is constant, or depends on others.
+FEWEST_ROWS, FEW_ROWS, ROWS_OF_A_LABEL = 3, 10, 20
 # Rows of a label that agree are no chance if others would agree as seldom as this.
 CHANCE = 1e-3
 # Nats a row by which what training said of held-out rows may differ from what float64 says.
@@ -120,6 +121,22 @@ def check_more_rows_than_columns(x: NDArray[Any]) -> None:
             f"Expected x with at least {n_features + 2} rows for {n_features} columns; got "
             f"{n_rows}. So few rows lie in a plane, whatever they are, and a flow has no density "
             "there. Collect more rows, use fewer columns, or fit an IVAE with fewer latents."
+        )
+
+
+def remark_unmeasured(table: Observed) -> None:
+    """Warn of columns that count the rows, and of values that may be codes for missing cells."""
+    counting = counts_of_rows(np.asarray(table.x[:ROWS], dtype=np.float64))
+    if counting:
+        remark(
+            f"Taken for a measurement: {table.named(*counting)} of x, which counts the rows. If it "
+            "is none, leave it out; if it is the time, pass it as u."
+        )
+    found = [_shared_value(table, code, "rows") for code in codes(table.sample.x)]
+    if found:
+        remark(
+            f"Taken for measurements, far from all others: {_listed(found)}. If that is a code for "
+            "what was not measured, drop those rows, or fill them in."
         )
 
 
@@ -225,7 +242,7 @@ def _of_a_label(sample: Sample, rows: NDArray[np.int64]) -> list[Dependence]:
     x = sample.x[rows]
     if len(rows) >= x.shape[1] + ROWS_OF_A_LABEL:
         found = sample.plane(rows).dependences(to_rounding=False)
-    elif len(rows) >= FEWEST_ROWS:
+    elif len(rows) >= FEW_ROWS:
         found = [Dependence(int(i), ()) for i in np.flatnonzero((x == x[0]).all(0))]
     else:
         found = []
@@ -253,16 +270,20 @@ def _atoms(table: Observed) -> Iterator[str]:
     yield from (_shared_value(table, atom, "rows") for atom in in_all)
     others = np.setdiff1d(np.arange(sample.x.shape[1]), [atom.column for atom in in_all])
     for code, rows in sample.by_label():
-        if len(rows) < ROWS_OF_A_LABEL or not len(others):
+        if len(rows) < FEWEST_ROWS or not len(others):
             continue
         label = code if table.labels is None else table.labels[code]
-        for atom in atoms(sample.x[np.ix_(rows, others)], SHARE_OF_A_LABEL):
+        x = sample.x[np.ix_(rows, others)]
+        for atom in atoms(x, SHARE_OF_A_LABEL if len(rows) >= ROWS_OF_A_LABEL else 1.0):
             own = Atom(int(others[atom.column]), atom.value, atom.share)
-            yield _shared_value(table, own, f"rows of label {label!r} of u")
+            if len(rows) >= ROWS_OF_A_LABEL or not _by_chance(sample, own.column, sample.x[rows]):
+                yield _shared_value(table, own, f"rows of label {label!r} of u")
 
 
 def _shared_value(table: Observed, atom: Atom, rows: str) -> str:
+    percent = 100 * atom.share
     return (
-        f"{100 * atom.share:.0f} % of the {rows} share the value {atom.value:g} in "
+        f"{percent:{'.0f' if percent >= 1 else '.1g'}} % of the {rows} share the value "
+        f"{atom.value:g} in "
         f"{table.named(atom.column)} of x"
     )

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 from typing_extensions import dataclass_transform
 
+from identiflow.shared.inputs.moments import MOMENTS, word_of
+
 T = TypeVar("T")
 SECTIONS = ("Attributes:", "Raises:", "Reference:", "Example:")  # of a docstring, after its Args
 
@@ -104,6 +106,8 @@ def _plain(value: Any) -> Any:
     """The twin in JSON of a value that JSON does not know, such as a number of a grid search."""
     if isinstance(value, list | tuple):
         return tuple(map(_plain, value))
+    if isinstance(value, MOMENTS):  # a label, of which this is the word
+        return word_of(value)
     if isinstance(value, np.generic | np.ndarray):
         return _plain(value.tolist())
     if isinstance(value, bytes):  # a label, which is read so too
@@ -192,7 +196,9 @@ COMPILE = Kind(
     "to be True, False or 'auto'",
     lambda v: FLAG.accepts(v) or (isinstance(v, str) and v == "auto"),
 )
-LABEL = instance_of(str, bytes, int, float, np.generic, words="to be one of the values of u")
+LABEL = instance_of(
+    str, bytes, int, float, np.generic, tuple, *MOMENTS, words="to be one of the values of u"
+)
 WIDTHS = Kind(
     "to be integers of at least 1, such as (128, 128)",
     lambda v: (

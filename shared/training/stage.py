@@ -22,12 +22,14 @@ from identiflow.shared.inputs.options import (
     optional,
     with_options,
 )
+from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import Rows, head
 from identiflow.shared.training.model import Model
 from identiflow.shared.training.schedule import Batches, OneCycle
 
 HOLD_OUT_SEED = 0
 MIN_TRAINED_ON = 5
+FEW_HELD_OUT = 20
 MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
 
 
@@ -186,6 +188,11 @@ def hold_out(rows: Tensor, fraction: float) -> Split:
         raise ValueError(
             f"Expected validation_fraction to leave at least {MIN_TRAINED_ON} of the {n_rows} rows "
             f"to train on; got {fraction}, which leaves {n_rows - n_held_out}. Lower it."
+        )
+    if n_held_out < FEW_HELD_OUT and n_held_out < 0.05 * n_rows:
+        remark(
+            f"validation_fraction={fraction} holds out {n_held_out} of {n_rows} rows. Weights are "
+            "chosen, and held_out_nats_ is measured, on these alone; take a larger share."
         )
     order = rows[torch.randperm(n_rows, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))]
     return Split(order[n_held_out:], order[:n_held_out])

@@ -187,8 +187,10 @@ def test_labels_of_one_row_are_remarked_on(case: str) -> None:
     assert {warning.filename for warning in record} == {__file__}
 
 
-def test_labels_of_two_rows_are_not() -> None:
-    MAKE["IVAE"]().fit(X, np.arange(200) // 2)
+def test_labels_of_two_rows_are_remarked_on_and_of_five_not() -> None:
+    with pytest.warns(InputWarning, match="Labels of u with fewer than 5 rows: 0 .2., 1 .2., "):
+        MAKE["IVAE"]().fit(X, np.arange(200) // 2)
+    MAKE["IVAE"]().fit(X, np.arange(200) // 5)
 
 
 def test_densities_beyond_the_range_of_u_are_those_at_its_edge() -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from identiflow.iflow import IFlow
 from identiflow.main import app
+from identiflow.shared.auxiliary import Auxiliary
 from identiflow.shared.datasets import Dataset, nonstationary_sources
 from identiflow.tables import write_table
 
@@ -72,8 +73,9 @@ def taken() -> Iterator[Callable[..., Taken]]:
     """What `identiflow fit` with these arguments hands to the flow, which is not trained."""
     given: list[pd.DataFrame] = []
 
-    def stop(_: IFlow, x: pd.DataFrame, u: pd.DataFrame, **__: object) -> None:
-        given.extend([x, u])
+    def stop(_: IFlow, x: pd.DataFrame, u: Auxiliary, **__: object) -> None:
+        parts = [getattr(u, part, None) for part in ("labels", "continuous", "values")]
+        given.extend([x, pd.concat([part for part in parts if part is not None], axis=1)])
         raise ValueError("Taken.")
 
     def take(path: Path, *arguments: object) -> Taken:

@@ -58,6 +58,13 @@ READ: dict[str, tuple[str, bytes, str]] = {
         "cells between semicolons, what follows line 1",
     ),
     "comments": ("t.csv", b"# by X\n# 1, 2\n" + PLAIN(",").encode(), "what follows line 2"),
+    "a title": ("t.csv", b"Measured in May\n" + PLAIN(",").encode(), "what follows line 1"),
+    "a title with commas": (
+        "t.csv",
+        b"Lab 3, May, run 4, by hand\n\n" + PLAIN(";").encode(),
+        "cells between semicolons, what follows line 1",
+    ),
+    "a title of lines": ("t.txt", b"Lab\n\nrun\n" + PLAIN("\t").encode(), "what follows line 3"),
     "a header like a comment": ("t.csv", PLAIN(",").replace("a,b", "#a,b").encode(), ""),
     "Windows": ("t.csv", PLAIN(",").replace("\n", "\r\n").encode(), ""),
     "capitals": ("T.CSV.GZ", gzip.compress(PLAIN(",").encode()), ""),

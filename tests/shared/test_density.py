@@ -217,10 +217,11 @@ def test_few_rows_of_a_label_may_be_alike() -> None:
     x = np.repeat(X[::2], 2, axis=0)  # in pairs
     assert doubts(x, of_two).startswith("50 % of the rows of x are copies of others.")
     assert doubts(X, np.arange(1000)) == ""
-    x = np.repeat(X[::4], 4, axis=0)
-    assert "column 0, which is constant in the rows of label 'L0'" in refusal(
-        x, np.arange(1000) // 4
-    )
+    of_four = np.arange(1000) // 4
+    assert "100 % of the rows of label 'L0' of u share" in doubts(np.repeat(X[::4], 4, 0), of_four)
+    of_ten = np.arange(1000) // 10
+    said = refusal(np.repeat(X[::10], 10, axis=0), of_ten)
+    assert "column 0, which is constant in the rows of label 'L0'" in said
     rare = (RNG.random((1000, 1)) < 0.02).astype(float)
     assert "98 % of the rows share the value 0" in doubts(np.c_[X, rare], U // 4 * 100 + U)
 

@@ -232,3 +232,44 @@ def test_a_missing_label_is_refused_naming_its_row(missing: str, holder: str) ->
         fitted_on(u)
     with pytest.raises(ValueError, match=message):
         codes_of(u, fitted_on(list("abc") * 4))
+
+
+# Continuous moments -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", [f for f in DAYS if "words" not in f and f != "categories"])
+def test_continuous_days_are_read_so_after_fit_whatever_holds_them(form: str) -> None:
+    days = np.datetime64("2020-01-30") + np.arange(N)
+    encoder = fitted_on(Continuous(days))
+    assert codes_of(of_days(days)[form], encoder) == codes_of(Continuous(days), encoder)
+
+
+def test_times_in_a_zone_and_without_one_are_not_mixed() -> None:
+    there = [datetime(2020, 1, 1, tzinfo=timezone.utc) + timedelta(n) for n in range(N)]
+    here = [moment.replace(tzinfo=None) for moment in there]
+    encoder = fitted_on(Continuous(there))
+    assert codes_of(Continuous(here), encoder) == codes_of(Continuous(there), encoder)
+    with pytest.raises(ValueError, match="all in a zone, or none; got both"):
+        fitted_on(Continuous([*there[:-1], here[-1]]))
+
+
+# A label as an argument -------------------------------------------------------------------------
+
+DAY = datetime(2020, 2, 1)
+ONE_LABEL: dict[str, tuple[Any, list[Any]]] = {
+    "a date": (pd.date_range("2020-01-31", periods=3), [DAY, DAY.date(), np.datetime64(DAY, "s")]),
+    "words of a date": (np.array(["2020-01-31", "2020-02-01", "2020-02-02"]), ["2020-02-01", DAY]),
+    "a duration": (pd.to_timedelta([1, 2, 3], unit="h"), [timedelta(hours=2)]),
+}
+
+
+@pytest.mark.parametrize("case", ONE_LABEL)
+def test_one_label_is_found_whatever_holds_it(case: str) -> None:
+    labels, ways = ONE_LABEL[case]
+    encoder = fitted_on(np.asarray(labels)[CODES])
+    assert [encoder.code_of(way) for way in ways] == [1] * len(ways)
+
+
+def test_a_combination_of_labels_is_a_tuple() -> None:
+    encoder = fitted_on(pd.DataFrame({"a": CODES, "b": np.array(["l", "r"])[np.arange(N) % 2]}))
+    assert encoder.labels[encoder.code_of((1, "r"))] == "1, r"

@@ -35,20 +35,24 @@ def words_of(moments: AnyArray) -> AnyArray:
 
 def word_of(moment: Any) -> str:
     """One moment or duration, of Python, numpy or pandas, as its word."""
-    in_zone = isinstance(moment, datetime) and moment.tzinfo is not None
-    if in_zone:
-        moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
-    return words_of(as_numpy(moment)[None])[0] + ("+00:00" if in_zone else "")
+    return words_of(as_numpy(moment)[None])[0] + ("+00:00" if is_in_zone(moment) else "")
 
 
 def as_numpy(moment: Any) -> Any:
-    """A moment or duration as a number of numpy's, to its last digit."""
+    """A moment (UTC if it is in a zone) or duration as a number of numpy's, to its last digit."""
+    if is_in_zone(moment):
+        moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
     for way in ("to_datetime64", "to_timedelta64"):  # of pandas, which knows nanoseconds
         if hasattr(moment, way):
             return getattr(moment, way)()
     if isinstance(moment, np.generic):
         return moment
     return np.timedelta64(moment) if isinstance(moment, timedelta) else np.datetime64(moment)
+
+
+def is_in_zone(moment: Any) -> bool:
+    """True for a time that says of which zone it is."""
+    return isinstance(moment, datetime) and moment.tzinfo is not None
 
 
 def as_written(word: str) -> str:

@@ -1,0 +1,97 @@
+"""What `fit` takes columns of u for is said, declared by options, and the same afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from identiflow.tables import write_table
+
+N = 60
+X = pd.DataFrame(np.random.default_rng(0).normal(size=(N, 2)), columns=["left", "right"])
+DAYS = pd.date_range("2024-01-31", periods=N, freq="D")
+LABELS = np.array(list("abcdef"))[np.arange(N) % 6]
+MOMENTS: dict[str, Any] = {
+    "days": DAYS.strftime("%Y-%m-%d"),
+    "times": DAYS.strftime("%Y-%m-%d %H:%M:%S"),
+    "in UTC": DAYS.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    "in a zone": DAYS.tz_localize("UTC").tz_convert("Asia/Tokyo").astype(str),
+}
+
+
+@pytest.fixture
+def fitted(done: Callable, small: list[str], tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """What `fit` prints of a table with these columns of u."""
+
+    def fit(columns: dict[str, Any], *options: str) -> dict[str, Any]:
+        write_table(X.assign(**columns), tmp_path / "t.csv")
+        model = tmp_path / "t.model"
+        return json.loads(done("fit", tmp_path / "t.csv", *options, *small, "--json", "-o", model))
+
+    return fit
+
+
+def test_what_u_was_taken_for_is_printed(fitted: Callable) -> None:
+    columns = {"c": LABELS, "side": np.repeat(["l", "r"], N // 2), "dose": np.linspace(0, 5, N)}
+    said = fitted(columns, "--aux", "c", "--aux", "side", "--aux", "dose")
+    assert said["u"] == "c and side (12 labels), dose (continuous, 0 to 5)"
+    said = fitted({"c": np.arange(N) % 6}, "--continuous", "c")
+    assert said["u"] == "c (continuous, 0 to 5)"
+
+
+@pytest.mark.parametrize("form", MOMENTS)
+def test_dates_are_continuous_if_they_are_said_to_be(
+    form: str, fitted: Callable, done: Callable, tmp_path: Path
+) -> None:
+    said = fitted({"day": MOMENTS[form]}, "--continuous", "day")
+    first, last = (int(day.value) for day in DAYS[[0, -1]])
+    assert said["u"] == f"day (continuous, {first:g} to {last:g})"
+    expected = done("score", tmp_path / "t.model", tmp_path / "t.csv")
+    write_table(X.assign(day=MOMENTS["days"]), tmp_path / "again.csv")
+    assert done("score", tmp_path / "t.model", tmp_path / "again.csv") == expected
+
+
+def test_floats_that_may_be_labels_are_remarked_on(
+    run: Callable, small: list[str], tmp_path: Path
+) -> None:
+    write_table(X.assign(c=np.arange(N) % 6 + 0.0), tmp_path / "t.csv")
+    arguments = ["fit", tmp_path / "t.csv", *small, "-o", tmp_path / "t.model"]
+    result = run(*arguments, "--aux", "c")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "column 'c', has 6 different values" in result.stderr and "--labels" in result.stderr
+    assert run(*arguments, "--labels", "c").stderr == run(*arguments, "--continuous", "c").stderr
+
+
+# From here on fits are stopped by `taken`, which stays for the whole module.
+
+
+def test_dates_in_another_order_are_refused_with_the_way(taken: Callable, tmp_path: Path) -> None:
+    write_table(X.assign(day=DAYS.strftime("%d/%m/%Y")), tmp_path / "t.csv")
+    (said,) = taken(tmp_path / "t.csv", "--continuous", "day").said
+    assert (
+        "or dates as 2024-01-31, in the column day of continuous u; got the date '31/01/20" in said
+    )
+
+
+def test_an_infinite_number_is_named_by_its_line(taken: Callable, tmp_path: Path) -> None:
+    table = X.assign(u=LABELS)
+    table.loc[4, "right"] = -np.inf
+    write_table(table, tmp_path / "t.csv")
+    (said,) = taken(tmp_path / "t.csv", "--aux", "u").said
+    assert "got 1 infinite in the column right, in row 5. Drop" in said
+
+
+@pytest.mark.parametrize("span", ["left:right", "right:left"])
+def test_columns_from_one_to_another_in_either_direction(
+    span: str, taken: Callable, tmp_path: Path
+) -> None:
+    write_table(X.assign(u=LABELS), tmp_path / "t.csv")
+    x, _, said = taken(tmp_path / "t.csv", "--aux", "u", "--columns", span)
+    assert list(x.columns) == ["left", "right"] and said == []

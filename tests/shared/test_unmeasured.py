@@ -1,0 +1,83 @@
+"""Codes for missing cells and counts of the rows are remarked on, and measurements are not."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from identiflow.shared.inputs.density import Observed, remark_unmeasured
+from identiflow.shared.inputs.remarks import InputWarning
+from identiflow.shared.inputs.unmeasured import CODES, codes, counts_of_rows
+
+N = 40
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((N, 2))
+SEEDS = st.integers(0, 2**32 - 1)
+MEASURED = {
+    "normal": lambda rng: rng.standard_normal(N),
+    "ages": lambda rng: rng.integers(18, 100, N).astype(float),
+    "counts": lambda rng: rng.poisson(3, N).astype(float),
+    "heavy tails": lambda rng: rng.standard_cauchy(N),
+    "large": lambda rng: 1e4 * rng.lognormal(size=N),
+    "flags": lambda rng: rng.integers(0, 2, N).astype(float),
+    "a scale of 1 to 9": lambda rng: rng.integers(1, 10, N).astype(float),
+    "per cent": lambda rng: np.round(99 * rng.random(N)),
+}
+COUNTS = {
+    "from 0": np.arange(N),
+    "from 1": np.arange(N) + 1,
+    "of a clock": 100.0 + 0.02 * np.arange(N),
+    "backwards": -3 * np.arange(N),
+    "shuffled": RNG.permutation(N) + 1,
+}
+
+
+def said_of(x: np.ndarray, names: list[str] | None = None) -> str:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        remark_unmeasured(Observed(x, names))
+    assert all(issubclass(one.category, InputWarning) for one in caught)
+    return " | ".join(str(one.message) for one in caught)
+
+
+@pytest.mark.parametrize("code", CODES[np.abs(CODES) >= 99])
+@pytest.mark.parametrize("how_many", [1, 12])
+def test_a_code_for_missing_cells_is_named(code: float, how_many: int) -> None:
+    x = X.copy()
+    x[:how_many, 1] = code
+    assert f"the value {code:g} in column 1 ('b') of x" in said_of(x, ["a", "b"])
+
+
+def test_several_codes_in_one_column_are_all_named() -> None:
+    x = X.copy()
+    x[:3, 0], x[3:5, 0], x[9, 1] = -999, 999, -99
+    found = [(one.column, one.value, round(one.share * N)) for one in codes(x)]
+    assert found == [(0, -999, 3), (0, 999, 2), (1, -99, 1)]
+
+
+@given(st.sampled_from(sorted(MEASURED)), SEEDS)
+def test_measurements_are_not_taken_for_codes(kind: str, seed: int) -> None:
+    values = MEASURED[kind](np.random.default_rng(seed))
+    assert list(codes(np.c_[values, values])) == []
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+def test_a_count_of_the_rows_is_named(kind: str) -> None:
+    said = said_of(np.c_[X, COUNTS[kind]], ["a", "b", "index"])
+    assert said.startswith("Taken for a measurement: column 2 ('index') of x, which counts the row")
+    assert counts_of_rows(np.c_[X, COUNTS[kind]]) == [2]
+
+
+@given(st.sampled_from(sorted(MEASURED)), SEEDS)
+def test_measurements_are_not_taken_for_counts(kind: str, seed: int) -> None:
+    values = MEASURED[kind](np.random.default_rng(seed))
+    assert counts_of_rows(values[:, None]) == []
+
+
+def test_few_rows_and_constants_count_nothing() -> None:
+    assert counts_of_rows(np.arange(9.0)[:, None]) == []
+    assert counts_of_rows(np.ones((N, 2))) == []

@@ -1,0 +1,119 @@
+"""What u may not be meant to be is remarked on, and columns of u in another order are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+
+from identiflow.shared.auxiliary import (
+    AuxiliaryEncoder,
+    Continuous,
+    Fourier,
+    Labels,
+    Mixed,
+    read_auxiliary,
+)
+from identiflow.shared.auxiliary.labels import twins
+from identiflow.shared.inputs.remarks import InputWarning
+
+N = 12
+X = np.random.default_rng(0).standard_normal((N, 2))
+CODES = np.arange(N) % 3
+
+
+def fitted_on(u: Any, x: np.ndarray = X) -> AuxiliaryEncoder:
+    return AuxiliaryEncoder.fit(read_auxiliary(u, x))
+
+
+def codes_of(u: Any, encoder: AuxiliaryEncoder, x: np.ndarray = X) -> list[Any]:
+    return encoder.encode(encoder.read(u, x)).tolist()
+
+
+# What may not be meant --------------------------------------------------------------------------
+
+LONG = np.zeros((60, 1))
+
+TWINS: dict[str, list[Any]] = {
+    "spaces": ["left", " left"],
+    "case": ["Control", "control"],
+    "digits": ["1", "1.0"],
+    "zeros": ["1", "01"],
+    "accents": ["caf\u00e9", "cafe\u0301"],
+    "a wide space": ["day 1", "day\u00a01"],
+}
+
+
+@pytest.mark.parametrize("case", TWINS)
+def test_labels_that_may_be_one_are_named(case: str) -> None:
+    first, second = TWINS[case]
+    u = np.array(["other", first, second])[CODES]
+    with pytest.warns(InputWarning, match="may be one, written in two ways, are two: ") as said:
+        fitted_on(u)
+    assert repr(first) in str(said[0].message) and repr(second) in str(said[0].message)
+
+
+def test_floats_that_rounding_parts_are_twins() -> None:
+    with pytest.warns(InputWarning, match=r"two: 0\.3 and 0\.30000000000000004"):
+        fitted_on(Labels(np.array([0.3, 0.1 * 3, 0.5])[CODES]))
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=9, unique=True))
+def test_different_numbers_are_no_twins(labels: list[int]) -> None:
+    assert twins(labels) == twins([f"L{n}" for n in labels]) == []
+    assert twins([n / 7 for n in labels]) == []
+
+
+def test_labels_of_next_to_no_rows_are_named() -> None:
+    u = np.array(["a"] * 54 + ["b"] * 4 + ["c"] * 2)
+    with pytest.warns(InputWarning, match=r"fewer than 5 rows: 'b' \(4\), 'c' \(2\)\. "):
+        fitted_on(u, LONG)
+
+
+WHOLE = np.arange(60) % 3 * 1.0
+FORMS_OF_FLOATS: dict[str, Callable[[], Any]] = {
+    "an array": lambda: WHOLE,
+    "a list": lambda: WHOLE.tolist(),
+    "a column": lambda: pd.Series(WHOLE),
+    "a frame": lambda: pd.DataFrame({"c": WHOLE, "day": np.linspace(0, 1, 60)}),
+    "pyarrow": lambda: pa.table({"c": WHOLE}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS_OF_FLOATS)
+def test_floats_that_may_be_labels_are_remarked_on_in_fit(form: str) -> None:
+    u = FORMS_OF_FLOATS[form]()
+    with pytest.warns(InputWarning, match="3 different values, floats that are whole numbers"):
+        encoder = fitted_on(u, LONG)
+    assert encoder.aux_dim and encoder.labels is None
+    codes_of(u, encoder, LONG)  # it was said once
+    assert fitted_on(Continuous(WHOLE), LONG).labels is None
+    assert fitted_on(WHOLE + 0.5, LONG).labels is None
+    assert fitted_on(np.arange(60.0), LONG).labels is None
+
+
+# Names of columns in the objects that stand for u -----------------------------------------------
+
+PAIR = pd.DataFrame({"a": np.arange(N) % 3, "b": np.arange(N) % 2})
+OF_PAIRS: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "Continuous": Continuous,
+    "Labels": Labels,
+    "Fourier": lambda pair: Fourier(pair, 5.0),
+    "Mixed, its values": lambda pair: Mixed(CODES, pair),
+    "Mixed, its labels": lambda pair: Mixed(pair, np.arange(N)),
+}
+
+
+@pytest.mark.parametrize("kind", OF_PAIRS)
+def test_columns_in_another_order_are_refused(kind: str) -> None:
+    make = OF_PAIRS[kind]
+    encoder = fitted_on(make(PAIR))
+    assert codes_of(make(PAIR), encoder) == codes_of(make(PAIR.to_numpy()), encoder)
+    with pytest.raises(ValueError, match="u with the columns .* as in fit; got "):
+        codes_of(make(PAIR[["b", "a"]]), encoder)
