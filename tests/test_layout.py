@@ -86,8 +86,8 @@ def imports_of(folder: str) -> Iterator[tuple[str, str]]:
     "source",
     [
         "import identiflow.iflow",
-        "import numpy, identiflow.iflow.splines as s",
-        "from identiflow.iflow.splines import forward",
+        "import numpy, identiflow.iflow.elements as s",
+        "from identiflow.iflow.elements import forward",
         "from identiflow import iflow",
         "def lazy():\n    from identiflow.iflow import IFlow",
         "if TYPE_CHECKING:\n    import iflow",

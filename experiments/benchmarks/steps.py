@@ -15,7 +15,7 @@ from experiments.benchmarks.timing import Action
 from identiflow.shared.training import Stage
 from identiflow.shared.training.fit import choose_steps
 from identiflow.shared.training.model import Model
-from identiflow.shared.training.schedule import Batches
+from identiflow.shared.training.stage import Batches
 from identiflow.shared.training.steps import take
 from identiflow.shared.training.training import Training
 

@@ -45,7 +45,7 @@ MUTATIONS: dict[str, Mutation] = {
         "tests/iflow/test_bijections.py",
     ),
     "the slope of a spline upside down": Mutation(
-        "iflow/splines.py",
+        "iflow/elements.py",
         "log_derivative = -curve(t, segment)[1]",
         "log_derivative = curve(t, segment)[1]",
         "tests/iflow/test_splines.py",

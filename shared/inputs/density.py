@@ -11,9 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.dependence import NEARLY_NOTHING, SINGLE, Dependence, Plane
+from identiflow.shared.inputs.columns import (
+    NEARLY_NOTHING,
+    SINGLE,
+    Atom,
+    Dependence,
+    Plane,
+    atoms,
+    codes,
+    counts_of_rows,
+)
 from identiflow.shared.inputs.remarks import InputWarning, remark
-from identiflow.shared.inputs.unmeasured import Atom, atoms, codes, counts_of_rows
 
 # What holds for x holds for some of its rows: so many numbers of it are looked at, and as many
 # rows at least.

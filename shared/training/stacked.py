@@ -9,7 +9,7 @@ vmap asks things of models that know nothing of seeds, and each of them says so 
   (`shared/compute/random.py`, `shared/training/noise.py`);
 - nothing is added or written in place to a tensor that belongs to no model (`Composition` in
   `iflow/transforms.py`, for nflows' composite);
-- gathering and indexing by tensors have forms that vmap knows (`iflow/splines.py`,
+- gathering and indexing by tensors have forms that vmap knows (`iflow/elements.py`,
   `ivae/encoders.py`), and no shape depends on a value;
 - a gradient is scaled by a factor that is known later by a function of autograd, not by a hook
   (`ivae/late_scale.py`).

@@ -22,8 +22,7 @@ from identiflow.shared.training.loss import mean_loss
 from identiflow.shared.training.noise import ShareOfRows
 from identiflow.shared.training.optimizer import Optimizer
 from identiflow.shared.training.parallel import Workers
-from identiflow.shared.training.schedule import mix
-from identiflow.shared.training.stage import Stage
+from identiflow.shared.training.stage import Stage, mix
 
 MAX_BAD_STEPS_IN_A_ROW = 100
 

@@ -10,7 +10,7 @@ from scipy.special import softmax
 from torch import Tensor
 from torch.func import grad, vmap
 
-from identiflow.iflow.splines import LOG_DERIVATIVE_BOUND, MIN_BIN, spline_forward, spline_inverse
+from identiflow.iflow.elements import LOG_DERIVATIVE_BOUND, MIN_BIN, spline_forward, spline_inverse
 
 BOUND = 5.0
 DOUBLE = torch.float64

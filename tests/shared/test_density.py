@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from identiflow.shared.inputs.columns import step_of
 from identiflow.shared.inputs.density import (
     DensityWarning,
     Observed,
@@ -19,7 +20,6 @@ from identiflow.shared.inputs.density import (
     has_density,
     warn_if_they_part,
 )
-from identiflow.shared.inputs.dependence import step_of
 
 Array = np.ndarray
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from identiflow.shared.training.schedule import Batches, OneCycle, mix
+from identiflow.shared.training.stage import Batches, OneCycle, mix
 
 
 @pytest.mark.parametrize("max_steps, warmup", [(1, 0.1), (7, 0.0), (100, 0.1), (1000, 0.35)])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from identiflow.shared.inputs.columns import CODES, codes, counts_of_rows
 from identiflow.shared.inputs.density import Observed, remark_unmeasured
 from identiflow.shared.inputs.remarks import InputWarning
-from identiflow.shared.inputs.unmeasured import CODES, codes, counts_of_rows
 
 N = 40
 RNG = np.random.default_rng(0)
