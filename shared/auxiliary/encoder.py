@@ -11,14 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identiflow.shared.auxiliary.labels import as_labels, joint_labels, twins
+from identiflow.shared.auxiliary.labels import as_labels, joint_labels, remark_doubtful
 from identiflow.shared.auxiliary.reading import Columns, Known, Names, read_auxiliary
 from identiflow.shared.inputs.moments import as_written
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import mean_and_std
 from identiflow.shared.inputs.validation import check_spread
 
-FEW_ROWS, OF_ROWS = 5, 50  # of a label, of all labels of as many rows
 TOLERATED = 0.01  # of the range of fit: what rounding and another sample add to it
 
 
@@ -44,6 +43,8 @@ class AuxiliaryEncoder:
     high: list[float] | None = field(default=None)
     # What tells the rows of fit from others, if u was made of their positions.
     recording: list[Any] | None = field(default=None)
+    # What made continuous values of others, and its settings.
+    made_by: list[Any] | None = field(default=None)
 
     @classmethod
     def fit(cls, columns: Columns, train: Tensor | None = None) -> AuxiliaryEncoder:
@@ -56,8 +57,7 @@ class AuxiliaryEncoder:
         if columns.labels is not None:
             values, counts = np.unique(columns.labels, return_counts=True)
             labels, shares = values.tolist(), (counts / counts.sum()).tolist()
-            _remark_twins(labels)
-            _remark_rare(labels, counts)
+            remark_doubtful(labels, counts)
         if columns.continuous is None:
             _check_several(labels or [])
             return cls(labels, shares=shares, names=columns.names, recording=columns.recording)
@@ -69,7 +69,9 @@ class AuxiliaryEncoder:
             _check_several(labels or mean[None].tolist())
         scale = np.where(spread > 0, spread, 1.0)
         low, high = _limits(columns)
-        return cls(labels, mean.tolist(), scale.tolist(), names=columns.names, low=low, high=high)
+        scales = {"mean": mean.tolist(), "scale": scale.tolist(), "low": low, "high": high}
+        kept = {"names": columns.names, "recording": columns.recording, "made_by": columns.made_by}
+        return cls(labels, **scales, **kept)
 
     @property
     def n_labels(self) -> int | None:
@@ -99,6 +101,7 @@ class AuxiliaryEncoder:
         """
         self._check_kind(columns)
         self._check_recording(columns.recording)
+        self._check_made_by(columns.made_by)
         codes = None if columns.labels is None else self._codes(columns.labels)
         if columns.continuous is None:
             return torch.from_numpy(codes)
@@ -141,8 +144,8 @@ class AuxiliaryEncoder:
         if unseen.any():
             raise ValueError(
                 f"Expected labels of u that were seen in fit ({_shorten(self.labels or [])}); got "
-                f"{_shorten(np.unique(labels[unseen]).tolist())}. Refit with those rows, or drop "
-                "them."
+                f"{_shorten(np.unique(labels[unseen]).tolist())}, first in row {unseen.argmax()}. "
+                "Refit with those rows, or drop them."
             )
         return codes.astype(np.int64)
 
@@ -175,6 +178,21 @@ class AuxiliaryEncoder:
             f"Expected u = TimeSegments(n) of the very rows of fit, which had {seen}; got "
             f"{segments(*recording[:2])}, or of others. Segments are numbered within one recording:"
             " for rows a to b of the N rows of fit pass (np.arange(N) * n // N)[a:b]."
+        )
+
+    def _check_made_by(self, made_by: list[Any] | None) -> None:
+        """Raise for waves of another period than in fit; warn if series were told apart there."""
+        if self.made_by is None or made_by is None or list(made_by) == list(self.made_by):
+            return
+        if made_by[0] == self.made_by[0] == "History":
+            if not made_by[1]:
+                remark(
+                    "u = History had series= in fit and has none here: the rows are taken for one "
+                    "series. Pass series= if they are of several."
+                )
+            return
+        raise ValueError(
+            f"Expected u = {_call(self.made_by)}, as in fit; got {_call(made_by)}. Pass the same."
         )
 
     def _remark_beyond(self, values: NDArray[np.float64]) -> None:
@@ -236,29 +254,6 @@ def _without_past(incomplete: NDArray[np.bool_]) -> str:
     )
 
 
-def _remark_twins(labels: list[Any]) -> None:
-    if pairs := twins(labels):
-        first = " and ".join(map(repr, pairs[0]))
-        more = f", and {len(pairs) - 1} more such pairs" if len(pairs) > 1 else ""
-        remark(
-            f"Labels of u that may be one, written in two ways, are two: {first}{more}. If they are"
-            " the same, write them alike before fit."
-        )
-
-
-def _remark_rare(labels: list[Any], counts: NDArray[np.int64]) -> None:
-    """Warn of labels with next to no rows; if most have one row, that is another matter."""
-    rare = np.flatnonzero(counts < FEW_ROWS)
-    if not len(rare) or counts.sum() < OF_ROWS or 2 * (counts == 1).sum() > len(counts):
-        return
-    shown = ", ".join(f"{labels[i]!r} ({counts[i]})" for i in rare[:5])
-    more = f", … ({len(rare)} such labels in all)" if len(rare) > 5 else ""
-    remark(
-        f"Labels of u with fewer than {FEW_ROWS} rows: {shown}{more}. Of so few rows λ(u) learns "
-        "next to nothing; join such labels to others, or leave their rows out."
-    )
-
-
 def _check_several(values: list[Any]) -> None:
     if len(values) < 2:
         raise ValueError(
@@ -266,6 +261,11 @@ def _check_several(values: list[Any]) -> None:
             "variation in u nothing identifies z; for an unconditional baseline pass "
             "prior='unconditional'."
         )
+
+
+def _call(made_by: list[Any]) -> str:
+    name, *settings = made_by
+    return f"{name}({', '.join(map(str, ['…', *settings]))})"
 
 
 def _flat(names: Names | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,9 +16,15 @@ from identiflow.shared.auxiliary.reading import (
     as_array,
     as_continuous,
     as_labels,
+    holds_moments,
     names_of_parts,
 )
+from identiflow.shared.inputs.moments import as_numbers, as_numpy
+from identiflow.shared.inputs.options import POSITIVE, number
 from identiflow.shared.inputs.validation import check_same_rows
+
+WHOLE = number("to be a whole number", lambda v: v % 1 == 0)
+AT_LEAST_ONE = number("to be a whole number of at least 1", lambda v: v >= 1 and v % 1 == 0)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Continuous(Auxiliary):
 class Fourier(Auxiliary):
     """`values` (N,) or (N, q) as sines and cosines of 1 to `harmonics` waves a period.
 
+    The period is a number, or a duration (`pd.Timedelta("24h")`) for dates and times.
     The prior may then change fast along u, and is the same again a period later: hours of a day,
     an angle. For values that do not repeat, take a period of twice their range. Values that fit did
     not see lie between those that it saw, on the circle, and are not remarked on.
@@ -65,47 +73,69 @@ class Fourier(Auxiliary):
     """
 
     values: Any
-    period: float
+    period: Any
     harmonics: int = 4
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
-        if not (np.isfinite(self.period) and self.period > 0 and self.harmonics >= 1):
-            raise ValueError(
-                "Expected u = Fourier(values, period, harmonics) with period > 0 and harmonics ≥ "
-                f"1; got period = {self.period} and harmonics = {self.harmonics}."
-            )
-        values = as_continuous(as_array(self.values))
-        waves = 2 * np.pi / self.period * values[..., None] * np.arange(1, self.harmonics + 1)
-        both = np.concatenate([np.sin(waves), np.cos(waves)], -1)
-        both = both.reshape(len(values), -1)
-        return Columns(None, both, self._names_of_waves(), limits=(-1.0, 1.0))
+        values, period = self._in_numbers()
+        AT_LEAST_ONE.check("harmonics of u = Fourier(values, period, harmonics)", self.harmonics)
+        waves = 2 * np.pi / period * values[..., None] * np.arange(1, int(self.harmonics) + 1)
+        both = np.concatenate([np.sin(waves), np.cos(waves)], -1).reshape(len(values), -1)
+        made_by = ["Fourier", period, int(self.harmonics)]
+        names = self._names_of_waves()
+        # Of one phase nothing is left but rounding, which would be scaled up like any other spread.
+        return Columns(None, both.round(12), names, limits=(-1.0, 1.0), made_by=made_by)
 
     def __len__(self) -> int:
         return len(self.values)
 
+    def _in_numbers(self) -> tuple[NDArray[np.float64], float]:
+        """The values and the period as numbers of one unit: nanoseconds if they are moments."""
+        values, period = as_array(self.values), self.period
+        is_duration = isinstance(period, timedelta | np.timedelta64)
+        if holds_moments(values) != is_duration:
+            raise ValueError(
+                "Expected the period of u = Fourier(values, period) to be a duration, such as "
+                f"pd.Timedelta('24h'), for dates and times, and a number for numbers; got {period}."
+            )
+        if is_duration:
+            period = float(as_numbers(np.asarray(as_numpy(period))))
+        POSITIVE.check("the period of u = Fourier(values, period)", period)
+        return as_continuous(values), float(period)
+
     def _names_of_waves(self) -> Names | None:
         names = names_of_parts(None, self.values)
-        orders = range(1, self.harmonics + 1)
+        orders = range(1, int(self.harmonics) + 1)
         waves = [f"{wave} {order} of" for wave in ("sin", "cos") for order in orders]
         return names and [[], [f"{wave} {name}" for name in names[1] for wave in waves]]
 
 
 @dataclass(frozen=True)
 class Mixed(Auxiliary):
-    """A label and continuous values together, e.g. a subject and a time."""
+    """Labels and continuous values together, e.g. a subject and a time.
+
+    Each may be an `Auxiliary` of its kind: `Mixed(subject, Fourier(hour, 24))`.
+    """
 
     labels: Any
     continuous: Any
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
-        labels = as_labels(as_array(self.labels))
-        continuous = as_continuous(as_array(self.continuous))
-        if len(labels) != len(continuous):
+        labels = _part(self.labels, Labels, x)
+        continuous = _part(self.continuous, Continuous, x)
+        if labels.labels is None or continuous.continuous is None or continuous.labels is not None:
             raise ValueError(
-                f"Expected u = Mixed with as many labels as continuous rows; got {len(labels)} "
-                f"and {len(continuous)}."
+                "Expected u = Mixed(labels, continuous) with labels first and continuous values "
+                f"second; got {type(self.labels).__name__} and {type(self.continuous).__name__}."
             )
-        return Columns(labels, continuous, names_of_parts(self.labels, self.continuous))
+        if len(labels.labels) != len(continuous.continuous):
+            raise ValueError(
+                f"Expected u = Mixed with as many labels as continuous rows; got "
+                f"{len(labels.labels)} and {len(continuous.continuous)}."
+            )
+        parts = ((labels.names or [[], []])[0], (continuous.names or [[], []])[1])
+        names = list(parts) if any(parts) else None
+        return continuous._replace(labels=labels.labels, names=names, recording=labels.recording)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -128,13 +158,14 @@ class TimeSegments(Auxiliary):
     n: int
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
+        WHOLE.check("n of u = TimeSegments(n)", self.n)
         if not 2 <= self.n <= len(x):
             raise ValueError(
                 f"Expected u = TimeSegments(n) with 2 ≤ n ≤ {len(x)} rows of x; got n = {self.n}."
             )
         ends = [np.asarray(row, dtype=float).tolist() for row in (x[0], x[-1])]
         segments = np.arange(len(x)) * self.n // len(x)
-        return Columns(segments, None, recording=[self.n, len(x), *ends])
+        return Columns(segments, None, recording=[int(self.n), len(x), *ends])
 
 
 @dataclass(frozen=True)
@@ -152,6 +183,7 @@ class History(Auxiliary):
     series: Any = None
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
+        WHOLE.check("lags of u = History(lags)", self.lags)
         if not 1 <= self.lags < len(x):
             raise ValueError(
                 f"Expected u = History(lags) with 1 ≤ lags < {len(x)} rows of x; got {self.lags}."
@@ -161,9 +193,16 @@ class History(Auxiliary):
         starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
         _check_together(series, starts)
         first = starts[np.searchsorted(starts, np.arange(len(x)), side="right") - 1]
-        past = [x[np.maximum(np.arange(len(x)) - lag, first)] for lag in range(1, self.lags + 1)]
+        lags = range(1, int(self.lags) + 1)
+        past = [x[np.maximum(np.arange(len(x)) - lag, first)] for lag in lags]
         incomplete = np.arange(len(x)) - first < self.lags
-        return Columns(None, np.concatenate(past, axis=1), incomplete=incomplete)
+        made_by = ["History", self.series is not None]
+        past = np.concatenate(past, axis=1)
+        return Columns(None, past, incomplete=incomplete, made_by=made_by)
+
+
+def _part(values: Any, kind: type[Labels | Continuous], x: NDArray[np.float64]) -> Columns:
+    return values.columns(x) if isinstance(values, Auxiliary) else kind(values).columns(x)
 
 
 def _check_together(series: NDArray[Any], starts: NDArray[np.int64]) -> None:

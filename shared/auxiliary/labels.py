@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identiflow.shared.inputs.moments import MOMENTS, word_of, words_of
+from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import check_finite
 
 INT64 = np.iinfo(np.int64)
+NONE = ("nan", "NaN", "<NA>", "None", "NaT", "NULL", "null", "")  # missing values as words
+FEW_ROWS, OF_ROWS = 5, 50  # of a label, of all labels of as many rows
 
 
 def as_labels(values: NDArray[Any]) -> NDArray[Any]:
@@ -26,6 +29,8 @@ def as_labels(values: NDArray[Any]) -> NDArray[Any]:
         check_finite(values, "u")
         return _as_they_print(values)
     check_none_missing([values])
+    if values.dtype.kind == "c":
+        raise ValueError("Expected labels of u to be words or real numbers; got complex numbers.")
     if values.dtype.kind == "O":
         return _of_objects(values)
     if values.dtype.kind == "u" and values.size and values.max() > INT64.max:
@@ -64,15 +69,42 @@ def _folded(label: Any) -> str:
         return text
 
 
-def check_none_missing(columns: Sequence[NDArray[Any]], names: Sequence[Any] = ()) -> None:
+def remark_doubtful(labels: Sequence[Any], counts: NDArray[np.int64]) -> None:
+    """Warn of labels that may be one, that stand for none, or that have next to no rows."""
+    if pairs := twins(labels):
+        first = " and ".join(map(repr, pairs[0]))
+        more = f", and {len(pairs) - 1} more such pairs" if len(pairs) > 1 else ""
+        remark(
+            f"Labels of u that may be one, written in two ways, are two: {first}{more}. If they are"
+            " the same, write them alike before fit."
+        )
+    if none := [label for label in labels if isinstance(label, str) and label in NONE]:
+        remark(
+            f"The label {none[0]!r} of u may be a missing value turned into text, which numpy does "
+            "to None and NaN among words. If so, drop its rows or give them a label of their own."
+        )
+    rare = np.flatnonzero(counts < FEW_ROWS)
+    if len(rare) and counts.sum() >= OF_ROWS and 2 * (counts == 1).sum() <= len(counts):
+        shown = ", ".join(f"{labels[i]!r} ({counts[i]})" for i in rare[:5])
+        more = f", … ({len(rare)} such labels in all)" if len(rare) > 5 else ""
+        remark(
+            f"Labels of u with fewer than {FEW_ROWS} rows: {shown}{more}. Of so few rows λ(u) "
+            "learns next to nothing; join such labels to others, leave their rows out, or pass "
+            "Continuous(u) if they are numbers."
+        )
+
+
+def check_none_missing(
+    columns: Sequence[NDArray[Any]], names: Sequence[Any] = (), what: str = "label"
+) -> None:
     """Raise if a cell of these columns (N,) has no value, naming row and column."""
     missing = [(row, number) for number, c in enumerate(columns) for row in _missing_rows(c)]
     if missing:
         row, number = min(missing)
         column = f", column {names[number]!r}" if len(names) else ""
         raise ValueError(
-            f"Expected a label in every row of u; got {len({row for row, _ in missing})} missing, "
-            f"the first in row {row}{column}. Drop those rows or give them a label of their own."
+            f"Expected a {what} in every row of u; got {len({row for row, _ in missing})} missing, "
+            f"the first in row {row}{column}. Drop those rows or give them a {what} of their own."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -42,6 +43,7 @@ class Columns(NamedTuple):
         incomplete: (N,) booleans, true for rows whose past is not in x.
         recording: what tells the rows of x apart, if u was made of their positions.
         limits: between which all values that there can be lie.
+        made_by: what they were made by, and with which settings, if not by the user.
     """
 
     labels: NDArray[Any] | None
@@ -50,6 +52,7 @@ class Columns(NamedTuple):
     incomplete: NDArray[np.bool_] | None = None
     recording: list[Any] | None = None
     limits: tuple[float, float] | None = None
+    made_by: list[Any] | None = None
 
     def known_rows(self, n_rows: int) -> Tensor:
         """The numbers of the rows whose u is known; a warning if many are not.
@@ -142,6 +145,11 @@ def read_values(u: Any, known: Known | None = None) -> Columns:
     if table is not None:
         return _read_table(table, known)
     values = as_array(u)
+    if values.dtype.kind == "O" and values.ndim == 2 and values.shape[1] > 1:
+        columns = tuple(values.T)
+        names = tuple(range(len(columns)))
+        table = Table(columns, names, declared=(False,) * len(columns))
+        return _read_table(table, known)._replace(names=None)
     if _is_categorical(u) or not _as_in_fit(values, None, known, are_floats(values)):
         return Columns(as_labels(values), None)
     continuous = as_continuous(values)
@@ -196,7 +204,7 @@ def _is_continuous(table: Table, number: int, known: Known | None) -> bool:
 
 def _floats(table: Table, chosen: NDArray[np.bool_]) -> NDArray[Any]:
     columns = [table.columns[number] for number in np.flatnonzero(chosen)]
-    if any(map(_holds_moments, columns)):
+    if any(map(holds_moments, columns)):
         return np.column_stack([as_continuous(column) for column in columns])
     try:
         return table.floats(chosen)
@@ -237,16 +245,17 @@ def as_array(values: Any) -> NDArray[Any]:
         if array.dtype.kind == "U" or all(isinstance(value, int) for value in plain.flat):
             array = plain
     if array.ndim not in (1, 2) or array.size == 0:
+        got = f"shape {array.shape}" if array.ndim else reprlib.repr(values)
         raise ValueError(
-            f"Expected u of shape (N,) or (N, q); got shape {array.shape}.{_of_trials(array)}"
+            f"Expected u of shape (N,) or (N, q), a row for each of x; got {got}.{_advice(array)}"
         )
     return array
 
 
-def _of_trials(array: NDArray[Any]) -> str:
-    if array.ndim != 3:
-        return ""
-    return f" Of trials pass one row for each row of x: u.reshape(-1, {array.shape[-1]})."
+def _advice(array: NDArray[Any]) -> str:
+    if array.ndim == 3:
+        return f" Of trials pass one row for each row of x: u.reshape(-1, {array.shape[-1]})."
+    return " Of a table pass the column itself, table['name']." if array.dtype.kind == "U" else ""
 
 
 def as_continuous(
@@ -255,10 +264,10 @@ def as_continuous(
     """Finite numbers, (N, q); dates and times as nanoseconds since 1970."""
     if values.dtype.kind == "c":
         raise ValueError("Expected continuous u to be real; got complex numbers.")
-    if values.dtype.kind == "O" and _holds_moments(values):
+    if values.dtype.kind == "O" and holds_moments(values):
         values = _moments(values)
     if values.dtype.kind in "mM":
-        check_none_missing(list(values.reshape(len(values), -1).T))
+        check_none_missing(list(values.reshape(len(values), -1).T), what="value")
         values = as_numbers(values)
     try:
         values = values.astype(np.float64)
@@ -268,7 +277,8 @@ def as_continuous(
     return values.reshape(len(values), -1)
 
 
-def _holds_moments(values: NDArray[Any]) -> bool:
+def holds_moments(values: NDArray[Any]) -> bool:
+    """True for an array with dates, times or durations in it."""
     if values.dtype.kind != "O":
         return values.dtype.kind in "mM"
     return any(isinstance(value, MOMENTS) for value in values.flat)
@@ -277,7 +287,7 @@ def _holds_moments(values: NDArray[Any]) -> bool:
 def _moments(values: NDArray[Any]) -> NDArray[Any]:
     """Objects that are moments, or durations, as an array of numpy's."""
     columns = list(values.reshape(len(values), -1).T)
-    check_none_missing(columns)
+    check_none_missing(columns, what="value")
     if any(len(set(map(is_in_zone, column))) > 1 for column in columns):
         raise ValueError(
             "Expected continuous u of times that are all in a zone, or none; got both in one "

@@ -153,9 +153,7 @@ class IdentifiableEstimator(Estimator):
             u_new: another one for each row, or one label for all of them.
         """
         data = self._read(x, u, u_new)
-        if isinstance(u_new, (str, bytes, int, float)) or getattr(u_new, "ndim", None) == 0:
-            u_new = np.full(len(data), to_numpy(u_new, "u_new"))
-        codes, new = self._encode(u, data), self._encode(u_new, data)
+        codes, new = self._encode(u, data), self._encode_new(u_new, data)
         return self.inverse_transform(transported(self.fitted_, self._latents(data, u), codes, new))
 
     def check_identifiability(self, u: Any, x: Any = None) -> IdentifiabilityReport:
@@ -192,6 +190,20 @@ class IdentifiableEstimator(Estimator):
         if self.prior_.informative == 0:
             return torch.zeros(len(data), dtype=torch.long)
         return super()._encode(u, data)
+
+    def _encode_new(self, u_new: Any, data: Array) -> Tensor:
+        """The same of values that rows are carried to: one for each, or one for all of them."""
+        if isinstance(u_new, (str, bytes, int, float)) or getattr(u_new, "ndim", None) == 0:
+            u_new = np.full(len(data), to_numpy(u_new, "u_new"))
+        elif isinstance(u_new, tuple) and len(u_new) != len(data):
+            u_new = [u_new] * len(data)
+        try:
+            return self._encode(u_new, data)
+        except ValueError as error:
+            raise ValueError(
+                f"Expected u_new to be read as u is, one label for all rows or one for each; got an"
+                f" error of u_new: {error}"
+            ) from None
 
     def _columns(self, u: Any, data: Array) -> Columns:
         if self.prior == "unconditional":

@@ -26,11 +26,20 @@ LARGEST_STEP = 0.25  # in units of its spread, of a column that rounding leaves 
 # A column of which less is left may be what others are judged by no more.
 NEARLY_NOTHING = 1e-5
 MOST_SUSPECTS = 10
-# What is written where nothing was measured: -9, 999, -8888, the smallest integers, 1e20 and more.
+# So few digits, in decimals or in bits (bfloat16, half precision), say that numbers were rounded.
+MOST_DIGITS, BITS_OF_HALF = 6, (7, 10)
+# What is written where nothing was measured: -9, 999, -888.8, ends of types, 1e20 and more, and 0.
 CODES = np.array(
-    [sign * int(digit * n) for sign in (1, -1) for digit in "789" for n in range(1, 7)]
-    + [-(2**15), -(2**31), -1e20, -1e30, 1e20, 1e30, 9.96921e36]
+    [sign * float(digit * n) for sign in (1, -1) for digit in "789" for n in range(1, 7)]
+    + [sign * float(digit * 3 + "." + digit) for sign in (1, -1) for digit in "789"]
+    + [sign * float(f"1e{n}") for sign in (1, -1) for n in range(20, 39)]
+    + [sign * 2.0**n - (sign > 0) for sign in (1, -1) for n in (7, 15, 31, 63)]
+    + [2.0**n - 1 for n in (8, 16, 32)]
+    + [0.0, 9.96921e36]
 )
+FILLS = np.finfo("f4").max  # as it is, or as it was written
+# Of values that are no larger than this a few others do not tell whether they are a code.
+SMALL, ENOUGH_OTHERS = 255, 10
 ENOUGH = 10  # rows, of which an order says something
 
 Numbers: TypeAlias = Sequence[int] | NDArray[np.int64]
@@ -139,10 +148,16 @@ class Plane:
 
     def _rounding(self, columns: Sequence[int], slopes: Sequence[float]) -> float:
         """What is left where all is exact but for the digits that values were rounded to."""
-        steps = np.array([step_of(self.x[:, i]) for i in columns]) / self.scale[columns]
+        steps = np.array([self._step(i) for i in columns]) / self.scale[columns]
         if steps[0] > LARGEST_STEP:
             return 0.0
         return min(LARGEST_REST, 1.5 * _sum_of_errors(steps / np.sqrt(12), slopes))
+
+    def _step(self, column: int) -> float:
+        """How far apart the numbers are that a column was rounded to, by decimals or by digits."""
+        x = self.x[:, column]
+        of_digits = np.sqrt(np.square(self.weights[:, 0] * steps_of_digits(x)).mean())
+        return max(step_of(x), float(of_digits))
 
 
 def step_of(values: Array) -> float:
@@ -155,6 +170,25 @@ def step_of(values: Array) -> float:
         return 0.0
     steps = gaps / gaps.min()
     return float(gaps.min()) if np.abs(steps - np.round(steps)).max() < 0.01 else 0.0
+
+
+def steps_of_digits(values: Array) -> Array:
+    """How far apart numbers are beside each value (N,) that has few digits; 0 if they have many.
+
+    0.01 beside 1.23 and 1 beside 123, if all have three; likewise for those of half precision.
+    """
+    sizes = np.abs(np.where(values == 0, 1.0, values))
+    decades = 10.0 ** np.floor(np.log10(sizes))
+    for digits in range(1, MOST_DIGITS + 1):
+        steps = decades * 10.0 ** (1 - digits)
+        if np.allclose(values, np.round(values / steps) * steps, rtol=1e-9, atol=0):
+            return np.where(values == 0, 0.0, steps)
+    for bits in BITS_OF_HALF:
+        smallest = 2.0**-24 if bits == 10 else 0.0  # where half precision is subnormal
+        steps = np.maximum(2.0 ** (np.floor(np.log2(sizes)) - bits), smallest)
+        if np.array_equal(np.round(values / steps) * steps, values):
+            return np.where(values == 0, 0.0, steps)
+    return np.zeros(len(values))
 
 
 def _epsilon(x: Array) -> Array:
@@ -207,16 +241,22 @@ def codes(x: Array) -> Iterator[Atom]:
 
     They are further away from all other values than these are from each other.
     """
-    suspects = np.isin(x.min(0), CODES) | np.isin(x.max(0), CODES)
+    suspects = _may_be_codes(x.min(0)) | _may_be_codes(x.max(0))
     for column in map(int, np.flatnonzero(suspects)):
         values = x[:, column]
-        is_code = np.isin(values, CODES)
-        others = values[~is_code]
+        may_be = _may_be_codes(values)
+        others = np.unique(values[~may_be])
         if not len(others):
             continue
-        for code in np.unique(values[is_code]):
-            if np.abs(others - code).min() > max(np.ptp(others), 1):
+        for code in np.unique(values[may_be]):
+            if abs(code) <= SMALL and len(others) < ENOUGH_OTHERS:
+                continue
+            if np.abs(others - code).min() > max(np.ptp(others), abs(code) > SMALL):
                 yield Atom(column, float(code), float(np.mean(values == code)))
+
+
+def _may_be_codes(values: Array) -> NDArray[np.bool_]:
+    return np.isin(values, CODES) | np.isclose(np.abs(values), FILLS, rtol=1e-6)
 
 
 def counts_of_rows(x: Array) -> list[int]:

@@ -8,6 +8,7 @@ not imported.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
@@ -177,6 +178,11 @@ def _of_others(values: Any) -> Table | None:
     """A frame or series that narwhals knows."""
     import narwhals as nw
 
+    counts = Counter(column_names(values) or ())
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise ValueError(
+            f"Expected columns with names of their own; got {twice[0]!r} twice. Rename one."
+        )
     native = nw.from_native(
         _as_chunks(values), pass_through=True, eager_only=True, allow_series=True
     )

@@ -22,6 +22,7 @@ from identiflow.shared.inputs.columns import (
     counts_of_rows,
 )
 from identiflow.shared.inputs.remarks import InputWarning, remark
+from identiflow.shared.inputs.validation import check_more_rows_than_columns
 
 # What holds for x holds for some of its rows: so many numbers of it are looked at, and as many
 # rows at least.
@@ -121,17 +122,6 @@ class Sample:
         yield from ((int(codes[i]), rows[i]) for i in frequent)
 
 
-def check_more_rows_than_columns(x: NDArray[Any]) -> None:
-    """Raise if the rows of x are so few that they lie in a plane."""
-    n_rows, n_features = x.shape
-    if n_rows < n_features + 2:
-        raise ValueError(
-            f"Expected x with at least {n_features + 2} rows for {n_features} columns; got "
-            f"{n_rows}. So few rows lie in a plane, whatever they are, and a flow has no density "
-            "there. Collect more rows, use fewer columns, or fit an IVAE with fewer latents."
-        )
-
-
 def remark_unmeasured(table: Observed) -> None:
     """Warn of columns that count the rows, and of values that may be codes for missing cells."""
     counting = counts_of_rows(np.asarray(table.x[:ROWS], dtype=np.float64))
@@ -141,6 +131,11 @@ def remark_unmeasured(table: Observed) -> None:
             "is none, leave it out; if it is the time, pass it as u."
         )
     found = [_shared_value(table, code, "rows") for code in codes(table.sample.x)]
+    of_u = () if table.sample.continuous is None else codes(table.sample.continuous)
+    found += [
+        f"the value {code.value:g} in column {code.column} of u, in {code.share:.1%} of the rows"
+        for code in of_u
+    ]
     if found:
         remark(
             f"Taken for measurements, far from all others: {_listed(found)}. If that is a code for "
@@ -162,7 +157,7 @@ def check_density(table: Observed) -> None:
         _refuse(" beside u", of_u)
     if of_labels := list(_dependences_of_labels(table)):
         _refuse(" for each label of u", of_labels)
-    _remark_copies(table.sample.x)
+    _remark_copies(table.sample)
     if doubts := [*_rounded(table, found), *_atoms(table)]:
         text = (
             f"{_listed(doubts)}. Training draws a flow to such values: its nats may rise as long "
@@ -226,7 +221,9 @@ def _columns_of_u(table: Observed) -> Iterator[str]:
         yield f"{table.named(int(column))}, which is a linear function of column {of_u} of u"
 
 
-def _remark_copies(rows: Array) -> None:
+def _remark_copies(sample: Sample) -> None:
+    """Warn of rows that are others, as single precision sees them."""
+    rows = ((sample.x - sample.center) / sample.scale).astype(np.float32)
     share = 1 - len(np.unique(rows, axis=0)) / len(rows)
     if share >= SHARE_OF_ROWS:
         remark(

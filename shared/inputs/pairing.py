@@ -9,6 +9,8 @@ from typing import Any
 from identiflow.shared.inputs.containers import index_of
 from identiflow.shared.inputs.remarks import remark
 
+GAP = 100  # times the usual step between two rows
+
 
 def check_paired(x: Any, *others: Any, names: tuple[str, ...] = ("x", "u", "u_new")) -> None:
     """Raise if an index says that row i of two arguments are not of the same observation.
@@ -29,14 +31,27 @@ def check_paired(x: Any, *others: Any, names: tuple[str, ...] = ("x", "u", "u_ne
     for name, other in zip(names[1:], others, strict=False):
         indexed += _indexes(name, other)
     indexed = [(name, index) for name, index in indexed if index is not None]
+    of_pandas = not any(hasattr(values, "dims") for values in (x, *others))
     for name, index in indexed[1:]:
-        _compare(*indexed[0], name, index)
+        _compare(*indexed[0], name, index, of_pandas)
 
 
 def _expect_in_order(name: str, index: Any, others: tuple[Any, ...]) -> None:
     """Raise if u is made of rows in order of time, and their index says that they are not."""
-    made = next((type(other).__name__ for other in others if _needs_order(other)), None)
-    if made is None or index is None or index.is_monotonic_increasing:
+    made = next(
+        (type(u).__name__ for other in others for u in parts_of(other) if _needs_order(u)), ""
+    )
+    if not made or index is None:
+        return
+    if getattr(index, "nlevels", 1) > 1 and index.get_level_values(0).nunique() > 1:
+        level = index.names[0]
+        remark(
+            f"u = {made} takes all rows of {name} for one series; their index has several "
+            f"{level or 'values of its first level'!r}. Pass them as u or as series: "
+            f"{name}.index.get_level_values(0)."
+        )
+    if index.is_monotonic_increasing:
+        _remark_gap(made, name, index)
         return
     text = (
         f"u = {made} takes the rows of {name} in order of time; their index goes back, first "
@@ -49,27 +64,49 @@ def _expect_in_order(name: str, index: Any, others: tuple[Any, ...]) -> None:
         remark(f"{text}, or {name}.to_numpy() if the index is no time.")
 
 
+def _remark_gap(made: str, name: str, index: Any) -> None:
+    """Warn of pasts that reach across a gap in time."""
+    if made != "History" or type(index).__name__ != "DatetimeIndex" or len(index) < 3:
+        return
+    steps = index[1:] - index[:-1]
+    if steps.max() > GAP * max(sorted(steps)[len(steps) // 2], type(steps[0])(1)):
+        row = int(steps.argmax()) + 1
+        remark(
+            f"u = History takes the rows of {name} for one series; between rows {row - 1} and {row}"
+            f" lie {steps.max()}. If that is a gap, tell the parts apart: History(lags, series)."
+        )
+
+
+def parts_of(u: Any) -> Iterator[Any]:
+    """An object in the place of u, and those that it holds."""
+    yield u
+    if is_dataclass(u) and not isinstance(u, type):
+        for field in fields(u):
+            yield from parts_of(getattr(u, field.name))
+
+
 def _needs_order(u: Any) -> bool:
     return getattr(u, "in_order", False) and getattr(u, "series", None) is None
 
 
 def _indexes(name: str, values: Any) -> Iterator[tuple[str, Any]]:
     """The index of u, or of each of the parts that an object in its place holds."""
-    if not is_dataclass(values):
+    if not is_dataclass(values) or isinstance(values, type):
         yield name, index_of(values)
         return
     for field in fields(values):
-        yield f"{name}.{field.name}", index_of(getattr(values, field.name))
+        yield from _indexes(f"{name}.{field.name}", getattr(values, field.name))
 
 
-def _compare(name: str, index: Any, other: str, another: Any) -> None:
+def _compare(name: str, index: Any, other: str, another: Any, of_pandas: bool) -> None:
     if index.equals(another) or _names_no_rows(index, another) or _names_no_rows(another, index):
         return
     by_position = f"{other}.to_numpy() pairs rows by their position"
     if index.has_duplicates or another.has_duplicates:
         advice = f"Labels come more than once, so only {by_position}. Pass that if it is right."
     elif index.isin(another).all():
-        advice = f"Pass {other}.loc[{name}.index] to pair rows by their label; {by_position}."
+        way = f"loc[{name}.index]" if of_pandas else f"reindex_like({name})"
+        advice = f"Pass {other}.{way} to pair rows by their label; {by_position}."
     else:
         advice = f"Pass rows of the same observations in one order; {by_position}."
     raise ValueError(

@@ -131,7 +131,7 @@ def to_numpy(values: Any, name: str) -> NDArray[Any]:
 
     Raises:
         TypeError: for what is sparse, has no rows to read, or a tensor without data.
-        ValueError: for masked cells, or rows of different lengths.
+        ValueError: for masked cells, rows of different lengths, or a structured array.
     """
     if hasattr(values, "toarray") or getattr(values, "layout", torch.strided) != torch.strided:
         raise TypeError(f"Expected {name} to be dense; got a sparse matrix. Pass its toarray().")
@@ -147,11 +147,17 @@ def to_numpy(values: Any, name: str) -> NDArray[Any]:
         if not is_pandas(values) and (table := table_of(values)) is not None:
             return table.matrix()
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
     except ValueError as error:
         raise ValueError(
             f"Expected {name} with rows of one length; got {error}. {_of_trials(values, name)}"
         ) from None
+    if array.dtype.names:
+        raise ValueError(
+            f"Expected {name} as an array of one type; got a structured one, of the fields "
+            f"{', '.join(array.dtype.names)}. Pass it as a data frame: pd.DataFrame({name})."
+        )
+    return array
 
 
 def _of_trials(values: Any, name: str) -> str:
@@ -199,6 +205,17 @@ def check_enough_rows(x: NDArray[Any]) -> None:
         raise ValueError(
             f"Expected x with at least {MIN_ROWS} rows for {x.shape[1]} columns; got n_samples = "
             f"{len(x)}. Collect more rows."
+        )
+
+
+def check_more_rows_than_columns(x: NDArray[Any]) -> None:
+    """Raise if the rows of x are so few that they lie in a plane."""
+    n_rows, n_features = x.shape
+    if n_rows < n_features + 2:
+        raise ValueError(
+            f"Expected x with at least {n_features + 2} rows for {n_features} columns; got "
+            f"{n_rows}. So few rows lie in a plane, whatever they are, and a flow has no density "
+            "there. Collect more rows, use fewer columns, or fit an IVAE with fewer latents."
         )
 
 

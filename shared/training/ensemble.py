@@ -114,6 +114,12 @@ def fit_ensemble(
         >>> ensemble.consistency_.shape, ensemble.best_ in ensemble.members_
         ((3, 3), True)
     """
+    if isinstance(estimator, type):
+        raise ValueError(
+            f"Expected an estimator, such as {estimator.__name__}(); got the class. Call it."
+        )
+    if not isinstance(seeds, Iterable) or isinstance(seeds, str):
+        raise ValueError(f"Expected seeds as a list, such as range(3); got {seeds!r}.")
     seeds = tuple(int(seed) for seed in seeds)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"Expected seeds that are all different, one at least; got {seeds}.")

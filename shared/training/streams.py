@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from identiflow.shared.auxiliary import Auxiliary, Columns
 from identiflow.shared.auxiliary.reading import as_array, read_values
 from identiflow.shared.inputs.containers import column_names
-from identiflow.shared.inputs.pairing import check_paired
+from identiflow.shared.inputs.pairing import check_paired, parts_of
 from identiflow.shared.inputs.validation import as_matrix, is_plain
 
 STREAMS = (Dataset, Iterator)
@@ -140,13 +140,13 @@ class AsRead(Auxiliary):
 
 
 def _read(u: Any, n_rows: int, number: int) -> _Part:
-    if u is None or isinstance(u, Auxiliary):
+    if u is None or any(getattr(part, "in_order", False) for part in parts_of(u)):
         raise ValueError(
             f"Expected u in part {number} as labels or values, one for each row of x; got "
             f"{type(u).__name__}. What is made from all rows needs them in memory, or as a "
             "memory-map."
         )
-    columns = read_values(u)
+    columns = u.columns(np.empty((n_rows, 0))) if isinstance(u, Auxiliary) else read_values(u)
     got = len(next(c for c in columns[:2] if c is not None))
     if got != n_rows:
         raise ValueError(
@@ -160,6 +160,9 @@ def _kind_of(u: Any, columns: Columns) -> str:
     if columns.names is not None:
         labels, values = columns.names
         return f"a frame with labels {labels} and values {values}"
+    if isinstance(u, Auxiliary):
+        width = np.shape(columns.continuous)[1:]
+        return f"{type(u).__name__} of {columns.labels is not None} labels, values {width}"
     of = "values" if columns.labels is None else "labels"
     return f"{of} of shape {('N', *as_array(u).shape[1:])}"
 
@@ -174,4 +177,4 @@ def _together(parts: list[_Part]) -> AsRead:
         None if first[i] is None else np.concatenate([part.columns[i] for part in parts])
         for i in (0, 1)
     )
-    return AsRead(Columns(labels, values, first.names))
+    return AsRead(first._replace(labels=labels, continuous=values))

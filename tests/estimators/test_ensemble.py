@@ -231,3 +231,10 @@ def test_an_ensemble_that_was_fitted_seed_by_seed_is_resumed(
     assert ensemble.members_[1].held_out_nats_ == pytest.approx(alone.held_out_nats_, abs=1e-4)
     again = fit_ensemble(flow, x, u, seeds=[0, 1], checkpoint=tmp_path / "run")
     assert again.members_[1].history_.held_out_loss == ensemble.members_[1].history_.held_out_loss
+
+
+def test_a_class_and_a_number_of_seeds_are_refused(x: Array, u: Array) -> None:
+    with pytest.raises(ValueError, match=r"such as IFlow\(\); got the class"):
+        fit_ensemble(IFlow, x, u, seeds=[0])
+    with pytest.raises(ValueError, match=r"seeds as a list, such as range\(3\); got 3"):
+        fit_ensemble(IFlow(), x, u, seeds=3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,3 +123,10 @@ def test_without_a_u_there_is_none_to_infer(make: Make, x: Array, u: Array) -> N
     assert np.isfinite(fit.log_prob(x)).all()
     with pytest.raises(ValueError, match="fitted with labels as u.* got .* no u"):
         fit.predict_aux_proba(x)
+
+
+@pytest.mark.parametrize("u_new", [["a"], ["a", "z"], "z", ("a", "b")])
+def test_errors_of_the_new_u_name_it(u_new: Any, of_letters: Estimator, x: Array) -> None:
+    letters = np.array(of_letters.auxiliary_.labels)[np.arange(len(x)) % 3]
+    with pytest.raises(ValueError, match="Expected u_new to be read as u is"):
+        of_letters.transport(x, letters, u_new)

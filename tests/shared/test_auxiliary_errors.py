@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
@@ -42,8 +43,11 @@ UNREADABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "nothing": (lambda: None, "auxiliary variable.*got None.*TimeSegments"),
     "rows": (lambda: CODES[:5], "u with 8 rows, one for each row of x; got 5"),
     "rows of a frame": (lambda: pd.DataFrame({"a": words()[:5]}), "u with 8 rows.*got 5"),
-    "three dimensions": (lambda: np.zeros((8, 2, 2)), r"\(N,\) or \(N, q\); got shape \(8, 2, 2\)"),
-    "a scalar": (lambda: 3, r"got shape \(\)"),
+    "three dimensions": (
+        lambda: np.zeros((8, 2, 2)),
+        r"\(N,\) or \(N, q\), .*; got shape \(8, 2, 2\)",
+    ),
+    "a scalar": (lambda: 3, "a row for each of x; got 3"),
     "no columns": (lambda: np.zeros((8, 0)), r"got shape \(8, 0\)"),
     "a frame without columns": (lambda: pd.DataFrame(index=range(8)), r"frame of shape \(8, 0\)"),
     "a frame without rows": (lambda: pd.DataFrame({"a": []}), r"frame of shape \(0, 1\)"),
@@ -71,8 +75,29 @@ UNREADABLE: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "words said to be continuous": (lambda: Continuous(words()), "continuous u to be numeric"),
     "mixed of two lengths": (lambda: Mixed(words(), VALUES[:5]), "got 8 and 5"),
-    "no period": (lambda: Fourier(VALUES, 0), "period > 0 .*got period = 0"),
-    "no waves": (lambda: Fourier(VALUES, 1.0, 0), "harmonics ≥ 1; got .*harmonics = 0"),
+    "a name": (lambda: "condition", r"got 'condition'\. Of a table pass the column itself"),
+    "nothing in an object": (lambda: Labels(None), "a row for each of x; got None"),
+    "a structured array": (
+        lambda: np.rec.fromarrays([np.arange(8), VALUES[:, 0]], names="a,b"),
+        r"one type; got a structured one, of the fields a, b\. .* pd\.DataFrame\(u\)",
+    ),
+    "names twice": (
+        lambda: pa.table([pa.array(range(8))] * 2, names=["a", "a"]),
+        "names of their own; got 'a' twice",
+    ),
+    "no period": (lambda: Fourier(VALUES, 0), "the period of u = .* to be positive; got 0"),
+    "dates with a number as period": (
+        lambda: Fourier(np.datetime64("2020-01-01") + CODES, 7),
+        r"to be a duration, such as pd\.Timedelta\('24h'\), for dates and times",
+    ),
+    "one phase": (lambda: Fourier(CODES * 24, 24), "at least 2 different values"),
+    "waves as labels": (lambda: Mixed(Fourier(CODES, 9), VALUES), "labels first .* got Fourier"),
+    "complex labels": (lambda: CODES + 0j, "words or real numbers; got complex"),
+    "a class": (lambda: Labels, "a row for each of x; got <class"),
+    "a period of text": (lambda: Fourier(VALUES, "24"), "to be positive; got '24'"),
+    "no waves": (lambda: Fourier(VALUES, 1.0, 0), "harmonics of u = .* at least 1; got 0"),
+    "segments of text": (lambda: TimeSegments("4"), "n of u = .* a whole number; got '4'"),
+    "half a lag": (lambda: History(1.5), "lags of u = .* a whole number; got 1.5"),
     "words in waves": (lambda: Fourier(words(), 1.0), "continuous u to be numeric"),
     "one segment": (lambda: TimeSegments(1), "2 ≤ n ≤ 8 rows of x; got n = 1"),
     "too many segments": (lambda: TimeSegments(9), "got n = 9"),

@@ -6,10 +6,11 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identiflow.shared.inputs.columns import CODES, codes, counts_of_rows
+from identiflow.shared.inputs.columns import CODES, codes, counts_of_rows, steps_of_digits
 from identiflow.shared.inputs.density import Observed, remark_unmeasured
 from identiflow.shared.inputs.remarks import InputWarning
 
@@ -23,6 +24,10 @@ MEASURED = {
     "counts": lambda rng: rng.poisson(3, N).astype(float),
     "heavy tails": lambda rng: rng.standard_cauchy(N),
     "large": lambda rng: 1e4 * rng.lognormal(size=N),
+    "0 or 5": lambda rng: 5.0 * rng.integers(0, 2, N),
+    "doses": lambda rng: np.array([0.0, 10, 11, 12])[rng.integers(0, 4, N)],
+    "rain": lambda rng: np.maximum(rng.standard_normal(N), 0),
+    "bytes": lambda rng: rng.integers(0, 256, N).astype(float),
     "flags": lambda rng: rng.integers(0, 2, N).astype(float),
     "a scale of 1 to 9": lambda rng: rng.integers(1, 10, N).astype(float),
     "per cent": lambda rng: np.round(99 * rng.random(N)),
@@ -37,19 +42,29 @@ COUNTS = {
 
 
 def said_of(x: np.ndarray, names: list[str] | None = None) -> str:
+    return said_of_table(Observed(x, names))
+
+
+def said_of_table(table: Observed) -> str:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        remark_unmeasured(Observed(x, names))
+        remark_unmeasured(table)
     assert all(issubclass(one.category, InputWarning) for one in caught)
     return " | ".join(str(one.message) for one in caught)
 
 
-@pytest.mark.parametrize("code", CODES[np.abs(CODES) >= 99])
+@pytest.mark.parametrize("code", [*CODES[np.abs(CODES) >= 99], 3.4028235e38, -3.40282347e38])
 @pytest.mark.parametrize("how_many", [1, 12])
 def test_a_code_for_missing_cells_is_named(code: float, how_many: int) -> None:
     x = X.copy()
     x[:how_many, 1] = code
     assert f"the value {code:g} in column 1 ('b') of x" in said_of(x, ["a", "b"])
+
+
+def test_zeros_far_from_all_others_are_named() -> None:
+    x = 120 + 5 * X
+    x[:2, 0] = 0
+    assert "5 % of the rows share the value 0 in column 0" in said_of(x)
 
 
 def test_several_codes_in_one_column_are_all_named() -> None:
@@ -81,3 +96,28 @@ def test_measurements_are_not_taken_for_counts(kind: str, seed: int) -> None:
 def test_few_rows_and_constants_count_nothing() -> None:
     assert counts_of_rows(np.arange(9.0)[:, None]) == []
     assert counts_of_rows(np.ones((N, 2))) == []
+
+
+def test_codes_in_continuous_u_are_named() -> None:
+    u = np.linspace(0, 1, N)[:, None]
+    u[:3] = -999
+    said = said_of_table(Observed(X, continuous=u))
+    assert "the value -999 in column 0 of u, in 7.5% of the rows" in said
+
+
+DIGITS = st.integers(2, 6)
+
+
+@given(DIGITS, SEEDS, st.sampled_from(["digits", "half", "bfloat16"]))
+def test_numbers_have_the_digits_that_they_were_rounded_to(
+    digits: int, seed: int, how: str
+) -> None:
+    values = np.exp(3 * np.random.default_rng(seed).standard_normal(200))
+    if how == "digits":
+        rounded = np.array([float(f"{value:.{digits}g}") for value in values])
+    else:
+        dtype = torch.float16 if how == "half" else torch.bfloat16
+        rounded = torch.from_numpy(values).to(dtype).double().numpy()
+    steps = steps_of_digits(rounded)
+    assert (steps > 0).all() and (np.abs(values - rounded) <= 0.51 * steps).all()
+    assert not steps_of_digits(values).any()

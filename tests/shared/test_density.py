@@ -280,3 +280,18 @@ def test_scores_that_part_are_warned_of() -> None:
         warn_if_they_part(1.0, 3.0)
     with pytest.warns(DensityWarning, match="they have -inf"):
         warn_if_they_part(1.0, np.inf)
+
+
+@pytest.mark.parametrize("digits", [3, 4, 5])
+def test_a_sum_is_seen_through_significant_digits(digits: int) -> None:
+    spread = X * np.exp(X[:, [0]])  # of many sizes
+    total = np.c_[spread, spread.sum(1)]
+    x = np.array([[float(f"{value:.{digits}g}") for value in row] for row in total])
+    assert "is a linear function of columns 0, 1 and 2, but for the rounding" in doubts(x)
+    apart = np.c_[x[:, :3], X[:, 0] + RNG.standard_normal(1000)]
+    assert doubts(np.array([[float(f"{v:.{digits}g}") for v in row] for row in apart])) == ""
+
+
+def test_copies_that_single_precision_makes_are_copies() -> None:
+    nearly = X + 1e-10 * RNG.standard_normal(X.shape)
+    assert "of the rows of x are copies of others" in doubts(np.r_[X, nearly])

@@ -9,10 +9,19 @@ import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 
-from identiflow.shared.auxiliary import Continuous, Fourier, History, Labels, Mixed
+from identiflow.shared.auxiliary import (
+    Continuous,
+    Fourier,
+    History,
+    Labels,
+    Mixed,
+    TimeSegments,
+)
 from identiflow.shared.inputs.pairing import check_paired
+from identiflow.shared.inputs.remarks import InputWarning
 
 N = 12
 NAMES = [f"cell {i}" for i in range(N)]
@@ -135,3 +144,38 @@ def test_coordinates_of_xarray_are_an_index() -> None:
     check_paired(x.drop_vars("cell"), BACK)
     with pytest.raises(ValueError, match="Expected u with the index of x"):
         check_paired(x, BACK)
+
+
+# Several series in one index, and gaps ----------------------------------------------------------
+
+HOURS = pd.date_range("2020", periods=N, freq="h")
+SUBJECTS = pd.MultiIndex.from_product([["ada", "ben"], range(N // 2)], names=["subject", "hour"])
+
+
+@pytest.mark.parametrize("u", [History(1), TimeSegments(3), Mixed(TimeSegments(3), np.zeros(N))])
+def test_an_index_of_several_series_is_remarked_on(u: Any) -> None:
+    with pytest.warns(
+        InputWarning, match=r"several 'subject'\. .* x\.index\.get_level_values\(0\)"
+    ):
+        check_paired(X.set_axis(SUBJECTS), u)
+    check_paired(X.set_axis(SUBJECTS), History(1, SUBJECTS.get_level_values(0)))
+    check_paired(
+        X.set_axis(SUBJECTS.set_levels(["ada", "ada "], level=0)[:6].repeat(2)), U.to_numpy()
+    )
+
+
+def test_a_gap_in_time_is_remarked_on_where_pasts_reach_across() -> None:
+    gap = HOURS.where(HOURS < HOURS[7], HOURS + pd.Timedelta("700D"))
+    with pytest.warns(InputWarning, match="between rows 6 and 7 lie 700 days 01:00:00. If that is"):
+        check_paired(X.set_axis(gap), History(1))
+    check_paired(X.set_axis(gap), TimeSegments(3))
+    check_paired(X.set_axis(gap), History(1, np.arange(N) // 7))
+    check_paired(X.set_axis(HOURS), History(1))
+
+
+def test_xarray_is_told_its_own_way() -> None:
+    x = xr.DataArray(X.to_numpy(), dims=["t", "c"], coords={"t": np.arange(N)})
+    u = xr.DataArray(U.to_numpy(), dims=["t"], coords={"t": np.arange(N)})
+    with pytest.raises(ValueError, match=r"Pass u\.reindex_like\(x\) to pair"):
+        check_paired(x, u[::-1])
+    check_paired(x, u[::-1].reindex_like(x))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from identiflow.shared.auxiliary import Continuous, Fourier, Labels, Mixed
 from identiflow.shared.training.streams import on_disk
 
 N = 24
@@ -96,3 +97,23 @@ def test_the_names_of_a_stream_are_known() -> None:
         assert rows.column_names == tuple(NAMES)
     with on_disk(SimpleNamespace, CODES) as (x, u):
         assert x is SimpleNamespace and u is CODES
+
+
+KINDS: dict[str, Callable[[slice], Any]] = {
+    "Labels": lambda rows: Labels(CODES[rows] * 1.0),
+    "Continuous": lambda rows: Continuous(CODES[rows]),
+    "Mixed": lambda rows: Mixed(WORDS[rows], CODES[rows]),
+    "waves": lambda rows: Fourier(CODES[rows], 24),
+    "frames in objects": lambda rows: Continuous(pd.DataFrame({"t": TIME[rows]})),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_may_say_what_their_u_is(kind: str) -> None:
+    make, parts = KINDS[kind], (slice(0, 9), slice(9, N))
+    _, together = read_stream((X[rows], make(rows)) for rows in parts)
+    whole = make(slice(0, N)).columns(X)
+    for part, expected in zip(together, whole, strict=True):
+        np.testing.assert_equal(part, expected)
+    with pytest.raises(ValueError, match="u of one kind in all parts"):
+        read_stream(iter([(X[:9], make(parts[0])), (X[9:], TIME[9:])]))

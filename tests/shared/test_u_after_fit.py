@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import hypothesis.strategies as st
@@ -129,3 +130,36 @@ def test_waves_of_a_time_of_day_do_not_go_beyond() -> None:
     expected = (shifted - np.asarray(encoder.mean)) / np.asarray(encoder.scale)
     got = codes_of(Fourier(np.arange(N) + 0.5, period=N), encoder)
     np.testing.assert_array_equal(got, expected)
+
+
+HOURS = np.random.default_rng(2).integers(0, 24, N)
+
+
+@pytest.mark.parametrize("other", [Fourier(HOURS, 12), Fourier(HOURS, 24.5), Fourier(HOURS, 24, 3)])
+def test_waves_of_another_period_or_number_are_refused(other: Fourier) -> None:
+    encoder = fitted_on(Fourier(HOURS, 24))
+    assert codes_of(Fourier(HOURS + 24, 24.0), encoder) == codes_of(Fourier(HOURS, 24), encoder)
+    with pytest.raises(ValueError, match=r"Fourier\(…, 24\.0, 4\), as in fit|with 8 continuous"):
+        codes_of(other, encoder)
+
+
+def test_waves_of_dates_have_a_duration_as_period() -> None:
+    when = np.datetime64("2020-01-01", "h") + HOURS
+    expected = read_auxiliary(Fourier(HOURS, 24), X).continuous
+    for period in (timedelta(days=1), np.timedelta64(24, "h"), pd.Timedelta("24h")):
+        for values in (
+            when,
+            pd.Series(when),
+            pd.Series(when).astype(object),
+            HOURS * np.timedelta64(1, "h"),
+        ):
+            got = read_auxiliary(Fourier(values, period), X).continuous
+            np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_series_that_were_told_apart_in_fit_alone_are_remarked_on() -> None:
+    series = np.arange(N) // 4
+    encoder = fitted_on(History(1, series))
+    with pytest.warns(InputWarning) as said:
+        codes_of(History(1), encoder)
+    assert any("had series= in fit and has none here" in str(one.message) for one in said)

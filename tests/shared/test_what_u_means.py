@@ -18,6 +18,7 @@ from identiflow.shared.auxiliary import (
     Fourier,
     Labels,
     Mixed,
+    TimeSegments,
     read_auxiliary,
 )
 from identiflow.shared.auxiliary.labels import twins
@@ -117,3 +118,35 @@ def test_columns_in_another_order_are_refused(kind: str) -> None:
     assert codes_of(make(PAIR), encoder) == codes_of(make(PAIR.to_numpy()), encoder)
     with pytest.raises(ValueError, match="u with the columns .* as in fit; got "):
         codes_of(make(PAIR[["b", "a"]]), encoder)
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "<NA>", "NaT", "null", ""])
+def test_words_for_what_is_missing_are_remarked_on(word: str) -> None:
+    with pytest.warns(InputWarning, match=f"The label {word!r} of u may be a missing value"):
+        fitted_on(np.array(["a", "b", word])[CODES])
+
+
+# Arrays of objects, and parts of parts ----------------------------------------------------------
+
+
+def test_an_array_of_words_and_floats_is_read_by_its_columns() -> None:
+    values = np.linspace(0, 1, N)
+    u = np.array([[f"s{code}", value] for code, value in zip(CODES, values, strict=True)], object)
+    encoder = fitted_on(u)
+    assert encoder.labels == ["s0", "s1", "s2"] and encoder.aux_dim == 1
+    assert encoder.names is None
+    assert codes_of(u, encoder) == codes_of(Mixed(u[:, 0], values), encoder)
+
+
+def test_parts_of_mixed_u_may_be_objects_of_their_own() -> None:
+    hours = np.arange(N) * 5 % 24
+    mixed = read_auxiliary(Mixed(CODES, Fourier(hours, 24)), X)
+    np.testing.assert_array_equal(mixed.labels, CODES)
+    np.testing.assert_array_equal(
+        mixed.continuous, read_auxiliary(Fourier(hours, 24), X).continuous
+    )
+    assert mixed.made_by == ["Fourier", 24.0, 4] and mixed.limits == (-1.0, 1.0)
+    segments = read_auxiliary(Mixed(TimeSegments(3), hours), X)
+    assert (
+        segments.recording is not None and segments.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    )
