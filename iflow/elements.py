@@ -203,6 +203,8 @@ def _segment(value: Tensor, raw: Tensor, bound: float, axis: int) -> Segment:
 
 def _between_zeros(raw: Tensor) -> Tensor:
     """(K − 1, …) to (K + 1, …)."""
+    if not raw.numel():  # which torch 2.6 cannot pad
+        return raw.new_zeros(len(raw) + 2, *raw.shape[1:])
     return pad(raw, (0, 0) * (raw.ndim - 1) + (1, 1))
 
 
