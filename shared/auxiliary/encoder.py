@@ -69,8 +69,17 @@ class AuxiliaryEncoder:
             _check_several(labels or mean[None].tolist())
         scale = np.where(spread > 0, spread, 1.0)
         low, high = _limits(columns)
-        scales = {"mean": mean.tolist(), "scale": scale.tolist(), "low": low, "high": high}
-        kept = {"names": columns.names, "recording": columns.recording, "made_by": columns.made_by}
+        scales: dict[str, Any] = {
+            "mean": mean.tolist(),
+            "scale": scale.tolist(),
+            "low": low,
+            "high": high,
+        }
+        kept: dict[str, Any] = {
+            "names": columns.names,
+            "recording": columns.recording,
+            "made_by": columns.made_by,
+        }
         return cls(labels, **scales, **kept)
 
     @property

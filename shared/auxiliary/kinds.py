@@ -197,8 +197,8 @@ class History(Auxiliary):
         past = [x[np.maximum(np.arange(len(x)) - lag, first)] for lag in lags]
         incomplete = np.arange(len(x)) - first < self.lags
         made_by = ["History", self.series is not None]
-        past = np.concatenate(past, axis=1)
-        return Columns(None, past, incomplete=incomplete, made_by=made_by)
+        values = np.concatenate(past, axis=1)
+        return Columns(None, values, incomplete=incomplete, made_by=made_by)
 
 
 def _part(values: Any, kind: type[Labels | Continuous], x: NDArray[np.float64]) -> Columns:

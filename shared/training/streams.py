@@ -161,7 +161,8 @@ def _kind_of(u: Any, columns: Columns) -> str:
         labels, values = columns.names
         return f"a frame with labels {labels} and values {values}"
     if isinstance(u, Auxiliary):
-        width = np.shape(columns.continuous)[1:]
+        own = columns.continuous
+        width = () if own is None else own.shape[1:]
         return f"{type(u).__name__} of {columns.labels is not None} labels, values {width}"
     of = "values" if columns.labels is None else "labels"
     return f"{of} of shape {('N', *as_array(u).shape[1:])}"
