@@ -223,7 +223,9 @@ def _columns_of_u(table: Observed) -> Iterator[str]:
 
 def _remark_copies(sample: Sample) -> None:
     """Warn of rows that are others, as single precision sees them."""
-    rows = ((sample.x - sample.center) / sample.scale).astype(np.float32)
+    largest = np.finfo(np.float32).max
+    rows = (sample.x - sample.center) / sample.scale
+    rows = rows.clip(-largest, largest).astype(np.float32)
     share = 1 - len(np.unique(rows, axis=0)) / len(rows)
     if share >= SHARE_OF_ROWS:
         remark(

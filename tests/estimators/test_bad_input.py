@@ -143,7 +143,7 @@ def test_bad_options_are_refused_before_training(case: str, make: Make, x: Array
 BAD_CALLS: dict[str, tuple[Callable[[Estimator, Array, Array], object], str]] = {
     "unseen labels": (
         lambda e, x, u: e.log_prob(x[:2], [0, 77]),
-        "seen in fit .*; got 77. Refit",
+        "seen in fit .*; got 77, first in row 1. Refit",
     ),
     "labels for sampling": (lambda e, x, u: e.sample([0, 77]), "seen in fit .*; got 77"),
     "labels for a check": (lambda e, x, u: e.check_identifiability([0, 77]), "got 77"),

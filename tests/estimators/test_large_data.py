@@ -126,7 +126,7 @@ REFUSALS: dict[str, tuple[Callable[[Array, Array], tuple[Any, Any]], str]] = {
         lambda x, u: (iter([(x, u), (x[:, :1], u)]), None),
         "Expected x in part 1 with 2 columns",
     ),
-    "u that is one number": (lambda x, u: (iter([(x, 3)]), None), r"u of shape \(N,\).*got shape"),
+    "u that is one number": (lambda x, u: (iter([(x, 3)]), None), r"u of shape \(N,\).*got 3"),
     "u that knows its columns": (
         lambda x, u: (iter([(x, TimeSegments(4))]), None),
         "u in part 0 as labels or values.*got TimeSegments",
