@@ -76,6 +76,7 @@ def _real(column: Series) -> Series:
                 f"Expected numbers, or dates as 2024-01-31, in the column {seen(column.name)} of "
                 f"continuous u; got {_described(cell)} in row {row}.{advice}"
             ) from None
+    select(column.to_frame(), [column.name])  # nan is read as a date that is missing
     return pd.Series(as_numbers(column.to_numpy()), index=column.index)
 
 

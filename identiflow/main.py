@@ -167,7 +167,7 @@ def invert(model: Path, latents: Path, header: bool | None, output: Path) -> Non
 
     Example: identiflow invert cells.model latents.csv -o again.csv
     """
-    check_output(output, model)
+    check_output(output, model, latents)
     check_table(latents, header)
     estimator = models.load(model)
     rows = read_table(latents, header=header)

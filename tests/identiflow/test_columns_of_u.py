@@ -69,6 +69,17 @@ def test_floats_that_may_be_labels_are_remarked_on(
     assert run(*arguments, "--labels", "c").stderr == run(*arguments, "--continuous", "c").stderr
 
 
+@pytest.mark.parametrize("missing", ["nan", "NaT"])
+def test_no_date_is_no_value_of_u(
+    missing: str, fitted: Callable, refused: Callable, tmp_path: Path
+) -> None:
+    fitted({"day": np.linspace(0, 1, N)}, "--continuous", "day")
+    out = tmp_path / "s.csv"
+    model = tmp_path / "t.model"
+    refused("missing in the column day", "sample", model, "--aux", missing, "-n", 1, "-o", out)
+    assert not out.exists()
+
+
 # From here on fits are stopped by `taken`, which stays for the whole module.
 
 

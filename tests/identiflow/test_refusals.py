@@ -144,6 +144,7 @@ OVER_INPUTS: dict[str, str] = {
     "report": "report cells.model cells.csv -o cells.model",
     "report over the table": "report cells.model cells.csv -o cells.csv",
     "invert": "invert model.csv cells.csv -o model.csv",
+    "invert over the latents": "invert cells.model cells.csv -o cells.csv",
     "sample": "sample model.csv --aux a -o model.csv",
 }
 

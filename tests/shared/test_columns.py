@@ -112,7 +112,7 @@ DIGITS = st.integers(2, 6)
 def test_numbers_have_the_digits_that_they_were_rounded_to(
     digits: int, seed: int, how: str
 ) -> None:
-    values = np.exp(3 * np.random.default_rng(seed).standard_normal(200))
+    values = np.exp(3 * np.random.default_rng(seed).standard_normal(200)).clip(1e-4, 6e4)
     if how == "digits":
         rounded = np.array([float(f"{value:.{digits}g}") for value in values])
     else:
