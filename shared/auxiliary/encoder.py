@@ -69,18 +69,16 @@ class AuxiliaryEncoder:
             _check_several(labels or mean[None].tolist())
         scale = np.where(spread > 0, spread, 1.0)
         low, high = _limits(columns)
-        scales: dict[str, Any] = {
-            "mean": mean.tolist(),
-            "scale": scale.tolist(),
-            "low": low,
-            "high": high,
-        }
-        kept: dict[str, Any] = {
-            "names": columns.names,
-            "recording": columns.recording,
-            "made_by": columns.made_by,
-        }
-        return cls(labels, **scales, **kept)
+        return cls(
+            labels,
+            mean.tolist(),
+            scale.tolist(),
+            names=columns.names,
+            low=low,
+            high=high,
+            recording=columns.recording,
+            made_by=columns.made_by,
+        )
 
     @property
     def n_labels(self) -> int | None:
@@ -95,11 +93,11 @@ class AuxiliaryEncoder:
     def read(self, u: Any, x: NDArray[np.float64]) -> Columns:
         """u in any form, read as the u of fit was; what users should know of it is a warning."""
         columns = read_auxiliary(u, x, Known(self.labels, self.aux_dim, self.names))
+        self._check_kind(columns)
         if columns.incomplete is not None and columns.incomplete.any():
             remark(_without_past(columns.incomplete))
-        if columns.continuous is not None and columns.continuous.shape[1:] == (self.aux_dim,):
-            if not self._are_others(columns.names):
-                self._remark_beyond(columns.continuous)
+        if columns.continuous is not None:
+            self._remark_beyond(columns.continuous)
         return columns
 
     def encode(self, columns: Columns) -> Tensor:

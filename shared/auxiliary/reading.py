@@ -30,8 +30,6 @@ from identiflow.shared.inputs.validation import (
 )
 
 Names: TypeAlias = list[list[str]]  # of the columns of u: those of labels, then all others
-
-
 FEW_VALUES = 20  # of floats that are whole numbers, and may be labels
 
 

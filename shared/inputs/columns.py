@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -148,16 +149,16 @@ class Plane:
 
     def _rounding(self, columns: Sequence[int], slopes: Sequence[float]) -> float:
         """What is left where all is exact but for the digits that values were rounded to."""
-        steps = np.array([self._step(i) for i in columns]) / self.scale[columns]
+        steps = self._steps[columns] / self.scale[columns]
         if steps[0] > LARGEST_STEP:
             return 0.0
         return min(LARGEST_REST, 1.5 * _sum_of_errors(steps / np.sqrt(12), slopes))
 
-    def _step(self, column: int) -> float:
-        """How far apart the numbers are that a column was rounded to, by decimals or by digits."""
-        x = self.x[:, column]
-        of_digits = np.sqrt(np.square(self.weights[:, 0] * steps_of_digits(x)).mean())
-        return max(step_of(x), float(of_digits))
+    @cached_property
+    def _steps(self) -> Array:
+        """How far apart the numbers of each column are that it was rounded to, (d,)."""
+        of_digits = [np.square(self.weights[:, 0] * steps_of_digits(x)).mean() for x in self.x.T]
+        return np.maximum([step_of(x) for x in self.x.T], np.sqrt(of_digits))
 
 
 def step_of(values: Array) -> float:

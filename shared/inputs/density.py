@@ -280,17 +280,14 @@ def _atoms(table: Observed) -> Iterator[str]:
         if len(rows) < FEWEST_ROWS or not len(others):
             continue
         label = code if table.labels is None else table.labels[code]
-        x = sample.x[np.ix_(rows, others)]
-        for atom in atoms(x, SHARE_OF_A_LABEL if len(rows) >= ROWS_OF_A_LABEL else 1.0):
+        x, enough = sample.x[rows], len(rows) >= ROWS_OF_A_LABEL
+        for atom in atoms(x[:, others], SHARE_OF_A_LABEL if enough else 1.0):
             own = Atom(int(others[atom.column]), atom.value, atom.share)
-            if len(rows) >= ROWS_OF_A_LABEL or not _by_chance(sample, own.column, sample.x[rows]):
+            if enough or not _by_chance(sample, own.column, x):
                 yield _shared_value(table, own, f"rows of label {label!r} of u")
 
 
 def _shared_value(table: Observed, atom: Atom, rows: str) -> str:
-    percent = 100 * atom.share
-    return (
-        f"{percent:{'.0f' if percent >= 1 else '.1g'}} % of the {rows} share the value "
-        f"{atom.value:g} in "
-        f"{table.named(atom.column)} of x"
-    )
+    percent = format(100 * atom.share, ".0f" if atom.share >= 0.01 else ".1g")
+    where = table.named(atom.column)
+    return f"{percent} % of the {rows} share the value {atom.value:g} in {where} of x"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import numpy as np
+
 from identiflow.shared.inputs.containers import index_of
 from identiflow.shared.inputs.remarks import remark
 
@@ -43,13 +45,7 @@ def _expect_in_order(name: str, index: Any, others: tuple[Any, ...]) -> None:
     )
     if not made or index is None:
         return
-    if getattr(index, "nlevels", 1) > 1 and index.get_level_values(0).nunique() > 1:
-        level = index.names[0]
-        remark(
-            f"u = {made} takes all rows of {name} for one series; their index has several "
-            f"{level or 'values of its first level'!r}. Pass them as u or as series: "
-            f"{name}.index.get_level_values(0)."
-        )
+    _remark_several(made, name, index)
     if index.is_monotonic_increasing:
         _remark_gap(made, name, index)
         return
@@ -64,25 +60,41 @@ def _expect_in_order(name: str, index: Any, others: tuple[Any, ...]) -> None:
         remark(f"{text}, or {name}.to_numpy() if the index is no time.")
 
 
+def _remark_several(made: str, name: str, index: Any) -> None:
+    """Warn of an index of several series."""
+    if getattr(index, "nlevels", 1) > 1 and index.get_level_values(0).nunique() > 1:
+        remark(
+            f"u = {made} takes all rows of {name} for one series; their index has several "
+            f"{index.names[0] or 'values of its first level'!r}. Pass them as u or as series: "
+            f"{name}.index.get_level_values(0)."
+        )
+
+
 def _remark_gap(made: str, name: str, index: Any) -> None:
     """Warn of pasts that reach across a gap in time."""
     if made != "History" or type(index).__name__ != "DatetimeIndex" or len(index) < 3:
         return
-    steps = index[1:] - index[:-1]
-    if steps.max() > GAP * max(sorted(steps)[len(steps) // 2], type(steps[0])(1)):
+    steps = np.diff(index.tz_localize(None).to_numpy()).astype(np.int64)  # in the index's unit
+    if steps.max() > GAP * max(np.median(steps), 1):
         row = int(steps.argmax()) + 1
         remark(
             f"u = History takes the rows of {name} for one series; between rows {row - 1} and {row}"
-            f" lie {steps.max()}. If that is a gap, tell the parts apart: History(lags, series)."
+            f" lie {index[row] - index[row - 1]}. If that is a gap, tell the parts apart: "
+            "History(lags, series)."
         )
 
 
 def parts_of(u: Any) -> Iterator[Any]:
     """An object in the place of u, and those that it holds."""
     yield u
-    if is_dataclass(u) and not isinstance(u, type):
-        for field in fields(u):
-            yield from parts_of(getattr(u, field.name))
+    for part in _held_by(u).values():
+        yield from parts_of(part)
+
+
+def _held_by(u: Any) -> dict[str, Any]:
+    """What an object in the place of u holds, by name; nothing for all else."""
+    is_holder = is_dataclass(u) and not isinstance(u, type)
+    return {field.name: getattr(u, field.name) for field in fields(u)} if is_holder else {}
 
 
 def _needs_order(u: Any) -> bool:
@@ -91,11 +103,11 @@ def _needs_order(u: Any) -> bool:
 
 def _indexes(name: str, values: Any) -> Iterator[tuple[str, Any]]:
     """The index of u, or of each of the parts that an object in its place holds."""
-    if not is_dataclass(values) or isinstance(values, type):
+    held = _held_by(values)
+    if not held:
         yield name, index_of(values)
-        return
-    for field in fields(values):
-        yield from _indexes(f"{name}.{field.name}", getattr(values, field.name))
+    for part, value in held.items():
+        yield from _indexes(f"{name}.{part}", value)
 
 
 def _compare(name: str, index: Any, other: str, another: Any, of_pandas: bool) -> None:

@@ -1,14 +1,16 @@
-"""Small models and rows for the tests of training, and single steps for those of compilation."""
+"""Small models and rows for tests of training, steps for those of compilation, readings of u."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from identiflow.shared.auxiliary import AuxiliaryEncoder, read_auxiliary
 from identiflow.shared.compute import compilation
 from identiflow.shared.compute.random import seeded
 from identiflow.shared.priors import GaussianPrior
@@ -18,6 +20,7 @@ from identiflow.shared.training.model import Model
 from identiflow.shared.training.training import Training
 
 N_LABELS, D = 3, 2
+ROWS = np.random.default_rng(0).standard_normal((12, 2))
 CENTRES = torch.tensor([[0.0, 3.0], [-2.0, 1.0], [4.0, -1.0]])
 
 
@@ -161,3 +164,15 @@ def differentiate(begun: Callable[..., Training]) -> Callable[..., tuple[Tensor,
         return loss, gradient
 
     return differentiated
+
+
+@pytest.fixture(scope="session")
+def fitted_on() -> Callable[..., AuxiliaryEncoder]:
+    """The encoder that a fit learns from u, beside twelve rows of x or those given."""
+    return lambda u, x=ROWS: AuxiliaryEncoder.fit(read_auxiliary(u, x))
+
+
+@pytest.fixture(scope="session")
+def codes_of() -> Callable[..., list[Any]]:
+    """u as an encoder encodes it after fit."""
+    return lambda u, encoder, x=ROWS: encoder.encode(encoder.read(u, x)).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -20,16 +21,10 @@ from identiflow.shared.auxiliary import (
 )
 from identiflow.shared.inputs.remarks import InputWarning
 
+FittedOn = Callable[..., AuxiliaryEncoder]
+CodesOf = Callable[..., list[Any]]
 N = 12
 X = np.random.default_rng(0).standard_normal((N, 2))
-
-
-def fitted_on(u: Any, x: np.ndarray = X) -> AuxiliaryEncoder:
-    return AuxiliaryEncoder.fit(read_auxiliary(u, x))
-
-
-def codes_of(u: Any, encoder: AuxiliaryEncoder, x: np.ndarray = X) -> list[Any]:
-    return encoder.encode(encoder.read(u, x)).tolist()
 
 
 # Beyond the range of fit ------------------------------------------------------------------------
@@ -37,7 +32,9 @@ def codes_of(u: Any, encoder: AuxiliaryEncoder, x: np.ndarray = X) -> list[Any]:
 SEEN = np.linspace(0, 10, N)
 
 
-def test_values_beyond_the_range_of_fit_are_held_at_its_edge() -> None:
+def test_values_beyond_the_range_of_fit_are_held_at_its_edge(
+    fitted_on: FittedOn, codes_of: CodesOf
+) -> None:
     encoder = fitted_on(pd.DataFrame({"day": SEEN, "dose": SEEN**2}))
     low, high = codes_of(pd.DataFrame({"day": SEEN, "dose": SEEN**2}), encoder)[:: N - 1]
     beyond = pd.DataFrame({"day": [-5.0, *SEEN[1:-1], 1e6], "dose": [-1e9, *SEEN[1:-1] ** 2, 200]})
@@ -50,7 +47,9 @@ def test_values_beyond_the_range_of_fit_are_held_at_its_edge() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=N, max_size=N), st.floats(-1e9, 1e9))
-def test_inside_the_range_nothing_changes(values: list[float], beyond: float) -> None:
+def test_inside_the_range_nothing_changes(
+    fitted_on: FittedOn, codes_of: CodesOf, values: list[float], beyond: float
+) -> None:
     u = np.array(values)
     if not 1e-6 < np.ptp(u):
         return
@@ -62,12 +61,14 @@ def test_inside_the_range_nothing_changes(values: list[float], beyond: float) ->
     np.testing.assert_array_equal(encoder.encode(columns).tolist(), codes_of(clipped, encoder))
 
 
-def test_a_hundredth_of_the_range_is_not_remarked_on() -> None:
+def test_a_hundredth_of_the_range_is_not_remarked_on(
+    fitted_on: FittedOn, codes_of: CodesOf
+) -> None:
     encoder = fitted_on(SEEN)
     assert codes_of(SEEN + 0.09, encoder)[-1] == codes_of(SEEN, encoder)[-1]
 
 
-def test_encoders_of_files_from_before_have_no_range() -> None:
+def test_encoders_of_files_from_before_have_no_range(codes_of: CodesOf) -> None:
     old = AuxiliaryEncoder(None, [0.0], [1.0])
     assert codes_of(np.full(N, 1e6), old) == [[1e6]] * N
 
@@ -86,13 +87,15 @@ OTHER_ROWS: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("case", OTHER_ROWS)
 @pytest.mark.parametrize("first", [TimeSegments(10), np.arange(60) * 10 // 60])
-def test_segments_are_those_of_the_recording_of_fit(case: str, first: Any) -> None:
+def test_segments_are_those_of_the_recording_of_fit(
+    fitted_on: FittedOn, codes_of: CodesOf, case: str, first: Any
+) -> None:
     x, n = OTHER_ROWS[case]
     with pytest.raises(ValueError, match=r"the very rows of fit.* pass \(np.arange\(N\) \* n // N"):
         codes_of(TimeSegments(n), fitted_on(first, LONG), x)
 
 
-def test_segments_of_the_same_rows_are_the_same() -> None:
+def test_segments_of_the_same_rows_are_the_same(fitted_on: FittedOn, codes_of: CodesOf) -> None:
     encoder = fitted_on(TimeSegments(10), LONG)
     expected = (np.arange(60) * 10 // 60).tolist()
     assert codes_of(TimeSegments(10), encoder, LONG) == expected
@@ -114,7 +117,9 @@ def test_interleaved_series_are_refused_by_row(case: str) -> None:
         read_auxiliary(History(1, series=INTERLEAVED[case]), X)
 
 
-def test_the_first_rows_of_a_series_have_an_average_past_and_a_warning_says_so() -> None:
+def test_the_first_rows_of_a_series_have_an_average_past_and_a_warning_says_so(
+    codes_of: CodesOf,
+) -> None:
     series = np.arange(N) // 4
     columns = read_auxiliary(History(2, series), X)
     assert np.flatnonzero(columns.incomplete).tolist() == [0, 1, 4, 5, 8, 9]
@@ -124,7 +129,7 @@ def test_the_first_rows_of_a_series_have_an_average_past_and_a_warning_says_so()
     assert (codes[columns.incomplete] == 0).all() and (codes[~columns.incomplete] != 0).all()
 
 
-def test_waves_of_a_time_of_day_do_not_go_beyond() -> None:
+def test_waves_of_a_time_of_day_do_not_go_beyond(fitted_on: FittedOn, codes_of: CodesOf) -> None:
     encoder = fitted_on(Fourier(np.arange(N), period=N), X)
     shifted = read_auxiliary(Fourier(np.arange(N) + 0.5, period=N), X).continuous
     expected = (shifted - np.asarray(encoder.mean)) / np.asarray(encoder.scale)
@@ -136,7 +141,9 @@ HOURS = np.random.default_rng(2).integers(0, 24, N)
 
 
 @pytest.mark.parametrize("other", [Fourier(HOURS, 12), Fourier(HOURS, 24.5), Fourier(HOURS, 24, 3)])
-def test_waves_of_another_period_or_number_are_refused(other: Fourier) -> None:
+def test_waves_of_another_period_or_number_are_refused(
+    fitted_on: FittedOn, codes_of: CodesOf, other: Fourier
+) -> None:
     encoder = fitted_on(Fourier(HOURS, 24))
     assert codes_of(Fourier(HOURS + 24, 24.0), encoder) == codes_of(Fourier(HOURS, 24), encoder)
     with pytest.raises(ValueError, match=r"Fourier\(…, 24\.0, 4\), as in fit|with 8 continuous"):
@@ -157,7 +164,9 @@ def test_waves_of_dates_have_a_duration_as_period() -> None:
             np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
-def test_series_that_were_told_apart_in_fit_alone_are_remarked_on() -> None:
+def test_series_that_were_told_apart_in_fit_alone_are_remarked_on(
+    fitted_on: FittedOn, codes_of: CodesOf
+) -> None:
     series = np.arange(N) // 4
     encoder = fitted_on(History(1, series))
     with pytest.warns(InputWarning) as said:

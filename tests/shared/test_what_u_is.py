@@ -19,20 +19,13 @@ from identiflow.shared.auxiliary import (
     Continuous,
     Labels,
     Mixed,
-    read_auxiliary,
 )
 
+FittedOn = Callable[..., AuxiliaryEncoder]
+CodesOf = Callable[..., list[Any]]
 N = 12
 X = np.random.default_rng(0).standard_normal((N, 2))
 CODES = np.arange(N) % 3
-
-
-def fitted_on(u: Any, x: np.ndarray = X) -> AuxiliaryEncoder:
-    return AuxiliaryEncoder.fit(read_auxiliary(u, x))
-
-
-def codes_of(u: Any, encoder: AuxiliaryEncoder, x: np.ndarray = X) -> list[Any]:
-    return encoder.encode(encoder.read(u, x)).tolist()
 
 
 # Moments ----------------------------------------------------------------------------------------
@@ -65,14 +58,16 @@ DAYS = of_days(np.datetime64("2020-02-28") + CODES)
 
 
 @pytest.mark.parametrize("one", DAYS)
-def test_the_same_days_are_the_same_labels(one: str) -> None:
+def test_the_same_days_are_the_same_labels(
+    fitted_on: FittedOn, codes_of: CodesOf, one: str
+) -> None:
     encoder = fitted_on(DAYS[one])
     for other in DAYS:
         assert codes_of(DAYS[other], encoder) == CODES.tolist(), other
 
 
 @pytest.mark.parametrize("form", [form for form in DAYS if "words" not in form])
-def test_a_day_is_the_word_of_its_date(form: str) -> None:
+def test_a_day_is_the_word_of_its_date(fitted_on: FittedOn, form: str) -> None:
     assert fitted_on(DAYS[form]).labels == ["2020-02-28", "2020-02-29", "2020-03-01"]
 
 
@@ -86,14 +81,14 @@ MOMENTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("form", MOMENTS)
-def test_a_moment_is_a_word_without_zeros_at_its_end(form: str) -> None:
+def test_a_moment_is_a_word_without_zeros_at_its_end(fitted_on: FittedOn, form: str) -> None:
     others = [np.datetime64("2020-01-01T12:30"), pd.Timestamp("2020-01-01 12:30:00.1")]
     u = np.array([MOMENTS[form], *others] * 4, dtype=object)
     expected = ["2020-01-01 12:30:00", "2020-01-01 12:30:00.000001", "2020-01-01 12:30:00.1"]
     assert fitted_on(u).labels == expected
 
 
-def test_the_same_moment_of_two_zones_is_one_label() -> None:
+def test_the_same_moment_of_two_zones_is_one_label(fitted_on: FittedOn) -> None:
     here = datetime(2020, 1, 1, 12, tzinfo=timezone.utc)
     there = here.astimezone(timezone(timedelta(hours=2)))
     later = pd.Timestamp(here) + pd.Timedelta(hours=1)
@@ -103,7 +98,7 @@ def test_the_same_moment_of_two_zones_is_one_label() -> None:
     ]
 
 
-def test_a_duration_is_as_python_writes_it() -> None:
+def test_a_duration_is_as_python_writes_it(fitted_on: FittedOn) -> None:
     durations = [timedelta(days=int(code), seconds=1) for code in CODES]
     expected = ["0:00:01", "1 day, 0:00:01", "2 days, 0:00:01"]
     for u in (durations, pd.Series(durations), np.array(durations, dtype="m8[ns]")):
@@ -111,7 +106,9 @@ def test_a_duration_is_as_python_writes_it() -> None:
 
 
 @given(st.lists(st.datetimes(), min_size=2, max_size=6, unique=True))
-def test_generated_moments_are_one_to_one_with_their_words(moments: list[datetime]) -> None:
+def test_generated_moments_are_one_to_one_with_their_words(
+    fitted_on: FittedOn, codes_of: CodesOf, moments: list[datetime]
+) -> None:
     x = np.zeros((len(moments), 1))
     encoder = fitted_on(moments, x)
     assert len(encoder.labels) == len(moments)
@@ -119,21 +116,23 @@ def test_generated_moments_are_one_to_one_with_their_words(moments: list[datetim
         assert codes_of(other, encoder, x) == codes_of(moments, encoder, x)
 
 
-def test_labels_of_files_from_before_are_found() -> None:
+def test_labels_of_files_from_before_are_found(codes_of: CodesOf) -> None:
     written = sorted(np.datetime_as_string(DAYS["datetime64[ns]"]).tolist())
     old = AuxiliaryEncoder(sorted(set(written)))
     for form in DAYS:
         assert codes_of(DAYS[form], old) == CODES.tolist()
 
 
-def test_combinations_have_the_word_of_a_day() -> None:
+def test_combinations_have_the_word_of_a_day(fitted_on: FittedOn) -> None:
     for form in ("datetime64[ns]", "datetime64[s]", "dates", "Timestamps"):
         frame = pd.DataFrame({"who": list("ab") * 6, "day": DAYS[form]})
         assert fitted_on(frame).labels[0] == "a, 2020-02-28"
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_continuous_moments_are_the_same_values(unit: str) -> None:
+def test_continuous_moments_are_the_same_values(
+    fitted_on: FittedOn, codes_of: CodesOf, unit: str
+) -> None:
     expected = codes_of(Continuous(DAYS["datetime64[ns]"]), fitted_on(Continuous(DAYS["dates"])))
     encoder = fitted_on(Continuous(DAYS["datetime64[ns]"]))
     for form in (f"datetime64[{unit}]", f"series of {unit}", "dates", "Timestamps"):
@@ -169,28 +168,34 @@ DECLARED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("form", UNDECLARED)
-def test_floats_are_continuous(form: str) -> None:
+def test_floats_are_continuous(fitted_on: FittedOn, codes_of: CodesOf, form: str) -> None:
     encoder = fitted_on(UNDECLARED[form])
     assert encoder.labels is None and encoder.aux_dim == 1
     assert codes_of(UNDECLARED["array"], encoder) == codes_of(UNDECLARED[form], encoder)
 
 
 @pytest.mark.parametrize("form", DECLARED)
-def test_floats_that_are_declared_are_labels_then_and_later(form: str) -> None:
+def test_floats_that_are_declared_are_labels_then_and_later(
+    fitted_on: FittedOn, codes_of: CodesOf, form: str
+) -> None:
     encoder = fitted_on(DECLARED[form])
     assert encoder.labels == [0.5, 1.0, 2.0]
     for u in (*DECLARED.values(), *UNDECLARED.values()):
         assert codes_of(u, encoder) == CODES.tolist()
 
 
-def test_tenths_of_any_precision_are_the_same_labels() -> None:
+def test_tenths_of_any_precision_are_the_same_labels(
+    fitted_on: FittedOn, codes_of: CodesOf
+) -> None:
     tenths = (CODES + 1) / 10
     encoder = fitted_on(Labels(tenths.astype("f4")))
     assert encoder.labels == [0.1, 0.2, 0.3]
     assert codes_of(Labels(tenths), encoder) == CODES.tolist()
 
 
-def test_integers_are_continuous_where_fit_saw_floats() -> None:
+def test_integers_are_continuous_where_fit_saw_floats(
+    fitted_on: FittedOn, codes_of: CodesOf
+) -> None:
     encoder = fitted_on(CODES / 1.0)
     for u in (CODES, CODES.tolist(), pd.Series(CODES), pa.array(CODES)):
         np.testing.assert_array_equal(codes_of(u, encoder), codes_of(CODES / 1.0, encoder))
@@ -199,7 +204,9 @@ def test_integers_are_continuous_where_fit_saw_floats() -> None:
     assert codes_of(whole, encoder) == codes_of(frame, encoder)
 
 
-def test_whole_floats_are_labels_where_fit_saw_integers() -> None:
+def test_whole_floats_are_labels_where_fit_saw_integers(
+    fitted_on: FittedOn, codes_of: CodesOf
+) -> None:
     encoder = fitted_on(CODES)
     assert codes_of(CODES / 1.0, encoder) == CODES.tolist()
     with pytest.raises(ValueError, match="of labels, as in fit; got u with 1 continuous"):
@@ -224,7 +231,9 @@ HOLDERS: dict[str, Callable[[list[Any]], Any]] = {
 
 @pytest.mark.parametrize("holder", HOLDERS)
 @pytest.mark.parametrize("missing", MISSING)
-def test_a_missing_label_is_refused_naming_its_row(missing: str, holder: str) -> None:
+def test_a_missing_label_is_refused_naming_its_row(
+    fitted_on: FittedOn, codes_of: CodesOf, missing: str, holder: str
+) -> None:
     u = HOLDERS[holder]([*"abcabca", MISSING[missing], *"abca"])
     column = ", column '(who|)'" if holder in ("frame", "frame of two") else ""
     message = f"label in every row of u; got 1 missing, the first in row 7{column}"
@@ -238,13 +247,17 @@ def test_a_missing_label_is_refused_naming_its_row(missing: str, holder: str) ->
 
 
 @pytest.mark.parametrize("form", [f for f in DAYS if "words" not in f and f != "categories"])
-def test_continuous_days_are_read_so_after_fit_whatever_holds_them(form: str) -> None:
+def test_continuous_days_are_read_so_after_fit_whatever_holds_them(
+    fitted_on: FittedOn, codes_of: CodesOf, form: str
+) -> None:
     days = np.datetime64("2020-01-30") + np.arange(N)
     encoder = fitted_on(Continuous(days))
     assert codes_of(of_days(days)[form], encoder) == codes_of(Continuous(days), encoder)
 
 
-def test_times_in_a_zone_and_without_one_are_not_mixed() -> None:
+def test_times_in_a_zone_and_without_one_are_not_mixed(
+    fitted_on: FittedOn, codes_of: CodesOf
+) -> None:
     there = [datetime(2020, 1, 1, tzinfo=timezone.utc) + timedelta(n) for n in range(N)]
     here = [moment.replace(tzinfo=None) for moment in there]
     encoder = fitted_on(Continuous(there))
@@ -264,12 +277,12 @@ ONE_LABEL: dict[str, tuple[Any, list[Any]]] = {
 
 
 @pytest.mark.parametrize("case", ONE_LABEL)
-def test_one_label_is_found_whatever_holds_it(case: str) -> None:
+def test_one_label_is_found_whatever_holds_it(fitted_on: FittedOn, case: str) -> None:
     labels, ways = ONE_LABEL[case]
     encoder = fitted_on(np.asarray(labels)[CODES])
     assert [encoder.code_of(way) for way in ways] == [1] * len(ways)
 
 
-def test_a_combination_of_labels_is_a_tuple() -> None:
+def test_a_combination_of_labels_is_a_tuple(fitted_on: FittedOn) -> None:
     encoder = fitted_on(pd.DataFrame({"a": CODES, "b": np.array(["l", "r"])[np.arange(N) % 2]}))
     assert encoder.labels[encoder.code_of((1, "r"))] == "1, r"

@@ -24,17 +24,11 @@ from identiflow.shared.auxiliary import (
 from identiflow.shared.auxiliary.labels import twins
 from identiflow.shared.inputs.remarks import InputWarning
 
+FittedOn = Callable[..., AuxiliaryEncoder]
+CodesOf = Callable[..., list[Any]]
 N = 12
 X = np.random.default_rng(0).standard_normal((N, 2))
 CODES = np.arange(N) % 3
-
-
-def fitted_on(u: Any, x: np.ndarray = X) -> AuxiliaryEncoder:
-    return AuxiliaryEncoder.fit(read_auxiliary(u, x))
-
-
-def codes_of(u: Any, encoder: AuxiliaryEncoder, x: np.ndarray = X) -> list[Any]:
-    return encoder.encode(encoder.read(u, x)).tolist()
 
 
 # What may not be meant --------------------------------------------------------------------------
@@ -52,7 +46,7 @@ TWINS: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("case", TWINS)
-def test_labels_that_may_be_one_are_named(case: str) -> None:
+def test_labels_that_may_be_one_are_named(fitted_on: FittedOn, case: str) -> None:
     first, second = TWINS[case]
     u = np.array(["other", first, second])[CODES]
     with pytest.warns(InputWarning, match="may be one, written in two ways, are two: ") as said:
@@ -60,7 +54,7 @@ def test_labels_that_may_be_one_are_named(case: str) -> None:
     assert repr(first) in str(said[0].message) and repr(second) in str(said[0].message)
 
 
-def test_floats_that_rounding_parts_are_twins() -> None:
+def test_floats_that_rounding_parts_are_twins(fitted_on: FittedOn) -> None:
     with pytest.warns(InputWarning, match=r"two: 0\.3 and 0\.30000000000000004"):
         fitted_on(Labels(np.array([0.3, 0.1 * 3, 0.5])[CODES]))
 
@@ -71,7 +65,7 @@ def test_different_numbers_are_no_twins(labels: list[int]) -> None:
     assert twins([n / 7 for n in labels]) == []
 
 
-def test_labels_of_next_to_no_rows_are_named() -> None:
+def test_labels_of_next_to_no_rows_are_named(fitted_on: FittedOn) -> None:
     u = np.array(["a"] * 54 + ["b"] * 4 + ["c"] * 2)
     with pytest.warns(InputWarning, match=r"fewer than 5 rows: 'b' \(4\), 'c' \(2\)\. "):
         fitted_on(u, LONG)
@@ -88,7 +82,9 @@ FORMS_OF_FLOATS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS_OF_FLOATS)
-def test_floats_that_may_be_labels_are_remarked_on_in_fit(form: str) -> None:
+def test_floats_that_may_be_labels_are_remarked_on_in_fit(
+    fitted_on: FittedOn, codes_of: CodesOf, form: str
+) -> None:
     u = FORMS_OF_FLOATS[form]()
     with pytest.warns(InputWarning, match="3 different values, floats that are whole numbers"):
         encoder = fitted_on(u, LONG)
@@ -112,7 +108,9 @@ OF_PAIRS: dict[str, Callable[[pd.DataFrame], Any]] = {
 
 
 @pytest.mark.parametrize("kind", OF_PAIRS)
-def test_columns_in_another_order_are_refused(kind: str) -> None:
+def test_columns_in_another_order_are_refused(
+    fitted_on: FittedOn, codes_of: CodesOf, kind: str
+) -> None:
     make = OF_PAIRS[kind]
     encoder = fitted_on(make(PAIR))
     assert codes_of(make(PAIR), encoder) == codes_of(make(PAIR.to_numpy()), encoder)
@@ -121,7 +119,7 @@ def test_columns_in_another_order_are_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["nan", "None", "<NA>", "NaT", "null", ""])
-def test_words_for_what_is_missing_are_remarked_on(word: str) -> None:
+def test_words_for_what_is_missing_are_remarked_on(fitted_on: FittedOn, word: str) -> None:
     with pytest.warns(InputWarning, match=f"The label {word!r} of u may be a missing value"):
         fitted_on(np.array(["a", "b", word])[CODES])
 
@@ -129,7 +127,9 @@ def test_words_for_what_is_missing_are_remarked_on(word: str) -> None:
 # Arrays of objects, and parts of parts ----------------------------------------------------------
 
 
-def test_an_array_of_words_and_floats_is_read_by_its_columns() -> None:
+def test_an_array_of_words_and_floats_is_read_by_its_columns(
+    fitted_on: FittedOn, codes_of: CodesOf
+) -> None:
     values = np.linspace(0, 1, N)
     u = np.array([[f"s{code}", value] for code, value in zip(CODES, values, strict=True)], object)
     encoder = fitted_on(u)
