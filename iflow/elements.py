@@ -18,7 +18,6 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from identiflow.shared.compute.networks import bounded_exp
 
@@ -203,9 +202,8 @@ def _segment(value: Tensor, raw: Tensor, bound: float, axis: int) -> Segment:
 
 def _between_zeros(raw: Tensor) -> Tensor:
     """(K − 1, …) to (K + 1, …)."""
-    if not raw.numel():  # which torch 2.6 cannot pad
-        return raw.new_zeros(len(raw) + 2, *raw.shape[1:])
-    return pad(raw, (0, 0) * (raw.ndim - 1) + (1, 1))
+    zero = raw.new_zeros(1, *raw.shape[1:])
+    return torch.cat([zero, raw, zero])
 
 
 @lru_cache

@@ -84,7 +84,7 @@ class Compilation:
             return None
         try:
             say("preparing to compile")
-            with _without_validation(), torch.no_grad():
+            with without_validation(), torch.no_grad():
                 graph = trace(function, inputs)
                 key = _key(graph, inputs)
                 if key not in _by_graph:
@@ -255,7 +255,7 @@ def _without_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _without_validation() -> Iterator[None]:
+def without_validation() -> Iterator[None]:
     """No checks by torch's distributions of their arguments, which have no values in a trace.
 
     Importing the compiler also ends them, for good; after this they are as they were.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from identiflow.shared.compute.compilation import without_validation
 from identiflow.shared.estimators.fitted import Fitted
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator
 from identiflow.shared.inputs.rows import Scale
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 WAYS = ("transform", "inverse_transform")
+MOST_ROWS = 2**62  # the bound that torch 2.6 sets itself lies beyond what it can guard
 
 
 def export_program(estimator: IdentifiableEstimator, method: str = "transform") -> ExportedProgram:
@@ -51,8 +53,8 @@ def export_program(estimator: IdentifiableEstimator, method: str = "transform") 
     program = (_Transform if method == "transform" else _Inverse)(fitted)
     columns = fitted.n_features if method == "transform" else fitted.model.latent_dim
     rows = torch.zeros(2, columns, dtype=torch.float64)
-    dynamic = ({0: torch.export.Dim("rows", min=2)},)
-    with torch.no_grad():
+    dynamic = ({0: torch.export.Dim("rows", min=2, max=MOST_ROWS)},)
+    with without_validation(), torch.no_grad():
         return torch.export.export(program, (rows,), dynamic_shapes=dynamic)
 
 

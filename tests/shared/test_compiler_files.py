@@ -101,7 +101,8 @@ for _ in range(2):
         finally:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
-    libraries = list(ours.rglob("*.main.so"))
+    ours_alone = [p for p in ours.rglob("*.cpp") if "in_ptr0" in p.read_text()]  # none of a trial
+    libraries = [path.with_suffix(".so") for path in ours_alone]
     assert libraries and all(library.stat().st_size for library in libraries)
     for library in libraries:
         library.write_bytes(b"")
