@@ -81,8 +81,14 @@ def judged(name: Any, values: NDArray[Any], constants: bool = False) -> Finding 
         return Finding(True, "row numbers or names, in a column without a name")
     if np.allclose(steps, steps[0], rtol=1e-6, atol=0):
         return Finding(True, "row numbers" if abs(steps[0]) == 1 else "a count in equal steps")
-    whole = bool((values == np.round(values)).all()) and values.dtype.kind != "b"
-    return _of_whole(name, values, steps) if whole else _of_any(name, steps)
+    return _of_whole(name, values, steps) if _are_whole(values) else _of_any(name, steps)
+
+
+def _are_whole(values: NDArray[Any]) -> bool:
+    """True for integers, and for floats that are such and may be otherwise: not for 1e300."""
+    if values.dtype.kind != "f":
+        return values.dtype.kind != "b"
+    return bool((values == np.round(values)).all() and (np.abs(values) < 2.0**53).all())
 
 
 def _of_whole(name: Any, values: NDArray[Any], steps: NDArray[Any]) -> Finding | None:

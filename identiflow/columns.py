@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -16,13 +18,19 @@ if TYPE_CHECKING:
 
 MANY = 12  # names or rows that an error lists
 LEAVE_OUT = "Leave the column out with --drop, or name it with --aux if it is u."
+NO_HEADER = "If its first line is data and no header, pass --no-header."
+POSITIONAL = re.compile(r"x\d+")  # names of columns without a header
 
 
 def select(table: DataFrame, names: Sequence[str], advice: str = "") -> DataFrame:
-    """Columns by name, none of which may be missing, nor a cell of theirs."""
-    check_present(table, names)
+    """Columns that are there by name, none of which may miss a cell."""
     chosen = table[list(names)]
     missing = chosen.isna()
+    if missing.all(axis=1).any() and (empty := table.isna().all(axis=1)).any():
+        raise ValueError(
+            f"Expected a value in every row; got {int(empty.sum())} empty, {_rows(empty)}. Delete "
+            "those lines."
+        )
     for name in missing.columns[missing.to_numpy().any(axis=0)]:
         raise ValueError(
             f"Expected a value in every cell; got {int(missing[name].sum())} missing in the column "
@@ -37,10 +45,10 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
     for name, dtype in select(x, list(x.columns), advice).dtypes.items():
         if dtype.kind not in "fiub":
             cell, row, _ = _no_number(x[name])
-            hints = [advice_about(cell), advice or "Remove what is no number."]
+            hint = advice_about(cell) or _about_line(x[name], row)
             raise ValueError(
                 f"Expected numbers in every column of x; got {_described(cell)} in the column "
-                f"{seen(name)}, row {row}. {' '.join(filter(None, hints))}"
+                f"{seen(name)}, row {row}. {hint or advice or 'Remove what is no number.'}"
             )
         infinite = x[name].abs() == float("inf")
         if infinite.any():
@@ -51,18 +59,46 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
     return x
 
 
-def reals(u: DataFrame, names: Sequence[str]) -> DataFrame:
+def _about_line(column: Series, row: int) -> str:
+    """What to do about a cell that is alone in being no number, in the first or the last row."""
+    import pandas as pd
+
+    others = pd.to_numeric(column.astype(object).drop(column.index[row - 1]), errors="coerce")
+    if row not in (1, len(column)) or len(others) < 2 or others.isna().any():
+        return ""
+    what = "units below the names" if row == 1 else "a total or a comment below the rows"
+    return f"If that line is {what}, delete it."
+
+
+def reals(u: DataFrame, names: Sequence[str], advice: str = "") -> DataFrame:
     """The table with these columns, of continuous u, as floats; text may say numbers, or times.
 
     Dates and times are nanoseconds since 1970, as `Continuous` has them.
+
+    Args:
+        u: the table.
+        names: those columns.
+        advice: about what is neither.
     """
-    return u.assign(**{name: _real(u[name]) for name in names})
+    return u.assign(**{name: _real(u[name], advice) for name in names})
 
 
-def _real(column: Series) -> Series:
+def is_of_moments(column: Series) -> bool:
+    """True for dates, times or durations, as text or as pandas has them."""
+    cell, _, found = _no_number(column)
+    return column.dtype.kind in "mM" or (found and is_date(cell))
+
+
+def _real(column: Series, advice: str) -> Series:
     cell, row, found = _no_number(column)
     if not found and column.dtype.kind not in "mM":
-        return column.astype(float)
+        numbers = column.astype(float)
+        if (infinite := numbers.abs() == float("inf")).any():
+            raise ValueError(
+                f"Expected finite numbers in u; got {int(infinite.sum())} infinite in the column "
+                f"{seen(column.name)}, {_rows(infinite)}. Drop those rows."
+            )
+        return numbers
     import pandas as pd
 
     from identiflow.shared.inputs.moments import as_numbers
@@ -71,24 +107,62 @@ def _real(column: Series) -> Series:
         try:
             column = pd.to_datetime(column, format="ISO8601", utc=True).dt.tz_localize(None)
         except (TypeError, ValueError):
-            advice = "" if is_date(cell) else " Name it with --aux if these are labels."
+            hint = "" if is_date(cell) else advice_about(cell) or advice
             raise ValueError(
                 f"Expected numbers, or dates as 2024-01-31, in the column {seen(column.name)} of "
-                f"continuous u; got {_described(cell)} in row {row}.{advice}"
+                f"continuous u; got {_described(cell)} in row {row}.{hint and ' '}{hint}"
             ) from None
     select(column.to_frame(), [column.name])  # nan is read as a date that is missing
     return pd.Series(as_numbers(column.to_numpy()), index=column.index)
 
 
-def check_present(table: DataFrame, names: Sequence[str]) -> None:
-    """Raise unless the table has all these columns."""
+def check_present(table: DataFrame, names: Sequence[str], headless: str = NO_HEADER) -> None:
+    """Raise unless the table has all these columns.
+
+    Args:
+        table: the table.
+        names: of the columns.
+        headless: what to do if the file has no header.
+    """
     for name in names:
         if name not in table.columns:
+            is_data = any(map(_is_no_name, table.columns))
+            hint = _near(str(name), table.columns) or (f" {headless}" if is_data else "")
             raise ValueError(
-                f"Expected the column {seen(name)}; got a table with "
-                f"{_listed(table.columns)}.{_near(str(name), table.columns)}"
-                f"{_of_data(table.columns)}"
+                f"Expected the column {seen(name)}; got a table with {_listed(table.columns)}."
+                f"{hint}"
             )
+
+
+def check_own_names(table: DataFrame, named: Sequence[str], used: Sequence[str]) -> None:
+    """Refuse, or warn of, columns that share their name with others in the file.
+
+    Args:
+        table: `attrs["shared"]` has such names, and the columns of each.
+        named: columns that are named one by one, which says which of them is meant.
+        used: columns that are treated alike.
+
+    Raises:
+        ValueError: if one of them is named and another is not.
+    """
+    for name, columns in table.attrs.get("shared", {}).items():
+        unnamed = [column for column in columns if column not in named]
+        if unnamed and len(unnamed) < len(columns):
+            raise ValueError(
+                f"Expected one column called {seen(name)}; got {len(columns)}. They are "
+                f"{some(columns, seen)} here: say of each what it is, or --drop it."
+            )
+        if unnamed and set(unnamed) & set(used):
+            remark_shared(name, columns, columns)
+
+
+def remark_shared(name: str, columns: Sequence[str], taken: Sequence[str]) -> None:
+    """Warn of columns that share their name, of which some are taken."""
+    warnings.warn(
+        f"{len(columns)} columns are called {seen(name)}, here {some(columns, seen)}; taken: "
+        f"{some(taken, seen)}.",
+        stacklevel=3,
+    )
 
 
 def chosen_by(options: Iterable[str], table: DataFrame) -> tuple[list[str], list[str]]:
@@ -168,14 +242,19 @@ def _listed(names: Sequence[str]) -> str:
 def _near(name: str, names: Sequence[str]) -> str:
     if {part.strip() for part in name.split(",")} <= set(names):
         return " Name these columns one by one, each with its own option."
-    folded = {str(other).strip().casefold(): other for other in names}
-    near = get_close_matches(name.strip().casefold(), list(folded), n=1, cutoff=0.6)
+    folded = {_folded(other): other for other in names}
+    near = get_close_matches(_folded(name), list(folded), n=1, cutoff=0.6)
     return f" Is it {seen(folded[near[0]])}?" if near else ""
 
 
-def _of_data(names: Sequence[str]) -> str:
-    is_data = any(NUMBER.fullmatch(str(name)) for name in names)
-    return " If its first line is data and no header, pass --no-header." if is_data else ""
+def _folded(name: Any) -> str:
+    """A name without what one does not see of it: case, spaces, how accents are stored."""
+    return unicodedata.normalize("NFKC", str(name)).strip().casefold()
+
+
+def _is_no_name(name: Any) -> bool:
+    """True for a number, and for the name that a column without a header has."""
+    return NUMBER.fullmatch(str(name)) is not None or POSITIONAL.fullmatch(str(name)) is not None
 
 
 def _rows(empty: Series) -> str:

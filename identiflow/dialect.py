@@ -15,10 +15,11 @@ import lzma
 import re
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from identiflow import header
 from identiflow.endings import promised_packing, usual_separator
 from identiflow.numerals import NUMBER
 
@@ -28,7 +29,7 @@ MOST_TITLE, ENOUGH = 10, 3  # lines of a title above a table; lines that make a 
 
 def _unzipped(path: Path) -> IO[bytes]:
     with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+        names = [name for name in archive.namelist() if not OF_SYSTEMS.search(name)]
         if any(name.endswith((".npy", "[Content_Types].xml")) for name in names):
             raise ValueError(_foreign("an Excel workbook or an NPZ file", "Rename or export it"))
         if len(names) != 1:
@@ -74,6 +75,7 @@ MARKS = {
 NEXT_ENCODING = {"utf-8": "cp1252", "utf-8-sig": "cp1252", "cp1252": "latin-1"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
 COMMENTS = re.compile(r"(#[^\n]*\n)+")
+OF_SYSTEMS = re.compile(r"/$|^__MACOSX/|(^|/)\.")  # folders, and what systems put beside a file
 FROM_EXCEL = re.compile(r'"?sep=(.)"?\r?\n')  # a first line that names the separator
 
 
@@ -86,14 +88,17 @@ class Dialect:
     packing: str | None = None
     decimal: str = "."
     lines_before: int = 0  # the header
+    names: tuple[str, ...] = ()  # of the columns, if the last of those lines has them
+    spaced: bool = False  # beside the separators
 
     def unlike(self, path: Path) -> list[str]:
         """What in it is not as the name of the file promises, in words."""
+        skipped = self.lines_before - bool(self.names)
         found = {
             f"cells between {SEPARATORS[self.separator]}": self.separator != usual_separator(path),
             "decimal commas": self.decimal == ",",
             f"text in {self.encoding}": not self.encoding.startswith("utf-8"),
-            f"what follows line {self.lines_before}": self.lines_before > 0,
+            f"what follows line {skipped}": skipped > 0,
             f"a file packed by {self.packing or 'nothing'}": self.packing != promised_packing(path),
         }
         return [words for words, is_so in found.items() if is_so]
@@ -117,24 +122,48 @@ def dialect_of(path: Path) -> Dialect:
     told = FROM_EXCEL.match(text)
     if told and told[1] in SEPARATORS:
         return Dialect(told[1], encoding, packing, lines_before=1)
-    whole, usual = len(beginning) < BEGINNING, usual_separator(path)
+    layout = _layout(text, len(beginning) < BEGINNING, usual_separator(path))
+    return replace(layout, encoding=encoding, packing=packing)
+
+
+def _layout(text: str, whole: bool, usual: str) -> Dialect:
+    """Where the table is in a text, and what is between its cells."""
+    separator, lines, names = _start(text, whole, usual)
+    table = "".join(text.splitlines(keepends=True)[lines:]) if lines else text
+    if not names:
+        names = header.longer_by_one(_rows(table, whole, separator))
+        lines += bool(names)
+    spaced = any(header.is_spaced(line, separator) for line in table.split("\n", 2)[:2])
+    return Dialect(separator, lines_before=lines, names=tuple(names), spaced=spaced)
+
+
+def _start(text: str, whole: bool, usual: str) -> tuple[str, int, list[str]]:
+    """The separator, how many lines are above the table, and names that the last of them has."""
     fit, separator = _separator(text, whole, usual)
-    comments, lines = COMMENTS.match(text), 0
+    comments = COMMENTS.match(text)
     if comments:  # or a header that begins with a #, which fits the rows below it
-        fit_below, below = _separator(text[comments.end() :], whole, usual)
-        if fit_below[0] > fit[0]:
-            separator, lines = below, comments[0].count("\n")
-    elif fit[0] < 0.5:
-        separator, lines = _below_title(text, whole, usual) or (separator, 0)
-    return Dialect(separator, encoding, packing, lines_before=lines)
+        rest = text[comments.end() :]
+        fit_below, below = _separator(rest, whole, usual)
+        rows = _rows(rest, whole, below)
+        names = header.behind_comment(comments[0], rows, below)
+        has_header = fit_below[0] == fit[0] and header.is_above(rows)
+        if names or has_header or fit_below[0] > fit[0]:
+            return below, comments[0].count("\n"), names
+    elif fit[0] < 0.5 or header.is_title(_rows(text, whole, separator)):
+        return *(_below_title(text, whole, usual) or (separator, 0)), []
+    return separator, 0, []
 
 
 def _below_title(text: str, whole: bool, usual: str) -> tuple[str, int] | None:
     """The separator of a table below a title, and how many lines that has."""
     lines = text.splitlines(keepends=True)
     for title in range(1, min(MOST_TITLE, len(lines) - ENOUGH) + 1):
-        fit, separator = _separator("".join(lines[title:]), whole, usual)
-        if fit[0] == 1 and fit[1] > 0:
+        table = "".join(lines[title:])
+        fit, separator = _separator(table, whole, usual)
+        rows = _rows(table, whole, separator)
+        # Data below a line of cells: that is a header, of other length than the rows.
+        is_data = separator in lines[title - 1] and header.are_alike(*rows[:2])
+        if fit[0] == 1 and fit[1] > 0 and not (header.is_title(rows) or is_data):
             return separator, title
     return None
 
@@ -175,7 +204,13 @@ def _separator(text: str, whole: bool, usual: str) -> tuple[tuple[float, float],
 def _rows(text: str, whole: bool, separator: str) -> list[list[str]]:
     try:
         rows = [
-            row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row
+            row
+            for row in csv.reader(
+                io.StringIO(text, newline=""),
+                delimiter=separator,
+                skipinitialspace=separator != " ",
+            )
+            if row
         ]
     except csv.Error:
         return []
@@ -185,13 +220,14 @@ def _rows(text: str, whole: bool, separator: str) -> list[list[str]]:
 def _fits(rows: Sequence[Sequence[str]]) -> tuple[float, float]:
     """The share of rows as long as the first, and that of numbers among their cells.
 
-    A header may lack the name of a first column, or rows end in a separator: rows a cell too long
+    A header may lack the name of a first column, or rows or a header end in a separator: such rows
     count a half. A first row of one cell says nothing.
     """
     if not rows or len(rows[0]) < 2:
         return 0.0, 0.0
     first, others = len(rows[0]), rows[1:] or rows
-    lengths = [(len(row) == first) + 0.5 * (len(row) == first + 1) for row in others]
+    near = {first + 1} if rows[0][-1] else {first + 1, first - 1}
+    lengths = [(len(row) == first) + 0.5 * (len(row) in near) for row in others]
     cells = [cell for row in others for cell in row]
     numbers = sum(NUMBER.fullmatch(cell) is not None for cell in cells)
     return (sum(lengths) / len(lengths), numbers / len(cells)) if any(lengths) else (0.0, 0.0)

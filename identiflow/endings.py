@@ -37,9 +37,11 @@ def read(path: Path) -> str:
     Raises:
         ValueError: for any other.
     """
-    ending = Path(path.stem).suffix.lower() if promised_packing(path) else path.suffix.lower()
-    known = TEXT if promised_packing(path) else dict.fromkeys([*ENDINGS, *TEXT])
-    return _among(tuple(known), ending, path)
+    if not promised_packing(path):
+        return _among(tuple(dict.fromkeys([*ENDINGS, *TEXT])), path.suffix.lower(), path)
+    ending = Path(path.stem).suffix.lower()
+    # Of a.zip the name says nothing about what is in it: a table of text, as in a.csv.zip.
+    return _among(tuple(TEXT), ending if ending in {*ENDINGS, *HINTS, *TEXT} else ".csv", path)
 
 
 def promised_packing(path: Path) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 
 def _read_parquet(path: Path) -> DataFrame:
@@ -18,7 +19,14 @@ def _read_parquet(path: Path) -> DataFrame:
     table = pd.read_parquet(path)
     named = [name for name in table.index.names if name is not None]
     # An index with a name is a column like others; without one it numbers the rows.
-    return table.reset_index(named).reset_index(drop=True)
+    table = table.reset_index(named).reset_index(drop=True)
+    return table.astype({name: float for name in table.columns if _is_decimal(table[name])})
+
+
+def _is_decimal(column: Series) -> bool:
+    """True for numbers of a fixed number of decimals, as databases have them."""
+    cells = column.dropna() if column.dtype.kind == "O" else column.iloc[:0]
+    return len(cells) > 0 and all(isinstance(cell, Decimal) for cell in cells)
 
 
 def _read_npz(path: Path) -> DataFrame:
@@ -36,7 +44,8 @@ def _read_npy(path: Path) -> DataFrame:
         values = np.load(file, allow_pickle=False)
     if not isinstance(values, np.ndarray):
         raise ValueError("arrays with names, as in an NPZ file. Let its name end in .npz")
-    return _of_arrays({"x": values[:, None] if values.ndim == 1 else values})
+    is_column = values.ndim == 1 and not values.dtype.names
+    return _of_arrays({"x": values[:, None] if is_column else values})
 
 
 def _of_arrays(arrays: dict[str, Any]) -> DataFrame:
@@ -52,6 +61,8 @@ def _of_arrays(arrays: dict[str, Any]) -> DataFrame:
 
 
 def _columns_of(name: str, values: Any) -> dict[str, Any]:
+    if values.dtype.names:  # a table, which has names of its own
+        return {field: values[field] for field in values.dtype.names}
     if values.ndim == 1:
         return {name: values}
     if values.ndim == 2:

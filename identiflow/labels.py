@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # What str() makes of an integer: 007 and +7 are words.
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+WITH_POINT = re.compile(r"(0|-?[1-9][0-9]*)\.0*")  # 7. and 7.0
+EXACT = 2**53  # from here on floats do not hold all integers
 # A part of a label of several columns: joined by ", ", a comma in one has a backslash before it.
 PART = re.compile(r"(?:^|, )((?:\\.|[^\\,])*)")
 # What pandas takes for a missing value, and so for none of the numbers of a column.
@@ -58,6 +60,20 @@ def as_written(words: Series, known: Collection[Any] = ()) -> Series:
     return words
 
 
+def beyond_floats(column: Series) -> bool:
+    """True for floats that are whole numbers, some of them too large to be sure of."""
+    return bool((column % 1 == 0).all() and (column.abs() >= EXACT).any())
+
+
+def whole_as_written(words: Series) -> Series | None:
+    """The integers that words say, as 7 or as 7.0, exactly; as words, if some are beyond 64 bits.
+
+    None if some are written in another way.
+    """
+    plain = words.str.strip().str.replace(WITH_POINT, r"\1", regex=True)
+    return as_written(plain) if all(map(INTEGER.fullmatch, plain.unique())) else None
+
+
 def flags_as_words(labels: DataFrame) -> DataFrame:
     """Columns of True and False as text, as it stands in a CSV file."""
     flags = [name for name in labels.columns if labels[name].dtype.kind == "b"]
@@ -83,8 +99,11 @@ def _as_integers(labels: DataFrame, known: Sequence[Any]) -> DataFrame:
 
     if set(known) <= set(FLAGS.values()):
         words = words.map(lambda word: FLAGS.get(str(word).lower(), word))
+    exact = whole_as_written(words.astype(str))
+    if exact is not None:
+        return exact.to_frame()
     numbers = pd.to_numeric(words, errors="coerce")
-    return numbers.to_frame() if numbers.notna().all() else labels
+    return numbers.to_frame() if (numbers.abs() < EXACT).all() else labels
 
 
 def _as_floats(words: Series) -> Series:

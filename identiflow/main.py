@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from identiflow import models
+from identiflow import fitted, models
 from identiflow.arguments import (
     PATH,
     header_option,
@@ -150,8 +150,8 @@ def transform(model: Path, table: Path, header: bool | None, output: Path) -> No
     """
     check_output(output, model, table)
     estimator, rows = _opened(model, table, header)
-    u = models.u_of(rows, estimator) if estimator.latents_need_u else None
-    x = models.x_of(rows, estimator)
+    u = fitted.u_of(rows, estimator) if estimator.latents_need_u else None
+    x = fitted.x_of(rows, estimator)
     _say_dialect(table, rows)
     latents = estimator.set_output(transform="pandas").transform(x, u)
     write_table(latents, output)
@@ -171,7 +171,7 @@ def invert(model: Path, latents: Path, header: bool | None, output: Path) -> Non
     check_table(latents, header)
     estimator = models.load(model)
     rows = read_table(latents, header=header)
-    z = models.latents_of(rows, estimator, has_names(latents, header))
+    z = fitted.latents_of(rows, estimator, has_names(latents, header))
     _say_dialect(latents, rows)
     x = estimator.inverse_transform(z.to_numpy())
     _write_rows(x, estimator, output)
@@ -214,7 +214,7 @@ def sample(model: Path, aux: tuple[str, ...], rows: int, seed: int | None, outpu
     """
     check_output(output, model)
     estimator = models.load(model)
-    x = estimator.sample(models.u_of_values(aux, rows, estimator), seed=seed or 0)
+    x = estimator.sample(fitted.u_of_values(aux, rows, estimator), seed=seed or 0)
     _write_rows(x, estimator, output)
 
 
@@ -261,7 +261,7 @@ def _x_and_u(
     model: Path, table: Path, header: bool | None
 ) -> tuple[IdentifiableEstimator, DataFrame, Auxiliary | None]:
     estimator, rows = _opened(model, table, header)
-    u, x = models.u_of(rows, estimator), models.x_of(rows, estimator)
+    u, x = fitted.u_of(rows, estimator), fitted.x_of(rows, estimator)
     _say_dialect(table, rows)
     return estimator, x, u
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import identiflow
 from identiflow.columns import (
     LEAVE_OUT,
+    check_own_names,
     check_present,
     chosen_by,
     numbers,
@@ -24,7 +25,7 @@ from identiflow.columns import (
     select,
     some,
 )
-from identiflow.labels import as_in_fit, flags_as_words, floats_as_words, labels_of
+from identiflow.labels import flags_as_words, floats_as_words
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from identiflow.shared.estimators import IdentifiableEstimator
 
 ESTIMATORS = {"iflow": "IFlow", "ivae": "IVAE"}
+NO_REALS = "Name it with --aux if these are labels."
 OF_U = "If such a cell is a label, write another word for it, as none for NA."
 
 
@@ -73,8 +75,11 @@ def parameters(options: Mapping[str, Any], settings: Sequence[str]) -> dict[str,
                 f"Expected {name} to be given once; got it twice, {given[name]!r} and {value!r}. "
                 "Leave out one."
             )
-        set_here[name] = _value(value)  # of the same setting the last one counts
-    return given | set_here
+        if set_here.setdefault(name, value) != value:
+            raise ValueError(
+                f"Expected --set {name} once; got {set_here[name]} and {value}. Leave out one."
+            )
+    return given | {name: _value(value) for name, value in set_here.items()}
 
 
 def check_named(*options: Sequence[str]) -> None:
@@ -120,8 +125,10 @@ def split(table: DataFrame, chosen: Chosen, constants: bool = False) -> tuple[Da
         ValueError: for columns that are not there, that are no numbers, or that are bookkeeping.
     """
     check_present(table, chosen.u)
-    kept, insisted = _names_of_x(table, chosen)
-    u = reals(select(table, chosen.u, OF_U), chosen.continuous)
+    kept, named = _names_of_x(table, chosen)
+    check_own_names(table, named, kept)
+    insisted = set(named) & set(kept)
+    u = reals(select(table, chosen.u, OF_U), chosen.continuous, NO_REALS)
     u = floats_as_words(flags_as_words(u), chosen.labels)
     _check_shared(u)
     x = numbers(table[kept], LEAVE_OUT)
@@ -141,10 +148,11 @@ def read_as(u: DataFrame, chosen: Chosen) -> Auxiliary:
     floats = [name for name in u.columns if u[name].dtype.kind == "f"]
     unsaid = [name for name in floats if name not in chosen.continuous]
     remark_whole(u[unsaid].to_numpy(), unsaid)
-    return _auxiliary(u.drop(columns=floats), u[floats])
+    return auxiliary_of(u.drop(columns=floats), u[floats])
 
 
-def _auxiliary(labels: DataFrame, continuous: DataFrame) -> Auxiliary:
+def auxiliary_of(labels: DataFrame, continuous: DataFrame) -> Auxiliary:
+    """u of columns of labels and of continuous values, of which one may be without any."""
     if not len(labels.columns):
         return identiflow.Continuous(continuous)
     if not len(continuous.columns):
@@ -163,7 +171,7 @@ def described(auxiliary: AuxiliaryEncoder) -> str:
 
 
 def _names_of_x(table: DataFrame, chosen: Chosen) -> tuple[list[str], list[str]]:
-    """The columns of x in the order of the table, and those of them that were named one by one."""
+    """The columns of x in the order of the table, and all that were named one by one."""
     insisted, by_pattern = chosen_by(chosen.columns, table)
     dropped, dropped_too = chosen_by(chosen.drop, table)
     _check_once([*chosen.u, *insisted, *dropped])
@@ -172,7 +180,7 @@ def _names_of_x(table: DataFrame, chosen: Chosen) -> tuple[list[str], list[str]]
     kept = [name for name in table.columns if name in wanted - others]
     if not kept:
         raise ValueError("Expected columns of x beside those of u; got none. Name fewer as u.")
-    return kept, insisted
+    return kept, [*chosen.u, *insisted, *dropped]
 
 
 def _check_shared(u: DataFrame) -> None:
@@ -198,59 +206,6 @@ def _check_once(names: Sequence[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(f"Expected each column to be named once; got {twice[0]} twice.")
-
-
-def x_of(table: DataFrame, estimator: IdentifiableEstimator) -> DataFrame:
-    """The columns of x that an estimator was fitted to."""
-    return numbers(select(table, getattr(estimator, "feature_names_in_", table.columns)))
-
-
-def latents_of(table: DataFrame, estimator: IdentifiableEstimator, named: bool) -> DataFrame:
-    """The columns of latents, by their names; in their order, if the table has no names."""
-    names = list(estimator.get_feature_names_out())
-    if not named:
-        return numbers(table)
-    if not set(names) <= set(table.columns):
-        raise ValueError(
-            f"Expected the latents {', '.join(names)} as columns, as `transform` writes them; got "
-            f"{some(list(table.columns), seen)}."
-        )
-    return numbers(select(table, names))
-
-
-def u_of(table: DataFrame, estimator: IdentifiableEstimator) -> Auxiliary | None:
-    """The columns of u that an estimator was fitted with; None if it was fitted without."""
-    auxiliary = estimator.auxiliary_
-    names = auxiliary.names
-    parts = (auxiliary.labels, auxiliary.mean)
-    if names is not None and not all(n or p is None for n, p in zip(names, parts, strict=True)):
-        names = None  # some columns alone have names
-    if names is None and estimator.prior_.informative:
-        raise ValueError(
-            "Expected a model whose u was columns of a table; got one fitted to an array. Fit it "
-            "with `identiflow fit`, or in Python to a data frame as u."
-        )
-    if names is None:
-        return None
-    labels, continuous = (select(table, part) for part in names)
-    if len(labels.columns):
-        labels = as_in_fit(flags_as_words(labels), labels_of(estimator))
-    return _auxiliary(labels, reals(continuous, list(continuous.columns)))
-
-
-def u_of_values(values: Sequence[str], rows: int, estimator: IdentifiableEstimator) -> Any:
-    """One u in each of `rows` rows, its values in the order of u's columns."""
-    import pandas as pd
-
-    labels, continuous = estimator.auxiliary_.names or ([], [])
-    columns = [*labels, *continuous]
-    if len(values) != len(columns):
-        raise ValueError(
-            f"Expected --aux once for each of {columns}, in this order; got {list(values)}."
-        )
-    row = {name: [value] for name, value in zip(columns, values, strict=True)}
-    u = u_of(pd.DataFrame(row, index=[0]).loc[[0] * rows], estimator)
-    return [0] * rows if u is None else u
 
 
 def _known(cls: type[IdentifiableEstimator], options: dict[str, Any]) -> dict[str, Any]:

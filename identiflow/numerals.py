@@ -46,6 +46,12 @@ def may_be_thousands(column: Series) -> bool:
     return any(groups) and any(short) and all(map(any, zip(groups, short, strict=True)))
 
 
+def are_grouped(column: Series) -> bool:
+    """True if each cell has one point and three digits behind it: 1.234, beside 20.000."""
+    cells = [str(cell) for cell in column.dropna().unique()]
+    return bool(cells) and all(GROUPED.fullmatch(cell) and "." in cell for cell in cells)
+
+
 def advice_about(cell: Any) -> str:
     """What a cell that is no number may be, and what to do about it; "" if it is just text."""
     text = str(cell)
@@ -55,6 +61,10 @@ def advice_about(cell: Any) -> str:
         return "Write all numbers with a decimal point, or all with a decimal comma."
     if "\u2212" in text:
         return "Write the minus sign as -."
+    from identiflow.shared.auxiliary.labels import FOR_NOTHING
+
+    if text.strip().casefold() in FOR_NOTHING:
+        return "If that says that nothing was measured, leave those rows out, or fill the cells in."
     return ""
 
 

@@ -7,6 +7,7 @@ or write.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
@@ -52,11 +53,35 @@ def read_table(
     except MemoryError:
         raise
     except Exception as error:  # of damaged files their readers raise nearly anything
-        what = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise ValueError(f"Expected {path} to hold a table; got {what}.") from None
+        raise ValueError(f"Expected {path} to hold a table; got {_in_our_words(error)}.") from None
     if not len(table):
         raise ValueError(f"Expected rows in {path}; got none.")
     return table
+
+
+# What packages say of damaged files, and what that means.
+SAID = {
+    r"No columns to parse": "no cells in it",
+    r"Expected (\d+) fields in line (\d+), saw (\d+)": (
+        r"\3 cells in line \2, where lines before it have \1. Quote a cell with a separator in it"
+    ),
+    r"EOF inside string starting at row (\d+)": (
+        r"a quotation mark that is never closed, in line \1 or after it. Close or remove it"
+    ),
+    r"Object arrays": "objects that only Python can read. Write arrays of numbers or of words",
+    r"pickle": "no arrays of numpy in it. Write it again",
+    r"[Pp]arquet": "no whole table of Parquet in it. Write it again",
+    r"zip ?file|[Mm]agic|CRC|[Ee]nd-of-stream|Compressed|Corrupt|LZMA": (
+        "a damaged file, or half of one. Write it again"
+    ),
+    r"reshape|[Ff]ailed to (read|interpret)|EOF": "an array that ends too early. Write it again",
+}
+
+
+def _in_our_words(error: Exception) -> str:
+    said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    found = ((re.search(pattern, said), words) for pattern, words in SAID.items())
+    return next((match.expand(words) for match, words in found if match), said)
 
 
 def _read(

@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from identiflow.dialect import NEXT_ENCODING, Dialect, dialect_of
-from identiflow.labels import as_written
-from identiflow.numerals import has_decimal_commas, may_be_thousands
+from identiflow.columns import seen
+from identiflow.dialect import NEXT_ENCODING, OPEN, Dialect, dialect_of
+from identiflow.header import shared_names, without_empty
+from identiflow.labels import as_written, beyond_floats, whole_as_written
+from identiflow.numerals import are_grouped, has_decimal_commas, may_be_thousands
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -20,6 +22,9 @@ def read_text(
     path: Path, words: Mapping[str, Collection[str]], unless_floats: bool, header: bool
 ) -> DataFrame:
     """The table in a file of text in any dialect; `attrs["note"]` says in words what is unusual.
+
+    `attrs["shared"]` has the names that several columns have in the file, and what each of them is
+    called in the table.
 
     Args:
         path: the file.
@@ -35,8 +40,12 @@ def read_text(
         _check_points(table, path, dialect, header)
     floats = {name for name in table.columns if table[name].dtype.kind == "f"}
     chosen = {name for name in words if not (unless_floats and name in floats)}
-    table = _with_words(table, path, dialect, header, {name: words[name] for name in chosen})
-    table.attrs["note"] = ", ".join(dialect.unlike(path))
+    long = {name for name in floats - chosen if name in words and beyond_floats(table[name])}
+    known = {name: words[name] for name in chosen}
+    table = _with_words(table, path, dialect, header, known, long)
+    shared = shared_names(_first_cells(path, dialect), list(table.columns)) if header else {}
+    table = without_empty(table)
+    table.attrs |= {"note": ", ".join(dialect.unlike(path)), "shared": shared}
     return table
 
 
@@ -67,16 +76,24 @@ def _with_decimals(
 
 
 def _check_points(table: DataFrame, path: Path, dialect: Dialect, header: bool) -> None:
+    """Raise for points that are certainly between thousands, warn of those that may be."""
     floats = [i for i, dtype in enumerate(table.dtypes) if dtype.kind == "f"]
-    cells = (
-        _parsed(path, dialect, header, usecols=floats, dtype=str) if floats else table.iloc[:, :0]
-    )
+    if not floats:
+        return
+    cells = _parsed(path, dialect, header, usecols=floats, dtype=str)
     for name in cells.columns:
         if may_be_thousands(cells[name]):
             raise ValueError(
-                f"whole numbers with points in the column {name}, which may stand between "
+                f"whole numbers with points in the column {seen(name)}, which may stand between "
                 "thousands. Write numbers without separators of thousands"
             )
+    first = cells.columns[0]
+    if all(are_grouped(cells[name]) for name in cells.columns):
+        warnings.warn(
+            f"Points are taken for decimal points, as in {cells[first].dropna().iloc[0]} in the "
+            f"column {seen(first)}. If they stand between thousands, write numbers without them.",
+            stacklevel=2,
+        )
 
 
 def _columns(table: DataFrame, of_text: bool) -> list[Any]:
@@ -87,16 +104,17 @@ def _columns(table: DataFrame, of_text: bool) -> list[Any]:
 def _parsed(path: Path, dialect: Dialect, header: bool, **options: Any) -> DataFrame:
     import pandas as pd
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), OPEN[dialect.packing](path) as file:
         warnings.simplefilter("error", pd.errors.ParserWarning)  # of cells that would be lost
         try:
             table = pd.read_csv(
-                path,
+                file,
                 sep=r"\s+" if dialect.separator == " " else dialect.separator,
                 encoding=dialect.encoding,
-                compression=dialect.packing,
                 skiprows=dialect.lines_before,
-                header=0 if header else None,
+                skipinitialspace=dialect.spaced,
+                header=0 if header and not dialect.names else None,
+                names=_names(dialect) if header and dialect.names else None,
                 index_col=False,
                 low_memory=False,
                 **{"decimal": dialect.decimal, **_exact(pd.__version__), **options},
@@ -104,9 +122,26 @@ def _parsed(path: Path, dialect: Dialect, header: bool, **options: Any) -> DataF
         except pd.errors.ParserWarning:
             raise ValueError(
                 "rows with more cells than the header has names. Name every column; row names "
-                "that R's write.table left have no name: write.csv(table, file, row.names = FALSE)"
+                "that R's write.table left have no name: write.csv(table, file, row.names = FALSE);"
+                " numbers with decimal commas need other separators than commas"
             ) from None
-    return table if header else table.rename(columns=lambda number: f"x{number}")
+    if not header:
+        return table.rename(columns=lambda number: f"x{number}")
+    return table.rename(columns=str.strip) if dialect.spaced else table
+
+
+def _names(dialect: Dialect) -> list[str]:
+    """The names that no header of pandas has; each must be one alone."""
+    for name in dialect.names:
+        if dialect.names.count(name) > 1:
+            raise ValueError(f"several columns of one name, {seen(name)}. Rename them")
+    return list(dialect.names)
+
+
+def _first_cells(path: Path, dialect: Dialect) -> list[str]:
+    """The first line of the table as it stands."""
+    first = _parsed(path, dialect, False, nrows=1, dtype=str, keep_default_na=False)
+    return [str(cell).strip() if dialect.spaced else str(cell) for cell in first.iloc[0]]
 
 
 def _exact(pandas: str) -> dict[str, Any]:
@@ -121,14 +156,25 @@ def _with_words(
     dialect: Dialect,
     header: bool,
     words: Mapping[str, Collection[str]],
+    long: Collection[str],
 ) -> DataFrame:
-    """The table, with the cells of these columns as they stand in the file, but those missing."""
-    positions = [i for i, name in enumerate(table.columns) if name in words]
+    """The table, with the cells of these columns as they stand in the file, but those missing.
+
+    Args:
+        table, path, dialect, header: that table.
+        words: columns of words.
+        long: columns of numbers, of which floats cannot hold all digits: integers, if they are.
+    """
+    positions = [i for i, name in enumerate(table.columns) if name in words or name in long]
     if not positions:
         return table
     as_text = {"dtype": str, "keep_default_na": False, "decimal": "."}
     cells = _parsed(path, dialect, header, usecols=positions, **as_text)
     cells.columns = table.columns[positions]
     for name in cells.columns:
-        table[name] = as_written(cells[name], words[name])
+        column = cells[name].str.strip() if dialect.spaced else cells[name]
+        if name in words:
+            table[name] = as_written(column, words[name])
+        elif (whole := whole_as_written(column)) is not None:
+            table[name] = whole
     return table

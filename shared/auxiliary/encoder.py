@@ -11,9 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identiflow.shared.auxiliary.labels import as_labels, joint_labels, remark_doubtful
+from identiflow.shared.auxiliary.labels import (
+    advice_on,
+    as_labels,
+    codes_of,
+    joint_labels,
+    remark_doubtful,
+)
 from identiflow.shared.auxiliary.reading import Columns, Known, Names, read_auxiliary
-from identiflow.shared.inputs.moments import as_written
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import mean_and_std
 from identiflow.shared.inputs.validation import check_spread
@@ -140,19 +145,18 @@ class AuxiliaryEncoder:
         of_label = codes if codes.ndim == 1 else codes[:, 0]
         return of_label.long().numpy(force=True), self.labels
 
+    def unseen(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
+        """Where these labels (N,), as `Columns` has them, are none that fit has seen."""
+        return codes_of(labels, self.labels or [])[1]
+
     def _codes(self, labels: NDArray[Any]) -> NDArray[np.int64]:
-        known = np.asarray(self.labels)
-        if known.dtype.kind != labels.dtype.kind and "U" in (known.dtype.kind, labels.dtype.kind):
-            labels = labels.astype(str)  # numbers given for strings, or strings for numbers
-            known = known.astype(str)
-        codes, unseen = _found(labels, known)
-        if unseen.any() and known.dtype.kind == "U":  # a moment may be written in several ways
-            codes, unseen = _found(_as_written(labels), _as_written(known))
+        codes, unseen = codes_of(labels, self.labels or [])
         if unseen.any():
+            known = self.labels or []
             raise ValueError(
-                f"Expected labels of u that were seen in fit ({_shorten(self.labels or [])}); got "
+                f"Expected labels of u that were seen in fit ({_shorten(known)}); got "
                 f"{_shorten(np.unique(labels[unseen]).tolist())}, first in row {unseen.argmax()}. "
-                "Refit with those rows, or drop them."
+                f"{advice_on(labels[unseen.argmax()].item(), known)}"
             )
         return codes.astype(np.int64)
 
@@ -210,13 +214,14 @@ class AuxiliaryEncoder:
         beyond = np.maximum(low - values, values - high) > TOLERATED * (high - low)
         if not beyond.any():
             return
-        row, column = (int(i) for i in np.argwhere(beyond)[0])
+        column = int(beyond.any(0).argmax())
+        least, most = values[:, column].min(), values[:, column].max()
         name = repr(self.names[1][column]) if self.names and self.names[1] else str(column)
         remark(
             f"u goes beyond what fit saw in {int(beyond.any(1).sum())} of {len(values)} rows: in "
-            f"column {name} that was {low[column]:g} to {high[column]:g}, row {row} has "
-            f"{values[row, column]:g}. λ(u) is held at the edge of that range; if it may change "
-            "there, fit with such rows."
+            f"column {name} that was {low[column]:g} to {high[column]:g}, here it is {least:g} to "
+            f"{most:g}. λ(u) is held at the edge of that range; if it may change there, fit with "
+            "such rows."
         )
 
 
@@ -228,20 +233,6 @@ def _limits(columns: Columns) -> tuple[list[float], list[float]]:
     low, high = columns.limits
     width = columns.continuous.shape[1]
     return [low] * width, [high] * width
-
-
-def _found(
-    labels: NDArray[Any], known: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The code of each label, and where it is none because the label is not known."""
-    order = np.argsort(known)
-    position = np.searchsorted(known, labels, sorter=order).clip(max=len(known) - 1)
-    codes = order[position]
-    return codes, known[codes] != labels
-
-
-def _as_written(words: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray([as_written(word) for word in words.tolist()])
 
 
 def _is_same(recording: list[Any], other: list[Any] | None) -> bool:

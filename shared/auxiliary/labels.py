@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,12 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from identiflow.shared.inputs.moments import MOMENTS, word_of, words_of
+from identiflow.shared.inputs.columns import codes
+from identiflow.shared.inputs.moments import MOMENTS, as_written, word_of, words_of
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import check_finite
 
 INT64 = np.iinfo(np.int64)
 NONE = ("nan", "NaN", "<NA>", "None", "NaT", "NULL", "null", "")  # missing values as words
+# What programs and people write where there is no value.
+FOR_NOTHING = frozenset(
+    {".", "-", "--", "---", "–", "—", "?", r"\n", "n.a.", "n.d.", "nd", "missing"}
+    | {"#div/0!", "#value!", "#ref!", "#num!", "#name?"}
+)
+FLAGS = {"true": "1", "false": "0"}
+WHOLE = re.compile(r"[+-]?\d+")
 FEW_ROWS, OF_ROWS = 5, 50  # of a label, of all labels of as many rows
 
 
@@ -49,6 +58,20 @@ def joint_labels(columns: Sequence[NDArray[Any]], names: Sequence[Any] = ()) -> 
     return np.asarray([", ".join(row) for row in zip(*parts, strict=True)])
 
 
+def codes_of(
+    labels: NDArray[Any], seen: Sequence[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The place of each label (N,) among those seen, and where it is none of them."""
+    known = np.asarray(seen)
+    if known.dtype.kind != labels.dtype.kind and "U" in (known.dtype.kind, labels.dtype.kind):
+        labels = labels.astype(str)  # numbers given for strings, or strings for numbers
+        known = known.astype(str)
+    codes, unseen = _found(labels, known)
+    if unseen.any() and known.dtype.kind == "U":  # a moment may be written in several ways
+        return _found(*(np.asarray([as_written(w) for w in words]) for words in (labels, known)))
+    return codes, unseen
+
+
 def twins(labels: Sequence[Any]) -> list[tuple[Any, Any]]:
     """Pairs of labels that may be one, written in two ways: "A" and " a", "1" and "1.0"."""
     first: dict[str, Any] = {}
@@ -60,13 +83,35 @@ def twins(labels: Sequence[Any]) -> list[tuple[Any, Any]]:
     return pairs
 
 
+def advice_on(label: Any, known: Sequence[Any]) -> str:
+    """What to do about a label that is none of these: it may be one, written in another way."""
+    near = [other for other in known if _folded(other) == _folded(label)]
+    if near:
+        return f"Is it {near[0]!r}? Write it as in fit."
+    return "Refit with those rows, or drop them."
+
+
 def _folded(label: Any) -> str:
     """A label without what is easily written in another way: case, spaces, digits beyond 12."""
-    text = " ".join(unicodedata.normalize("NFKC", str(label)).casefold().split())
+    text = " ".join(unicodedata.normalize("NFKC", as_written(str(label))).casefold().split())
+    text = FLAGS.get(text, text)
+    if WHOLE.fullmatch(text):  # of which all digits count: 007 is 7
+        sign, digits = ("-" * text.startswith("-"), text.lstrip("+-0"))
+        return sign * bool(digits) + (digits or "0")
     try:
-        return text if isinstance(label, int) else f"{float(text):.12g}"
+        return f"{float(text):.12g}"
     except ValueError:
         return text
+
+
+def _found(
+    labels: NDArray[Any], known: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The code of each label, and where it is none because the label is not known."""
+    order = np.argsort(known)
+    position = np.searchsorted(known, labels, sorter=order).clip(max=len(known) - 1)
+    codes = order[position]
+    return codes, known[codes] != labels
 
 
 def remark_doubtful(labels: Sequence[Any], counts: NDArray[np.int64]) -> None:
@@ -78,10 +123,11 @@ def remark_doubtful(labels: Sequence[Any], counts: NDArray[np.int64]) -> None:
             f"Labels of u that may be one, written in two ways, are two: {first}{more}. If they are"
             " the same, write them alike before fit."
         )
-    if none := [label for label in labels if isinstance(label, str) and label in NONE]:
+    if none := _for_nothing(labels):
         remark(
             f"The label {none[0]!r} of u may be a missing value turned into text, which numpy does "
-            "to None and NaN among words. If so, drop its rows or give them a label of their own."
+            "to None and NaN among words, or a code for one. If so, drop its rows or give them a "
+            "label of their own."
         )
     rare = np.flatnonzero(counts < FEW_ROWS)
     if len(rare) and counts.sum() >= OF_ROWS and 2 * (counts == 1).sum() <= len(counts):
@@ -92,6 +138,15 @@ def remark_doubtful(labels: Sequence[Any], counts: NDArray[np.int64]) -> None:
             "learns next to nothing; join such labels to others, leave their rows out, or pass "
             "Continuous(u) if they are numbers."
         )
+
+
+def _for_nothing(labels: Sequence[Any]) -> list[Any]:
+    """The labels that may say that nothing was known: nan, a dot, -999 beside 1 and 2."""
+    if all(isinstance(label, int) for label in labels):
+        return [int(code.value) for code in codes(np.asarray(labels, dtype=float)[:, None])]
+    words = [label for label in labels if isinstance(label, str)]
+    signs = {"-"} if "+" in words else set()
+    return [w for w in words if w in NONE or w.strip().casefold() in FOR_NOTHING - signs]
 
 
 def check_none_missing(

@@ -111,7 +111,11 @@ def _indexes(name: str, values: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _compare(name: str, index: Any, other: str, another: Any, of_pandas: bool) -> None:
-    if _are_same(index, another) or _names_no_rows(index, another) or _names_no_rows(another, index):
+    if (
+        _are_same(index, another)
+        or _names_no_rows(index, another)
+        or _names_no_rows(another, index)
+    ):
         return
     by_position = f"{other}.to_numpy() pairs rows by their position"
     if index.has_duplicates or another.has_duplicates:

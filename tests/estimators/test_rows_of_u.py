@@ -199,7 +199,7 @@ def test_densities_beyond_the_range_of_u_are_those_at_its_edge() -> None:
     fit = MAKE["IVAE"]().fit(X, when)
     edge = fit.log_prob(X, np.ones(200))
     for size in (1.5, 10, 1e6):
-        with pytest.warns(InputWarning, match="column 0 that was 0 to 1, row 0 has") as record:
+        with pytest.warns(InputWarning, match="column 0 that was 0 to 1, here it is") as record:
             beyond = fit.log_prob(X, np.full(200, size))
         np.testing.assert_array_equal(beyond, edge)
         assert {warning.filename for warning in record} == {__file__}

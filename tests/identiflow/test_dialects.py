@@ -124,7 +124,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         zipped(b"a,u\n", "b.csv"),
         "got 2 files packed in one. Pack one table",
     ),
-    "a zip of no table": ("t.zip", b"", "ends in .csv, .tsv"),
+    "a zip of no table": ("t.npz.zip", b"", "ends in .csv, .tsv"),
     "a workbook by another name": (
         "t.csv",
         zipped(b"", "[Content_Types].xml"),

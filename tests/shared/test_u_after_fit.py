@@ -39,7 +39,8 @@ def test_values_beyond_the_range_of_fit_are_held_at_its_edge(
     low, high = codes_of(pd.DataFrame({"day": SEEN, "dose": SEEN**2}), encoder)[:: N - 1]
     beyond = pd.DataFrame({"day": [-5.0, *SEEN[1:-1], 1e6], "dose": [-1e9, *SEEN[1:-1] ** 2, 200]})
     message = (
-        "u goes beyond what fit saw in 2 of 12 rows: in column 'day' that was 0 to 10, row 0 has -5"
+        "u goes beyond what fit saw in 2 of 12 rows: in column 'day' that was 0 to 10, here it is "
+        r"-5 to 1e\+06"
     )
     with pytest.warns(InputWarning, match=message):
         codes = codes_of(beyond, encoder)

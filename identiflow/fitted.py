@@ -1,0 +1,141 @@
+"""A table's columns as the x, u and z of a fitted model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import identiflow
+from identiflow.columns import (
+    NO_HEADER,
+    POSITIONAL,
+    check_present,
+    is_of_moments,
+    numbers,
+    reals,
+    remark_shared,
+    seen,
+    select,
+    some,
+)
+from identiflow.labels import as_in_fit, flags_as_words, labels_of
+from identiflow.models import auxiliary_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+    from identiflow.shared.auxiliary import Auxiliary
+    from identiflow.shared.estimators import IdentifiableEstimator
+
+DAY = 86_400e9  # in nanoseconds
+
+
+def x_of(table: DataFrame, estimator: IdentifiableEstimator) -> DataFrame:
+    """The columns of x that an estimator was fitted to."""
+    return numbers(_as_in_fit(table, list(getattr(estimator, "feature_names_in_", table.columns))))
+
+
+def latents_of(table: DataFrame, estimator: IdentifiableEstimator, named: bool) -> DataFrame:
+    """The columns of latents, by their names; in their order, if the table has no names."""
+    names = list(estimator.get_feature_names_out())
+    if not named:
+        return numbers(table)
+    like = re.compile(re.escape(names[0].rstrip("0123456789")) + r"\d+")
+    found = [name for name in table.columns if like.fullmatch(str(name))]
+    if not set(names) <= set(table.columns) or set(found) > set(names):
+        raise ValueError(
+            f"Expected the latents {', '.join(names)} as columns, as `transform` writes them; got "
+            f"{some(found or list(table.columns), seen)}."
+        )
+    return numbers(select(table, names))
+
+
+def _as_in_fit(table: DataFrame, names: Sequence[str]) -> DataFrame:
+    """These columns of a model, none of which may be missing, nor a cell of theirs."""
+    has_names = any(POSITIONAL.fullmatch(name) is None for name in names)
+    above = f"If it has no names, write those of fit into the first line: {some(names, seen)}."
+    check_present(table, names, above if has_names else NO_HEADER)
+    for name, columns in table.attrs.get("shared", {}).items():
+        taken = [column for column in columns if column in names]
+        if 0 < len(taken) < len(columns):
+            remark_shared(name, columns, taken)
+    return select(table, names)
+
+
+def u_of(
+    table: DataFrame, estimator: IdentifiableEstimator, place: str = " in row {}"
+) -> Auxiliary | None:
+    """The columns of u that an estimator was fitted with; None if it was fitted without.
+
+    Args:
+        table: has them.
+        estimator: fitted.
+        place: where a row is, in errors.
+    """
+    auxiliary = estimator.auxiliary_
+    names = auxiliary.names
+    parts = (auxiliary.labels, auxiliary.mean)
+    if names is not None and not all(n or p is None for n, p in zip(names, parts, strict=True)):
+        names = None  # some columns alone have names
+    if names is None and estimator.prior_.informative:
+        raise ValueError(
+            "Expected a model whose u was columns of a table; got one fitted to an array. Fit it "
+            "with `identiflow fit`, or in Python to a data frame as u."
+        )
+    if names is None:
+        return None
+    labels, continuous = (_as_in_fit(table, part) for part in names)
+    for name, low, high in zip(names[1], auxiliary.low or [], auxiliary.high or [], strict=False):
+        _check_moments(continuous[name], low, high)
+    if len(labels.columns):
+        labels = as_in_fit(flags_as_words(labels), labels_of(estimator))
+        _check_seen(labels, estimator, place)
+    return auxiliary_of(labels, reals(continuous, list(continuous.columns)))
+
+
+def _check_seen(labels: DataFrame, estimator: IdentifiableEstimator, place: str) -> None:
+    """Raise for labels, or combinations of them, that fit has not seen."""
+    from identiflow.shared.auxiliary.labels import advice_on
+
+    auxiliary = estimator.auxiliary_
+    unseen = auxiliary.unseen(identiflow.Labels(labels).columns(labels.to_numpy()).labels)
+    if not unseen.any():
+        return
+    row = int(unseen.argmax())
+    for name, known in labels_of(estimator).items():
+        cell = labels[name].iloc[row]
+        if str(cell) not in map(str, known):
+            break
+    else:
+        known, cell = auxiliary.labels or [], ", ".join(map(str, labels.iloc[row]))
+    column = some(list(labels.columns) if known is auxiliary.labels else [name], seen)
+    raise ValueError(
+        f"Expected labels in the column{'s' * (', ' in column)} {column} that fit saw "
+        f"({some(known, repr)}); got {str(cell)!r}{place.format(row + 1)}. "
+        f"{advice_on(cell, known)}"
+    )
+
+
+def _check_moments(column: Series, low: float, high: float) -> None:
+    """Raise for dates where fit had other numbers: those of dates are nanoseconds since 1970."""
+    if is_of_moments(column) and max(abs(low), abs(high)) < DAY:
+        raise ValueError(
+            f"Expected numbers from {low:g} to {high:g} in the column {seen(column.name)}, as in "
+            f"fit; got dates or times, such as {str(column.iloc[0])!r}. Write them as in fit."
+        )
+
+
+def u_of_values(values: Sequence[str], rows: int, estimator: IdentifiableEstimator) -> Any:
+    """One u in each of `rows` rows, its values in the order of u's columns."""
+    import pandas as pd
+
+    labels, continuous = estimator.auxiliary_.names or ([], [])
+    columns = [*labels, *continuous]
+    if len(values) != len(columns):
+        raise ValueError(
+            f"Expected --aux once for each of {columns}, in this order; got {list(values)}."
+        )
+    row = {name: [value] for name, value in zip(columns, values, strict=True)}
+    u = u_of(pd.DataFrame(row, index=[0]).loc[[0] * rows], estimator, place="")
+    return [0] * rows if u is None else u
