@@ -26,7 +26,8 @@ def select(table: DataFrame, names: Sequence[str], advice: str = "") -> DataFram
     """Columns that are there by name, none of which may miss a cell."""
     chosen = table[list(names)]
     missing = chosen.isna()
-    if missing.all(axis=1).any() and (empty := table.isna().all(axis=1)).any():
+    empty = table.isna().all(axis=1) & missing.any(axis=1)
+    if table.shape[1] > 1 and empty.any():
         raise ValueError(
             f"Expected a value in every row; got {int(empty.sum())} empty, {_rows(empty)}. Delete "
             "those lines."

@@ -70,11 +70,11 @@ SAID = {
     ),
     r"Object arrays": "objects that only Python can read. Write arrays of numbers or of words",
     r"pickle": "no arrays of numpy in it. Write it again",
-    r"[Pp]arquet": "no whole table of Parquet in it. Write it again",
+    r"Parquet (magic|input|file size)": "no whole table of Parquet in it. Write it again",
     r"zip ?file|[Mm]agic|CRC|[Ee]nd-of-stream|Compressed|Corrupt|LZMA": (
         "a damaged file, or half of one. Write it again"
     ),
-    r"reshape|[Ff]ailed to (read|interpret)|EOF": "an array that ends too early. Write it again",
+    r"reshape|[Ff]ailed to read|EOF: reading": "an array that ends too early. Write it again",
 }
 
 

@@ -58,6 +58,12 @@ READ: dict[str, tuple[str, bytes, str]] = {
         "cells between semicolons, what follows line 1",
     ),
     "comments": ("t.csv", b"# by X\n# 1, 2\n" + PLAIN(",").encode(), "what follows line 2"),
+    "packed by macOS": (
+        "t.zip",
+        zipped(PLAIN(",").encode(), "__MACOSX/._table.csv", ".DS_Store"),
+        "",
+    ),
+    "packed, by no other name": ("t.gz", gzip.compress(PLAIN(",").encode()), ""),
     "a title": ("t.csv", b"Measured in May\n" + PLAIN(",").encode(), "what follows line 1"),
     "a title with commas": (
         "t.csv",
@@ -162,3 +168,24 @@ def test_separators_inside_of_cells_mislead_nobody(taken: Callable, tmp_path: Pa
     )
     x, _, said = taken(path, "--aux", "u", "--drop", "note")
     assert list(x.columns) == ["a", "b;c"] and said == []
+
+
+THREE = "{}.{:03}".format
+GROUPS = {"all of three": (THREE, True), "beside others": (lambda a, b: f"{a}.{b % 90}", False)}
+
+
+@pytest.mark.parametrize("case", GROUPS)
+@pytest.mark.parametrize("separator", ";,")
+def test_points_that_may_stand_between_thousands_are_remarked_on(
+    case: str, separator: str, taken: Callable, tmp_path: Path
+) -> None:
+    """Between commas, where decimals have points, they do not."""
+    write, doubtful = GROUPS[case]
+    path = tmp_path / "t.csv"
+    cells = [
+        [THREE(1 + i % 9, 37 * i), write(2 + i % 7, 100 + i * i), "ab"[i % 2]] for i in range(12)
+    ]
+    path.write_text("\n".join(map(separator.join, [["left", "right", "u"], *cells])) + "\n")
+    said = taken(path, "--aux", "u").said
+    remarks = [line for line in said if "taken for decimal points, as in 1.000 in the col" in line]
+    assert len(remarks) == (doubtful and separator == ";")

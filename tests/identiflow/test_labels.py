@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from identiflow.iflow import IFlow
-from identiflow.labels import as_written
+from identiflow.labels import as_in_fit, as_written
 from identiflow.main import app
 from identiflow.shared.datasets import nonstationary_sources
 from identiflow.tables import read_table, write_table
@@ -205,3 +207,29 @@ def test_floats_are_labels_where_that_is_said(others: list[str], tmp_path: Path)
     np.testing.assert_allclose(nats(tmp_path / "m", alike, path), together[rows])
     values = [*(["--aux", "l"] if others else []), "--aux", ".50"]
     run("sample", tmp_path / "m", *values, "-o", path)
+
+
+LONG = st.integers(2**53, 2**63 - 1)
+FORMS: list[Callable[[int], str]] = [str, "{}.0".format, "{}.".format, "{}.000".format]
+
+
+@given(
+    values=st.lists(st.one_of(LONG, LONG.map(int.__neg__), st.integers(0, 9)), min_size=3),
+    form=st.sampled_from(FORMS),
+    row=st.integers(0, 2),
+)
+def test_all_digits_of_long_labels_count_however_one_is_written(
+    tmp_path_factory: pytest.TempPathFactory, values: list[int], form: Callable, row: int
+) -> None:
+    values = [2**53 + 1, *values]
+    path = tmp_path_factory.getbasetemp() / "long.csv"
+    cells = [form(value) if i == row else str(value) for i, value in enumerate(values)]
+    path.write_text("".join(f"{cell},1.5\n" for cell in ["u", *cells]).replace("u,1.5", "u,x"))
+    assert read_table(path, ["u"], unless_floats=True)["u"].tolist() == values
+    words = read_table(path, ["u"])[["u"]]
+    assert as_in_fit(words, {"u": values})["u"].tolist() == values
+
+
+def test_floats_that_are_no_long_labels_stay_floats(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("u,x\n1e20,1\n9007199254740993,2\n0.5,3\n")
+    assert read_table(tmp_path / "t.csv", ["u"], unless_floats=True)["u"].dtype == float

@@ -33,7 +33,7 @@ BAD_TABLES: dict[str, tuple[Change, str]] = {
         "1 missing in the column left, in row 5. Fill those cells, .* with --drop",
     ),
     "a missing label": (with_cell(2, "condition", None), "missing in the column condition.* row 3"),
-    "mixed types": (with_cell(0, "right", "n/k"), "numbers in every column of x; got 'n/k'"),
+    "mixed types": (with_cell(1, "right", "n/k"), "numbers in every column of x; got 'n/k'"),
     "a constant u": (
         lambda table: table.assign(condition="a"),
         "u with at least 2 different values",
@@ -46,6 +46,22 @@ BAD_TABLES: dict[str, tuple[Change, str]] = {
     "a word further down": (
         with_cell(7, "right", "n/k"),
         "got 'n/k' in the column right, row 8. Leave the column out with --drop, or name",
+    ),
+    "units below the names": (
+        with_cell(0, "right", "mV"),
+        "got 'mV' in the column right, row 1. If that line is units below the names, delete it",
+    ),
+    "a word for nothing": (
+        with_cell(7, "right", "#DIV/0!"),
+        "got '#DIV/0!' in the column right, row 8. If that says that nothing was measured, leave",
+    ),
+    "a total": (
+        lambda table: with_cell(len(table) - 1, "right", "n = 240")(table),
+        "row 240. If that line is a total or a comment below the rows, delete it",
+    ),
+    "an empty line": (
+        lambda table: table.reindex(range(len(table) + 1)),
+        "a value in every row; got 1 empty, in row 241. Delete",
     ),
     "a space before a name": (
         lambda table: table.rename(columns={"condition": " condition"}),
@@ -92,6 +108,10 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
     "a setting twice": (
         "fit cells.csv {flow} --prior scale --set prior=laplace -o m",
         "prior to be given once; got it twice, 'scale' and 'laplace'",
+    ),
+    "one setting twice": (
+        "fit cells.csv {flow} --set n_layers=2 -o m",
+        "--set n_layers once; got 1 and 2. Leave out one",
     ),
     "the seed twice": ("fit cells.csv {flow} --seed 0 --set seed=1 -o m", "seed to be given once"),
     "a setting called model": ("fit cells.csv {flow} --set model=1 -o m", "got mod"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -106,20 +107,28 @@ def damaged(contents: bytes, start: int, stop: int | None = None) -> bytes:
 
 
 DAMAGED: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
-    "half an NPZ file": ("npz", lambda p: bytes_of(np.savez, p)[:300], "not a zip file"),
-    "a byte of an NPZ file": ("npz", lambda p: damaged(bytes_of(np.savez, p), 300, 301), "CRC"),
+    "half an NPZ file": ("npz", lambda p: bytes_of(np.savez, p)[:300], "half of one"),
+    "a byte of an NPZ file": (
+        "npz",
+        lambda p: damaged(bytes_of(np.savez, p), 300, 301),
+        "a damaged file",
+    ),
     "what an NPZ file packed": (
         "npz",
         lambda p: damaged(bytes_of(np.savez_compressed, p), 60, 70),
-        "decompressing",
+        "a damaged file|decompressing",
     ),
-    "half an NPY file": ("npy", lambda p: bytes_of(np.save, p)[:300], "(reshape|read all data)"),
+    "half an NPY file": (
+        "npy",
+        lambda p: bytes_of(np.save, p)[:300],
+        "an array that ends too early",
+    ),
     "an NPY file's head": ("npy", lambda p: bytes_of(np.save, p).replace(b"}", b"("), "line"),
-    "no NPY file": ("npy", lambda p: b"no", "pickled"),
+    "no NPY file": ("npy", lambda p: b"no", "no arrays of numpy in it"),
     "an NPZ file named NPY": ("npy", lambda p: bytes_of(np.savez, p), "arrays with names"),
     "an NPY file named NPZ": ("npz", lambda p: bytes_of(np.save, p), "one array without a name"),
     "no array in an NPZ file": ("npz", lambda p: bytes_of(save_text, p), "x with 0 dimensions"),
-    "no Parquet file": ("parquet", lambda p: b"PAR1no", "Parquet"),
+    "no Parquet file": ("parquet", lambda p: b"PAR1no", "no whole table of Parquet"),
 }
 
 
@@ -234,3 +243,16 @@ class Broken(pd.DataFrame):
     @property
     def columns(self) -> object:
         raise ZeroDivisionError
+
+
+def test_tables_of_numpy_and_decimals_of_databases_are_read(tmp_path: Path) -> None:
+    table = np.array([(1.5, "a"), (2.5, "b")], dtype=[("left", "f8"), ("u", "U1")])
+    np.save(tmp_path / "t.npy", table)
+    np.savez(tmp_path / "t.npz", table=table, right=[1, 2])
+    assert list(read_table(tmp_path / "t.npy").columns) == ["left", "u"]
+    assert list(read_table(tmp_path / "t.npz").columns) == ["left", "u", "right"]
+    prices = pd.DataFrame({"price": [Decimal("1.50"), None, Decimal("2.25")], "u": list("aba")})
+    prices.to_parquet(tmp_path / "t.parquet")
+    read = read_table(tmp_path / "t.parquet")
+    np.testing.assert_array_equal(read["price"], [1.5, np.nan, 2.25])
+    assert read["u"].tolist() == list("aba")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,8 @@ TWINS: dict[str, list[Any]] = {
     "digits": ["1", "1.0"],
     "zeros": ["1", "01"],
     "accents": ["caf\u00e9", "cafe\u0301"],
+    "flags": ["True", "1"],
+    "a moment": ["2024-01-31", "2024-01-31 00:00:00"],
     "a wide space": ["day 1", "day\u00a01"],
 }
 
@@ -63,6 +66,19 @@ def test_floats_that_rounding_parts_are_twins(fitted_on: FittedOn) -> None:
 def test_different_numbers_are_no_twins(labels: list[int]) -> None:
     assert twins(labels) == twins([f"L{n}" for n in labels]) == []
     assert twins([n / 7 for n in labels]) == []
+    assert twins([str(10**20 + n) for n in labels]) == []  # of which floats hold 16 digits
+
+
+@pytest.mark.parametrize("case", [case for case in TWINS if case != "a moment"])
+def test_a_label_that_fit_saw_in_another_way_is_asked_for(
+    fitted_on: FittedOn, codes_of: CodesOf, case: str
+) -> None:
+    first, second = TWINS[case]
+    encoder = fitted_on(np.array(["other", first])[CODES % 2])
+    with pytest.raises(ValueError, match=re.escape(f"Is it {first!r}? Write it as in fit.")):
+        codes_of(np.array([first, second])[CODES % 2], encoder)
+    with pytest.raises(ValueError, match="got 'no such', first in row 1. Refit with those rows"):
+        codes_of(np.array([first, "no such"])[CODES % 2], encoder)
 
 
 def test_labels_of_next_to_no_rows_are_named(fitted_on: FittedOn) -> None:
@@ -118,10 +134,21 @@ def test_columns_in_another_order_are_refused(
         codes_of(make(PAIR[["b", "a"]]), encoder)
 
 
-@pytest.mark.parametrize("word", ["nan", "None", "<NA>", "NaT", "null", ""])
+@pytest.mark.parametrize("word", ["nan", "None", "<NA>", "NaT", "null", "", ".", "-", "?", r"\N"])
 def test_words_for_what_is_missing_are_remarked_on(fitted_on: FittedOn, word: str) -> None:
-    with pytest.warns(InputWarning, match=f"The label {word!r} of u may be a missing value"):
+    with pytest.warns(InputWarning, match=re.escape(f"label {word!r} of u may be a missing")):
         fitted_on(np.array(["a", "b", word])[CODES])
+
+
+@pytest.mark.parametrize("code", [-999, 999, -9999, 2**31 - 1])
+def test_codes_among_labels_are_remarked_on(fitted_on: FittedOn, code: int) -> None:
+    with pytest.warns(InputWarning, match=f"The label {code} of u may be a missing value"):
+        fitted_on(np.array([1, 2, code])[CODES])
+
+
+@pytest.mark.parametrize("labels", [["+", "-", "0"], [-1, 0, 1], [7, 8, 9], [998, 999, 1000]])
+def test_signs_and_small_numbers_are_labels(fitted_on: FittedOn, labels: list[Any]) -> None:
+    fitted_on(np.array(labels)[CODES])
 
 
 # Arrays of objects, and parts of parts ----------------------------------------------------------
