@@ -25,6 +25,7 @@ from identiflow.shared.inputs.validation import (
     MIN_ROWS,
     check_finite,
     check_same_rows,
+    first_word,
     is_plain,
     to_numpy,
 )
@@ -270,7 +271,8 @@ def as_continuous(
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected continuous u to be numeric; got {error}.") from None
+        where = first_word(values.reshape(len(values), -1), names)
+        raise ValueError(f"Expected continuous u to be numeric; got {error}{where}.") from None
     check_finite(values, "u", names)
     return values.reshape(len(values), -1)
 

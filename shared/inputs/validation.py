@@ -76,7 +76,7 @@ def _as_floats(
     except (TypeError, ValueError, OverflowError) as error:
         raised = TypeError if isinstance(error, TypeError) else ValueError
         raise raised(
-            f"Expected {name} to be numeric, shape (N, d); got {error}{_first_word(array, names)}. "
+            f"Expected {name} to be numeric, shape (N, d); got {error}{first_word(array, names)}. "
             "Leave such columns out, or turn them into numbers."
         ) from None
 
@@ -98,7 +98,7 @@ def _refuse_moments(cells: NDArray[Any], name: str, names: tuple[Any, ...] | Non
             )
 
 
-def _first_word(array: NDArray[Any], names: tuple[Any, ...] | None) -> str:
+def first_word(array: NDArray[Any], names: tuple[Any, ...] | None) -> str:
     """Where the first cell is that is no number."""
     for number, column in enumerate(array.T if array.ndim == 2 else []):
         for row, cell in enumerate(column):
