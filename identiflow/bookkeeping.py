@@ -98,7 +98,7 @@ def _of_whole(name: Any, values: NDArray[Any], steps: NDArray[Any]) -> Finding |
         return Finding(True, "ids")
     if _names_rows(name):
         return Finding(False, "ids by the name")
-    if _are_days(values):
+    if are_days(values):
         return Finding(False, "dates")
     if in_order:
         return Finding(False, "in the order of the rows")
@@ -126,7 +126,8 @@ def _names_rows(name: Any) -> bool:
     return OF_ROWS.fullmatch(HUMP.sub("_", str(name)).strip().lower()) is not None
 
 
-def _are_days(values: NDArray[Any]) -> bool:
+def are_days(values: NDArray[Any]) -> bool:
+    """True for days written as whole numbers, 20240131."""
     month, day = values // 100 % 100, values % 100
     inside = (values >= DAYS[0]) & (values <= DAYS[1])
     return bool((inside & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all())

@@ -33,10 +33,13 @@ def select(table: DataFrame, names: Sequence[str], advice: str = "") -> DataFram
             "those lines."
         )
     for name in missing.columns[missing.to_numpy().any(axis=0)]:
+        cells = missing[name]
+        at_end = len(cells) > 2 and cells.sum() == 1 and bool(cells.iloc[0] or cells.iloc[-1])
+        hint = "If that line is no data, delete it." if at_end else ""
         raise ValueError(
-            f"Expected a value in every cell; got {int(missing[name].sum())} missing in the column "
-            f"{seen(name)}, {_rows(missing[name])}. Fill those cells, or drop the rows."
-            f"{advice and ' '}{advice}"
+            f"Expected a value in every cell; got {int(cells.sum())} missing in the column "
+            f"{seen(name)}, {_rows(cells)}. Fill those cells, or drop the rows."
+            f"{hint and ' '}{hint}{advice and ' '}{advice}"
         )
     return chosen
 
@@ -105,6 +108,8 @@ def _real(column: Series, advice: str) -> Series:
     from identiflow.shared.inputs.moments import as_numbers
 
     if column.dtype.kind != "m":
+        if column.dtype.kind == "O":
+            column = column.astype(str).str.replace(r" UTC$", "Z", regex=True)  # as BigQuery has it
         try:
             column = pd.to_datetime(column, format="ISO8601", utc=True).dt.tz_localize(None)
         except (TypeError, ValueError):

@@ -90,6 +90,7 @@ class Dialect:
     lines_before: int = 0  # the header
     names: tuple[str, ...] = ()  # of the columns, if the last of those lines has them
     spaced: bool = False  # beside the separators
+    alone: bool = False  # of one column, in which an empty line is a cell
 
     def unlike(self, path: Path) -> list[str]:
         """What in it is not as the name of the file promises, in words."""
@@ -130,11 +131,13 @@ def _layout(text: str, whole: bool, usual: str) -> Dialect:
     """Where the table is in a text, and what is between its cells."""
     separator, lines, names = _start(text, whole, usual)
     table = "".join(text.splitlines(keepends=True)[lines:]) if lines else text
+    rows = _rows(table, whole, separator)
     if not names:
-        names = header.longer_by_one(_rows(table, whole, separator))
+        names = header.longer_by_one(rows)
         lines += bool(names)
     spaced = any(header.is_spaced(line, separator) for line in table.split("\n", 2)[:2])
-    return Dialect(separator, lines_before=lines, names=tuple(names), spaced=spaced)
+    alone = not names and len(rows[:1]) == 1 == len(rows[0]) and not table.startswith(("\n", "\r"))
+    return Dialect(separator, lines_before=lines, names=tuple(names), spaced=spaced, alone=alone)
 
 
 def _start(text: str, whole: bool, usual: str) -> tuple[str, int, list[str]]:

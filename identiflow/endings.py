@@ -44,6 +44,12 @@ def read(path: Path) -> str:
     return _among(tuple(TEXT), ending if ending in {*ENDINGS, *HINTS, *TEXT} else ".csv", path)
 
 
+def check_page(path: Path) -> None:
+    """Raise for a path that promises a table, where a page of HTML is to be written."""
+    if path.suffix.lower() in {*ENDINGS, *TEXT}:
+        raise ValueError(f"Expected a file that ends in .html; got {path}. Name it so.")
+
+
 def promised_packing(path: Path) -> str | None:
     """How the name of a file says that it is packed."""
     return PACKED.get(path.suffix.lower())

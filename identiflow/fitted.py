@@ -33,7 +33,8 @@ DAY = 86_400e9  # in nanoseconds
 
 def x_of(table: DataFrame, estimator: IdentifiableEstimator) -> DataFrame:
     """The columns of x that an estimator was fitted to."""
-    return numbers(_as_in_fit(table, list(getattr(estimator, "feature_names_in_", table.columns))))
+    names = list(getattr(estimator, "feature_names_in_", table.columns))
+    return numbers(_as_in_fit(table, names, estimator))
 
 
 def latents_of(table: DataFrame, estimator: IdentifiableEstimator, named: bool) -> DataFrame:
@@ -51,10 +52,16 @@ def latents_of(table: DataFrame, estimator: IdentifiableEstimator, named: bool) 
     return numbers(select(table, names))
 
 
-def _as_in_fit(table: DataFrame, names: Sequence[str]) -> DataFrame:
+def _as_in_fit(
+    table: DataFrame, names: Sequence[str], estimator: IdentifiableEstimator
+) -> DataFrame:
     """These columns of a model, none of which may be missing, nor a cell of theirs."""
+    all_names = [*getattr(estimator, "feature_names_in_", []), *_names_of_u(estimator)]
     has_names = any(POSITIONAL.fullmatch(name) is None for name in names)
-    above = f"If it has no names, write those of fit into the first line: {some(names, seen)}."
+    above = (
+        "If it has no names, write a first line with those of all its columns, "
+        f"{some(all_names, seen)} among them, and leave --no-header out."
+    )
     check_present(table, names, above if has_names else NO_HEADER)
     for name, columns in table.attrs.get("shared", {}).items():
         taken = [column for column in columns if column in names]
@@ -85,7 +92,7 @@ def u_of(
         )
     if names is None:
         return None
-    labels, continuous = (_as_in_fit(table, part) for part in names)
+    labels, continuous = (_as_in_fit(table, part, estimator) for part in names)
     for name, low, high in zip(names[1], auxiliary.low or [], auxiliary.high or [], strict=False):
         _check_moments(continuous[name], low, high)
     if len(labels.columns):
@@ -94,9 +101,13 @@ def u_of(
     return auxiliary_of(labels, reals(continuous, list(continuous.columns)))
 
 
+def _names_of_u(estimator: IdentifiableEstimator) -> list[str]:
+    return [name for part in estimator.auxiliary_.names or [] for name in part]
+
+
 def _check_seen(labels: DataFrame, estimator: IdentifiableEstimator, place: str) -> None:
     """Raise for labels, or combinations of them, that fit has not seen."""
-    from identiflow.shared.auxiliary.labels import advice_on
+    from identiflow.shared.auxiliary.labels import REFIT, advice_on
 
     auxiliary = estimator.auxiliary_
     unseen = auxiliary.unseen(identiflow.Labels(labels).columns(labels.to_numpy()).labels)
@@ -109,11 +120,18 @@ def _check_seen(labels: DataFrame, estimator: IdentifiableEstimator, place: str)
             break
     else:
         known, cell = auxiliary.labels or [], ", ".join(map(str, labels.iloc[row]))
+    advice = advice_on(cell, known)
+    if advice == REFIT and not place:
+        columns = _names_of_u(estimator)
+        advice = f"Give --aux once for each of {some(columns, seen)}, in this order."
+        advice = advice if len(columns) > 1 else "Give one of those."
+    elif advice == REFIT and unseen.sum() == 1 and row in (0, len(unseen) - 1):
+        advice = f"If that line is no data, delete it. {REFIT}"
     column = some(list(labels.columns) if known is auxiliary.labels else [name], seen)
     raise ValueError(
         f"Expected labels in the column{'s' * (', ' in column)} {column} that fit saw "
         f"({some(known, repr)}); got {str(cell)!r}{place.format(row + 1)}. "
-        f"{advice_on(cell, known)}"
+        f"{advice}"
     )
 
 
@@ -130,8 +148,7 @@ def u_of_values(values: Sequence[str], rows: int, estimator: IdentifiableEstimat
     """One u in each of `rows` rows, its values in the order of u's columns."""
     import pandas as pd
 
-    labels, continuous = estimator.auxiliary_.names or ([], [])
-    columns = [*labels, *continuous]
+    columns = _names_of_u(estimator)
     if len(values) != len(columns):
         raise ValueError(
             f"Expected --aux once for each of {columns}, in this order; got {list(values)}."

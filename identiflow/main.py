@@ -21,7 +21,7 @@ from identiflow.arguments import (
 from identiflow.columns import check_header
 from identiflow.console import NO, OneLineErrors, say, show
 from identiflow.data import data
-from identiflow.endings import is_text
+from identiflow.endings import check_page, is_text
 from identiflow.experiment import experiment
 from identiflow.labels import are_floats, labels_of
 from identiflow.tables import (
@@ -249,6 +249,7 @@ def report(model: Path, table: Path, output: Path, title: str, header: bool | No
 
     Example: identiflow report cells.model new_cells.csv -o report.html
     """
+    check_page(output)
     check_place(output, model, table)
     check_table(table, header)
     from identiflow.report import write_report
@@ -278,6 +279,8 @@ def _opened(
 
 def _say_dialect(path: Path, table: DataFrame) -> None:
     """Say how a file was read if it is not as its name promises, once nothing is wrong with it."""
+    for doubt in table.attrs.get("doubts", []):
+        say(f"warning: {doubt}")
     if table.attrs.get("note"):
         say(f"note: read {path} as {table.attrs['note']}.")
 

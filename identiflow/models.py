@@ -130,6 +130,13 @@ def split(table: DataFrame, chosen: Chosen, constants: bool = False) -> tuple[Da
     insisted = set(named) & set(kept)
     u = reals(select(table, chosen.u, OF_U), chosen.continuous, NO_REALS)
     u = floats_as_words(flags_as_words(u), chosen.labels)
+    for name, (first, second) in table.attrs.get("spelt", {}).items():
+        if name in chosen.labels:
+            warnings.warn(
+                f"Cells of the column {seen(name)} that are one number are one label: {first} and "
+                f"{second}. If they are two, write them as words, such as c{first}.",
+                stacklevel=2,
+            )
     _check_shared(u)
     x = numbers(table[kept], LEAVE_OUT)
     from identiflow.bookkeeping import check_bookkeeping
@@ -143,8 +150,16 @@ def read_as(u: DataFrame, chosen: Chosen) -> Auxiliary:
 
     Warns of floats that may be labels, if no option says what they are.
     """
+    from identiflow.bookkeeping import are_days
     from identiflow.shared.auxiliary.reading import remark_whole
 
+    for name in chosen.continuous:
+        if are_days(u[name].to_numpy()):
+            warnings.warn(
+                f"The column {seen(name)} of u may be days, and is taken as numbers: from 20240131 "
+                "to 20240201 they step by 70. Write days as 2024-01-31.",
+                stacklevel=2,
+            )
     floats = [name for name in u.columns if u[name].dtype.kind == "f"]
     unsaid = [name for name in floats if name not in chosen.continuous]
     remark_whole(u[unsaid].to_numpy(), unsaid)

@@ -24,7 +24,8 @@ def read_text(
     """The table in a file of text in any dialect; `attrs["note"]` says in words what is unusual.
 
     `attrs["shared"]` has the names that several columns have in the file, and what each of them is
-    called in the table.
+    called in the table; `attrs["spelt"]` those of numbers that are written in two ways, among the
+    columns of `words`; `attrs["doubts"]` what else is to be said.
 
     Args:
         path: the file.
@@ -36,17 +37,39 @@ def read_text(
     dialect = dialect_of(path)
     table, dialect = _decoded(path, dialect, header)
     table, dialect = _with_decimals(table, path, dialect, header)
+    doubts = []
     if dialect.separator == ";" and dialect.decimal == ".":  # where a point may be of thousands
-        _check_points(table, path, dialect, header)
+        doubts = _doubts_of_points(table, path, dialect, header)
     floats = {name for name in table.columns if table[name].dtype.kind == "f"}
     chosen = {name for name in words if not (unless_floats and name in floats)}
     long = {name for name in floats - chosen if name in words and beyond_floats(table[name])}
     known = {name: words[name] for name in chosen}
+    spelt = _spellings(table, path, dialect, header, floats & set(words) - long)
     table = _with_words(table, path, dialect, header, known, long)
     shared = shared_names(_first_cells(path, dialect), list(table.columns)) if header else {}
     table = without_empty(table)
-    table.attrs |= {"note": ", ".join(dialect.unlike(path)), "shared": shared}
+    note = ", ".join(dialect.unlike(path))
+    table.attrs |= {"note": note, "shared": shared, "doubts": doubts, "spelt": spelt}
     return table
+
+
+def _spellings(
+    table: DataFrame, path: Path, dialect: Dialect, header: bool, names: Collection[str]
+) -> dict[str, tuple[str, str]]:
+    """Of these columns of numbers, two ways in which a cell writes the same: 250.1 and 250.10."""
+    positions = [i for i, name in enumerate(table.columns) if name in names]
+    if not positions:
+        return {}
+    cells = _parsed(path, dialect, header, usecols=positions, dtype=str)
+    found = {}
+    for i, column in zip(positions, cells.columns, strict=True):
+        different = cells[column].str.strip().to_frame("as").assign(number=table.iloc[:, i])
+        different = different.drop_duplicates("as").dropna()
+        twice = different[different.duplicated("number", keep=False)]
+        if len(twice):
+            same = twice[twice.number == twice.number.iloc[0]]
+            found[str(table.columns[i])] = (same["as"].iloc[0], same["as"].iloc[1])
+    return found
 
 
 def _decoded(path: Path, dialect: Dialect, header: bool) -> tuple[DataFrame, Dialect]:
@@ -75,11 +98,11 @@ def _with_decimals(
     return (again, with_commas) if numeric[0] <= numeric[1] else (table, dialect)
 
 
-def _check_points(table: DataFrame, path: Path, dialect: Dialect, header: bool) -> None:
-    """Raise for points that are certainly between thousands, warn of those that may be."""
+def _doubts_of_points(table: DataFrame, path: Path, dialect: Dialect, header: bool) -> list[str]:
+    """What is to be said of points that may stand between thousands; an error if they do."""
     floats = [i for i, dtype in enumerate(table.dtypes) if dtype.kind == "f"]
     if not floats:
-        return
+        return []
     cells = _parsed(path, dialect, header, usecols=floats, dtype=str)
     for name in cells.columns:
         if may_be_thousands(cells[name]):
@@ -88,12 +111,12 @@ def _check_points(table: DataFrame, path: Path, dialect: Dialect, header: bool) 
                 "thousands. Write numbers without separators of thousands"
             )
     first = cells.columns[0]
-    if all(are_grouped(cells[name]) for name in cells.columns):
-        warnings.warn(
-            f"Points are taken for decimal points, as in {cells[first].dropna().iloc[0]} in the "
-            f"column {seen(first)}. If they stand between thousands, write numbers without them.",
-            stacklevel=2,
-        )
+    if not all(are_grouped(cells[name]) for name in cells.columns):
+        return []
+    return [
+        f"Points are taken for decimal points, as in {cells[first].dropna().iloc[0]} in the column "
+        f"{seen(first)}. If they stand between thousands, write numbers without them."
+    ]
 
 
 def _columns(table: DataFrame, of_text: bool) -> list[Any]:
@@ -113,6 +136,7 @@ def _parsed(path: Path, dialect: Dialect, header: bool, **options: Any) -> DataF
                 encoding=dialect.encoding,
                 skiprows=dialect.lines_before,
                 skipinitialspace=dialect.spaced,
+                skip_blank_lines=not dialect.alone,
                 header=0 if header and not dialect.names else None,
                 names=_names(dialect) if header and dialect.names else None,
                 index_col=False,

@@ -35,7 +35,8 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
 
     It shares the flow's weights: decoder f, posterior that of g(x + σ ε), the same prior. Its ELBO
     is E[log p(x + σ ε | u)] of the flow, so that the gap is σ²/2 times the Laplacian of
-    log p(x | u), to leading order.
+    log p(x | u), to leading order. It was not trained: its `held_out_nats_` is NaN, and `score` of
+    rows that the flow has not seen tells which σ is better; its `history_` is the flow's.
 
     Args:
         flow: a fitted IFlow.
@@ -61,7 +62,9 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
     if not POSITIVE.accepts(noise_std):
         raise ValueError(f"Expected a finite, positive noise_std; got {noise_std!r}.")
     fitted = flow.fitted_
-    near = IVAE(latent_dim=fitted.n_features, prior=flow.prior, seed=flow.seed)
+    near = IVAE(
+        latent_dim=fitted.n_features, prior=flow.prior, noise_std=float(noise_std), seed=flow.seed
+    )
     near._fitted = replace(
         fitted,
         parameters=near.get_params(),
@@ -69,7 +72,7 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
         measured={
             "collapsed_latents_": (),
             "n_categories_": 0,
-            "held_out_loss_": flow.held_out_loss_,
+            "held_out_loss_": math.nan,  # its bound is that of no rows yet
         },
         borrowed=BORROWED,
     )

@@ -19,6 +19,7 @@ from identiflow.shared.inputs.validation import check_finite
 
 INT64 = np.iinfo(np.int64)
 NONE = ("nan", "NaN", "<NA>", "None", "NaT", "NULL", "null", "")  # missing values as words
+REFIT = "Refit with those rows, or drop them."
 # What programs and people write where there is no value.
 FOR_NOTHING = frozenset(
     {".", "-", "--", "---", "–", "—", "?", r"\n", "n.a.", "n.d.", "nd", "missing"}
@@ -36,6 +37,7 @@ def as_labels(values: NDArray[Any]) -> NDArray[Any]:
     values = values.reshape(-1)
     if values.dtype.kind == "f":
         check_finite(values, "u")
+        _check_exact(values)
         return _as_they_print(values)
     check_none_missing([values])
     if values.dtype.kind == "c":
@@ -88,7 +90,7 @@ def advice_on(label: Any, known: Sequence[Any]) -> str:
     near = [other for other in known if _folded(other) == _folded(label)]
     if near:
         return f"Is it {near[0]!r}? Write it as in fit."
-    return "Refit with those rows, or drop them."
+    return REFIT
 
 
 def _folded(label: Any) -> str:
@@ -169,6 +171,16 @@ def are_floats(values: NDArray[Any]) -> bool:
         return values.dtype.kind == "f"
     types = set(map(type, values.flat))
     return all(issubclass(t, (Real, Decimal)) for t in types) and not _are_integers(types)
+
+
+def _check_exact(values: NDArray[Any]) -> None:
+    """Raise for floats so large that different integers are one of them."""
+    limit = 2.0 ** (np.finfo(values.dtype).nmant + 1)
+    if values.size and (largest := np.abs(values).max()) >= limit:
+        raise ValueError(
+            f"Expected labels of u that are floats below {limit:.0f}, up to which {values.dtype} "
+            f"tells integers apart; got {largest:.0f}. Pass integers or strings as identifiers."
+        )
 
 
 def _as_they_print(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from identiflow.shared.auxiliary.labels import (
     joint_labels,
 )
 from identiflow.shared.inputs.containers import Table, column_names, table_of
-from identiflow.shared.inputs.moments import MOMENTS, as_numbers, as_numpy, is_in_zone
+from identiflow.shared.inputs.moments import NUMBERED, as_numbers, as_numpy, is_in_zone
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import (
     MIN_ROWS,
@@ -243,7 +243,7 @@ def as_array(values: Any) -> NDArray[Any]:
         plain = np.asarray(values, dtype=object)
         if array.dtype.kind == "U" or all(isinstance(value, int) for value in plain.flat):
             array = plain
-    if array.ndim not in (1, 2) or array.size == 0:
+    if array.ndim not in (1, 2) or (array.ndim == 2 and not array.size):
         got = f"shape {array.shape}" if array.ndim else reprlib.repr(values)
         raise ValueError(
             f"Expected u of shape (N,) or (N, q), a row for each of x; got {got}.{_advice(array)}"
@@ -278,10 +278,10 @@ def as_continuous(
 
 
 def holds_moments(values: NDArray[Any]) -> bool:
-    """True for an array with dates, times or durations in it."""
+    """True for dates, times or durations."""
     if values.dtype.kind != "O":
         return values.dtype.kind in "mM"
-    return any(isinstance(value, MOMENTS) for value in values.flat)
+    return any(isinstance(value, NUMBERED) for value in values.flat)
 
 
 def _moments(values: NDArray[Any]) -> NDArray[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
@@ -127,8 +128,11 @@ class IdentifiableEstimator(Estimator):
             **options: those of `log_prob`.
 
         Raises:
+            TypeError: for an option that `log_prob` does not have.
             ValueError: if fit has seen a u that is not labels alone.
         """
+        if unknown := options.keys() - signature(self.log_prob).parameters.keys():
+            raise TypeError(f"Expected options that log_prob has; got {', '.join(unknown)}.")
         rows = self._rows(self._read(x))
         return log_joint(self.fitted_, rows, **options).softmax(1).numpy()
 
@@ -195,8 +199,9 @@ class IdentifiableEstimator(Estimator):
         """The same of values that rows are carried to: one for each, or one for all of them."""
         if isinstance(u_new, (str, bytes, int, float)) or getattr(u_new, "ndim", None) == 0:
             u_new = np.full(len(data), to_numpy(u_new, "u_new"))
-        elif isinstance(u_new, tuple) and len(u_new) != len(data):
-            u_new = [u_new] * len(data)
+        elif not isinstance(u_new, tuple) or len(u_new) != len(data):
+            has_rows = hasattr(u_new, "__len__") and not isinstance(u_new, tuple)
+            u_new = u_new if has_rows or u_new is None else [u_new] * len(data)
         try:
             return self._encode(u_new, data)
         except ValueError as error:

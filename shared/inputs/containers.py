@@ -159,9 +159,10 @@ NOT_ROWS: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
 
 def _coordinates(values: Any, axis: int) -> Any:
     """The index of one axis of an xarray array, if it has one."""
-    if not (hasattr(values, "dims") and hasattr(values, "indexes")) or not len(values.dims):
+    dims = getattr(values, "dims", ())  # of an xarray Dataset no tuple
+    if not (hasattr(values, "indexes") and isinstance(dims, tuple) and dims):
         return None
-    return values.indexes.get(values.dims[axis])
+    return values.indexes.get(dims[axis])
 
 
 def _of_pandas(frame: Any) -> Table:

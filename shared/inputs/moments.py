@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from identiflow.shared.inputs.arrays import AnyArray
 
 MOMENTS = (date, timedelta, np.datetime64, np.timedelta64)
+NUMBERED = (*MOMENTS, time)  # as continuous values; a time of day is a duration since midnight
 COARSE = ("generic", "Y", "M", "W")  # numpy's units of a day and longer
 # A moment as numpy, pandas and ISO 8601 write it: a date, and a time unless it is midnight.
 WRITTEN = re.compile(r"(\d{4,}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?")
@@ -39,7 +40,7 @@ def word_of(moment: Any) -> str:
 
 
 def as_numpy(moment: Any) -> Any:
-    """A moment (UTC if it is in a zone) or duration as a number of numpy's, to its last digit."""
+    """A moment (UTC if in a zone), time of day or duration as a number of numpy's, exactly."""
     if is_in_zone(moment):
         moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
     for way in ("to_datetime64", "to_timedelta64"):  # of pandas, which knows nanoseconds
@@ -47,6 +48,8 @@ def as_numpy(moment: Any) -> Any:
             return getattr(moment, way)()
     if isinstance(moment, np.generic):
         return moment
+    if isinstance(moment, time):
+        moment = datetime.combine(date.min, moment.replace(tzinfo=None)) - datetime.min
     return np.timedelta64(moment) if isinstance(moment, timedelta) else np.datetime64(moment)
 
 

@@ -33,9 +33,18 @@ def check_paired(x: Any, *others: Any, names: tuple[str, ...] = ("x", "u", "u_ne
     for name, other in zip(names[1:], others, strict=False):
         indexed += _indexes(name, other)
     indexed = [(name, index) for name, index in indexed if index is not None]
-    of_pandas = not any(hasattr(values, "dims") for values in (x, *others))
+    way = _way((x, *others)).format(names[0])
     for name, index in indexed[1:]:
-        _compare(*indexed[0], name, index, of_pandas)
+        _compare(*indexed[0], name, index, way)
+
+
+def _way(all_values: tuple[Any, ...]) -> str:
+    """How rows are put into the order of another's; "" where each is of another library."""
+    dims = [getattr(values, "dims", ()) for values in all_values]
+    first = [names[:1] if isinstance(names, tuple) else None for names in dims]
+    if not any(first):
+        return "loc[{}.index]"
+    return "reindex_like({})" if len(set(first)) == 1 else ""
 
 
 def _expect_in_order(name: str, index: Any, others: tuple[Any, ...]) -> None:
@@ -110,7 +119,7 @@ def _indexes(name: str, values: Any) -> Iterator[tuple[str, Any]]:
         yield from _indexes(f"{name}.{part}", value)
 
 
-def _compare(name: str, index: Any, other: str, another: Any, of_pandas: bool) -> None:
+def _compare(name: str, index: Any, other: str, another: Any, way: str) -> None:
     if (
         _are_same(index, another)
         or _names_no_rows(index, another)
@@ -120,8 +129,7 @@ def _compare(name: str, index: Any, other: str, another: Any, of_pandas: bool) -
     by_position = f"{other}.to_numpy() pairs rows by their position"
     if index.has_duplicates or another.has_duplicates:
         advice = f"Labels come more than once, so only {by_position}. Pass that if it is right."
-    elif index.isin(another).all():
-        way = f"loc[{name}.index]" if of_pandas else f"reindex_like({name})"
+    elif way and index.isin(another).all():
         advice = f"Pass {other}.{way} to pair rows by their label; {by_position}."
     else:
         advice = f"Pass rows of the same observations in one order; {by_position}."

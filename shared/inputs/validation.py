@@ -75,9 +75,12 @@ def _as_floats(
         return array.astype(np.float64, order="C", copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         raised = TypeError if isinstance(error, TypeError) else ValueError
+        way = "Leave such columns out, or turn them into numbers."
+        if "sequence" in str(error):
+            way = "Of rows that are the cells of one column pass np.stack of it."
         raise raised(
             f"Expected {name} to be numeric, shape (N, d); got {error}{first_word(array, names)}. "
-            "Leave such columns out, or turn them into numbers."
+            f"{way}"
         ) from None
 
 

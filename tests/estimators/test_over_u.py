@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -60,6 +62,32 @@ def test_one_label_in_any_form_is_that_of_all_rows(make: Make, x: Array, u: Arra
     expected = estimator.transport(x, u, np.full(200, 3))
     for label in (3, np.int64(3), np.array(3), torch.tensor(3)):
         np.testing.assert_array_equal(estimator.transport(x, u, label), expected)
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pd.Series(pd.date_range("2024-01-30", periods=4)),
+        pd.Series(pd.period_range("2024-01", periods=4, freq="M")),
+        pd.Series(pd.to_timedelta(range(4), unit="h")),
+        pd.Series(pd.interval_range(0, 4)),
+        pd.Series([date(2024, 1, day) for day in range(28, 32)]),
+    ],
+    ids=lambda moments: type(moments[0]).__name__,
+)
+def test_one_moment_is_that_of_all_rows(moments: pd.Series, x: Array) -> None:
+    u = moments[np.arange(200) % 4].reset_index(drop=True)
+    estimator = IFlow(n_layers=1, hidden=(8,), max_steps=2, informative=1).fit(x, u)
+    expected = estimator.transport(x, u, u[np.full(200, 3)].reset_index(drop=True))
+    np.testing.assert_array_equal(estimator.transport(x, u, u[3]), expected)
+
+
+@pytest.mark.parametrize("options", [{"n_sampels": 3}, {"u": 3, "n": 1}])
+def test_options_that_log_prob_does_not_have_are_refused(
+    options: dict[str, int], of_letters: Estimator, x: Array
+) -> None:
+    with pytest.raises(TypeError, match="Expected options that log_prob has; got n"):
+        of_letters.predict_aux_proba(x, **options)
 
 
 def encoded(u: Array) -> torch.Tensor:

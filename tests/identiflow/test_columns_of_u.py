@@ -20,6 +20,7 @@ LABELS = np.array(list("abcdef"))[np.arange(N) % 6]
 MOMENTS: dict[str, Any] = {
     "days": DAYS.strftime("%Y-%m-%d"),
     "times": DAYS.strftime("%Y-%m-%d %H:%M:%S"),
+    "of BigQuery": DAYS.strftime("%Y-%m-%d %H:%M:%S UTC"),
     "in UTC": DAYS.strftime("%Y-%m-%dT%H:%M:%SZ"),
     "in a zone": DAYS.tz_localize("UTC").tz_convert("Asia/Tokyo").astype(str),
 }
@@ -106,3 +107,31 @@ def test_columns_from_one_to_another_in_either_direction(
     write_table(X.assign(u=LABELS), tmp_path / "t.csv")
     x, _, said = taken(tmp_path / "t.csv", "--aux", "u", "--columns", span)
     assert list(x.columns) == ["left", "right"] and said == []
+
+
+SPELT = {
+    "codes": (
+        ["250.1", "250.10", "250.2"],
+        "250.1 and 250.10. If they are two, write them as words",
+    ),
+    "wells": (["1E3", "1000", "1E4"], "1E3 and 1000. If they are two"),
+    "doses": (["0.1", "0.5", "1.5"], ""),
+}
+
+
+@pytest.mark.parametrize("case", SPELT)
+def test_two_ways_to_write_a_number_are_remarked_on_where_it_is_a_label(
+    case: str, taken: Callable, tmp_path: Path
+) -> None:
+    cells, message = SPELT[case]
+    X.assign(u=np.array(cells)[np.arange(N) % 3]).to_csv(tmp_path / "t.csv", index=False)
+    said = taken(tmp_path / "t.csv", "--labels", "u").said
+    assert [message in line for line in said] == [True] * bool(message)
+
+
+def test_days_as_whole_numbers_are_remarked_on_where_they_are_continuous(
+    taken: Callable, tmp_path: Path
+) -> None:
+    X.assign(day=DAYS.strftime("%Y%m%d")).to_csv(tmp_path / "t.csv", index=False)
+    (said,) = taken(tmp_path / "t.csv", "--continuous", "day").said
+    assert "The column day of u may be days" in said and "Write days as 2024-01-31" in said

@@ -56,8 +56,10 @@ NOT_AS_IN_FIT: dict[str, tuple[str, Change, str]] = {
     "names that are data": (
         "labels",
         named("0.5", "1.5", "a", "0"),
-        "If it has no names, write those of fit into the first line: condition",
+        "write a first line with those of all its columns, left, right, condition among them, and",
     ),
+    "units": ("labels", with_cell("condition", "-", row=0), "If that line is no data, delete it"),
+    "a date of BigQuery": ("age", with_cell("age", "2024-01-31 00:00:00 UTC"), "numbers from 0"),
     "dates for numbers": (
         "age",
         lambda table: table.assign(age=pd.date_range("2024-01-31", periods=len(table))),

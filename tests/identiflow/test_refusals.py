@@ -33,6 +33,10 @@ BAD_TABLES: dict[str, tuple[Change, str]] = {
         "1 missing in the column left, in row 5. Fill those cells, .* with --drop",
     ),
     "a missing label": (with_cell(2, "condition", None), "missing in the column condition.* row 3"),
+    "a last line of one cell": (
+        lambda table: with_cell(len(table) - 1, "condition", None)(table),
+        "in row 240. Fill those cells, or drop the rows. If that line is no data, delete it.",
+    ),
     "mixed types": (with_cell(1, "right", "n/k"), "numbers in every column of x; got 'n/k'"),
     "a constant u": (
         lambda table: table.assign(condition="a"),
@@ -131,6 +135,11 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
         "fit cells.csv {flow} -o m --checkpoint a/b",
         "the folder a for b; found none",
     ),
+    "a page as a table": ("report cells.model cells.csv -o r.csv", "ends in .html; got r.csv"),
+    "values in another order": (
+        "sample cells.model --aux 3 -o s.csv",
+        "got '3'. Give one of those",
+    ),
     "no output": ("fit cells.csv", "Missing option '-o' / '--output'. Try .* fit --help."),
     "no such option": ("--quiet", "No such option:? '?--quiet'?.* Try .* --help."),
     "no such command": ("fitt cells.csv", "No such command 'fitt'"),
@@ -162,7 +171,6 @@ OVER_INPUTS: dict[str, str] = {
     "transform": "transform cells.model cells.csv -o cells.csv",
     "score": "score cells.model cells.csv -o ./cells.csv",
     "report": "report cells.model cells.csv -o cells.model",
-    "report over the table": "report cells.model cells.csv -o cells.csv",
     "invert": "invert model.csv cells.csv -o model.csv",
     "invert over the latents": "invert cells.model cells.csv -o cells.csv",
     "sample": "sample model.csv --aux a -o model.csv",

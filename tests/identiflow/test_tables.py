@@ -256,3 +256,10 @@ def test_tables_of_numpy_and_decimals_of_databases_are_read(tmp_path: Path) -> N
     read = read_table(tmp_path / "t.parquet")
     np.testing.assert_array_equal(read["price"], [1.5, np.nan, 2.25])
     assert read["u"].tolist() == list("aba")
+
+
+def test_an_empty_line_is_a_cell_where_there_is_one_column(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a\n1.5\n\n2.5\n")
+    np.testing.assert_array_equal(read_table(tmp_path / "t.csv")["a"], [1.5, np.nan, 2.5])
+    (tmp_path / "t.csv").write_text("a,b\n1.5,1\n\n2.5,2\n")
+    assert len(read_table(tmp_path / "t.csv")) == 2

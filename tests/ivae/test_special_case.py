@@ -131,6 +131,13 @@ def test_its_parts_are_the_flows(flow: IFlow, data: SourceData) -> None:
     assert report.rank == of_flow.rank and report.collapsed == ()
 
 
+def test_it_says_its_noise_and_that_it_was_not_trained(flow: IFlow, data: SourceData) -> None:
+    near, far = (from_flow(flow, sigma) for sigma in (0.05, 3.0))
+    assert (near.noise_std, far.noise_std) == (0.05, 3.0)
+    assert np.isnan([near.held_out_nats_, far.held_out_loss_]).all()
+    assert near.score(data.x, data.u) > far.score(data.x, data.u) + 0.5
+
+
 def test_samples_are_the_flows_with_noise(flow: IFlow, data: SourceData) -> None:
     x, z = from_flow(flow, 0.05).sample(data.u, return_latents=True, seed=3)
     noise = (x - flow.inverse_transform(z)) / flow.x_scale_

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, time
 from itertools import product
 from typing import Any
 
@@ -233,6 +233,16 @@ def test_fourier_features_come_back_after_a_period_and_are_orthogonal():
     np.testing.assert_allclose(past[:24], past[24:], atol=1e-12)
     np.testing.assert_allclose(past.T @ past, 24 * np.eye(6), atol=1e-9)
     np.testing.assert_allclose(past[6], [1, 0, -1, 0, -1, 0], atol=1e-12)  # a quarter of a period
+
+
+def test_times_of_day_are_durations_since_midnight():
+    times = [time(hour, 30) for hour in range(24)]
+    hours, x = np.arange(24) + 0.5, np.zeros((24, 1))
+    waves = read_auxiliary(Fourier(times, pd.Timedelta("24h")), x).continuous
+    np.testing.assert_allclose(waves, read_auxiliary(Fourier(hours, 24), x).continuous, atol=1e-9)
+    seconds = read_auxiliary(Continuous(times), x).continuous[:, 0] / 1e9
+    np.testing.assert_allclose(seconds, hours * 3600)
+    assert read_auxiliary(times, x).labels[0] == "00:30:00"
 
 
 def test_fourier_features_of_several_columns_keep_each_apart():

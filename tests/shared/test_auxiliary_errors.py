@@ -67,6 +67,18 @@ UNREADABLE: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: pd.DataFrame({"a": pd.Series([*VALUES[:7, 0], None], dtype="Float64")}),
         "finite values in u",
     ),
+    "beyond what floats tell apart": (
+        lambda: Labels(np.r_[2.0**53 + 2, CODES[:7]]),
+        "floats below 9007199254740992, up to which float64 tells .*; got 9007199254740994. Pass",
+    ),
+    "beyond what single precision tells apart": (
+        lambda: Labels((CODES + 2**24).astype("f4")),
+        "floats below 16777216, up to which float32",
+    ),
+    "a word among numbers": (
+        lambda: Continuous([*VALUES[:7, 0], "n/k"]),
+        "'n/k' in row 7, column 0",
+    ),
     "beyond 64 bits": (lambda: [2**70] * 8, rf"within 64 bits.*got {2**70}.*Use strings"),
     "beyond 64 bits, with signs": (lambda: [2**63, -1] * 4, rf"within 64 bits.*got {2**63}"),
     "beyond 64 bits, unsigned": (

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+import xarray as xr
 from torch.utils.data import DataLoader, TensorDataset
 
 from identiflow.shared.auxiliary import AuxiliaryEncoder, read_auxiliary
@@ -148,7 +149,10 @@ WITHOUT_ROWS: dict[str, tuple[Callable[[], Any], str]] = {
         "a torch DataLoader. Pass its dataset to fit",
     ),
     "Dataset": (lambda: TensorDataset(torch.tensor(X)), r"a torch Dataset. fit\(dataset\) alone"),
-    "xarray's Dataset": (lambda: stand_in("data_vars"), "an xarray Dataset. Pass one of its"),
+    "xarray's Dataset": (
+        lambda: xr.Dataset({name: ("t", X[:, i]) for i, name in enumerate("ab")}),
+        "an xarray Dataset. Pass one of its",
+    ),
     "dask": (lambda: type("Lazy", (), {"__dask_graph__": dict})(), r"Pass its compute\(\)"),
     "a lazy frame": (lambda: stand_in("collect", "collect_schema"), r"Pass its collect\(\)"),
     "a dict": (lambda: {"a": TIME, "b": TIME}, "a dict. Pass a data frame of it"),

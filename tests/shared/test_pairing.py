@@ -179,3 +179,10 @@ def test_xarray_is_told_its_own_way() -> None:
     with pytest.raises(ValueError, match=r"Pass u\.reindex_like\(x\) to pair"):
         check_paired(x, u[::-1])
     check_paired(x, u[::-1].reindex_like(x))
+    for other in (u[::-1].rename(t="s"), pd.Series(U.to_numpy(), np.arange(N))[::-1]):
+        with pytest.raises(ValueError, match="Pass rows of the same observations in one order; u"):
+            check_paired(x, other)
+
+
+def test_an_xarray_dataset_has_no_index_of_rows() -> None:
+    check_paired(xr.Dataset({"a": ("t", X.to_numpy()[:, 0])}), U)
