@@ -136,7 +136,7 @@ def _layout(text: str, whole: bool, usual: str) -> Dialect:
         names = header.longer_by_one(rows)
         lines += bool(names)
     spaced = any(header.is_spaced(line, separator) for line in table.split("\n", 2)[:2])
-    alone = not names and len(rows[:1]) == 1 == len(rows[0]) and not table.startswith(("\n", "\r"))
+    alone = [len(row) for row in rows[:1]] == [1] and not (names or table.startswith(("\n", "\r")))
     return Dialect(separator, lines_before=lines, names=tuple(names), spaced=spaced, alone=alone)
 
 

@@ -114,25 +114,32 @@ def _check_seen(labels: DataFrame, estimator: IdentifiableEstimator, place: str)
     if not unseen.any():
         return
     row = int(unseen.argmax())
-    for name, known in labels_of(estimator).items():
-        cell = labels[name].iloc[row]
-        if str(cell) not in map(str, known):
-            break
-    else:
-        known, cell = auxiliary.labels or [], ", ".join(map(str, labels.iloc[row]))
+    columns, known, cell = _part_unseen(labels.iloc[row], estimator)
     advice = advice_on(cell, known)
     if advice == REFIT and not place:
-        columns = _names_of_u(estimator)
-        advice = f"Give --aux once for each of {some(columns, seen)}, in this order."
-        advice = advice if len(columns) > 1 else "Give one of those."
+        advice = _advice_on_order(_names_of_u(estimator))
     elif advice == REFIT and unseen.sum() == 1 and row in (0, len(unseen) - 1):
         advice = f"If that line is no data, delete it. {REFIT}"
-    column = some(list(labels.columns) if known is auxiliary.labels else [name], seen)
     raise ValueError(
-        f"Expected labels in the column{'s' * (', ' in column)} {column} that fit saw "
-        f"({some(known, repr)}); got {str(cell)!r}{place.format(row + 1)}. "
-        f"{advice}"
+        f"Expected labels in the column{'s' * (len(columns) > 1)} {some(columns, seen)} that fit "
+        f"saw ({some(known, repr)}); got {cell!r}{place.format(row + 1)}. {advice}"
     )
+
+
+def _part_unseen(
+    labels: Series, estimator: IdentifiableEstimator
+) -> tuple[list[str], Sequence[Any], str]:
+    """The column of an unseen label, those that fit saw in it, and its cell; or of all of them."""
+    for name, known in labels_of(estimator).items():
+        if str(labels[name]) not in map(str, known):
+            return [name], known, str(labels[name])
+    return list(labels.index), estimator.auxiliary_.labels or [], ", ".join(map(str, labels))
+
+
+def _advice_on_order(columns: Sequence[str]) -> str:
+    if len(columns) < 2:
+        return "Give one of those."
+    return f"Give --aux once for each of {some(columns, seen)}, in this order."
 
 
 def _check_moments(column: Series, low: float, high: float) -> None:

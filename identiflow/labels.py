@@ -74,6 +74,17 @@ def whole_as_written(words: Series) -> Series | None:
     return as_written(plain) if all(map(INTEGER.fullmatch, plain.unique())) else None
 
 
+def two_spellings(words: Series, numbers: Series) -> tuple[str, str] | None:
+    """Two of these words that say the same of these numbers, 250.1 and 250.10; None if none do."""
+    written = words.str.strip().to_frame("word").assign(number=numbers)
+    written = written.drop_duplicates("word").dropna()
+    again = written[written.duplicated("number")]
+    if not len(again):
+        return None
+    first = written[written.number == again.number.iloc[0]]
+    return first.word.iloc[0], first.word.iloc[1]
+
+
 def flags_as_words(labels: DataFrame) -> DataFrame:
     """Columns of True and False as text, as it stands in a CSV file."""
     flags = [name for name in labels.columns if labels[name].dtype.kind == "b"]

@@ -142,7 +142,8 @@ class IVAE(IdentifiableEstimator):
 
         The bound tightens with n_samples; it is comparable with a flow's exact log p(x | u).
         Without u, if that is labels: log p(x) = log Σ_u p(u) p(x | u), with a label's share of the
-        rows of fit as its p(u).
+        rows of fit as its p(u). A row's draws depend on its place among the rows: in other rows
+        it has those of another seed.
         """
         count().check("n_samples", n_samples)
         return self._log_prob(x, u, n_samples=n_samples, seed=seed)
