@@ -110,8 +110,8 @@ def _check_seen(labels: DataFrame, estimator: IdentifiableEstimator, place: str)
     from identiflow.shared.auxiliary.labels import REFIT, advice_on
 
     auxiliary = estimator.auxiliary_
-    unseen = auxiliary.unseen(identiflow.Labels(labels).columns(labels.to_numpy()).labels)
-    if not unseen.any():
+    values = identiflow.Labels(labels).columns(labels.to_numpy()).labels
+    if values is None or not (unseen := auxiliary.unseen(values)).any():
         return
     row = int(unseen.argmax())
     columns, known, cell = _part_unseen(labels.iloc[row], estimator)

@@ -17,7 +17,7 @@ from identiflow.numerals import are_grouped, has_decimal_commas, may_be_thousand
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-AS_TEXT = {"dtype": str, "keep_default_na": False, "decimal": "."}
+AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "decimal": "."}
 
 
 def read_text(
