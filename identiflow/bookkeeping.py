@@ -108,8 +108,11 @@ def _of_whole(name: Any, values: NDArray[Any], steps: NDArray[Any]) -> Finding |
 
 
 def _of_any(name: Any, steps: NDArray[Any]) -> Finding | None:
-    rising = (steps > 0).all() or (steps < 0).all()
-    return Finding(False, "in the order of the rows, as times are") if rising else None
+    if (steps > 0).all() or (steps < 0).all():
+        return Finding(False, "in the order of the rows, as times are")
+    step = np.median(steps)
+    again = step != 0 and np.isclose(steps, step, rtol=1e-6, atol=0).mean() > 0.5
+    return Finding(False, "counting in equal steps, as times do") if again else None
 
 
 DIFFERENT = "whole numbers that are all different"

@@ -16,6 +16,7 @@ from identiflow.numerals import NUMBER, advice_about, is_date
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
+MOST_LINES = 3  # above or below the data, that are none
 MANY = 12  # names or rows that an error lists
 LEAVE_OUT = "Leave the column out with --drop, or name it with --aux if it is u."
 NO_HEADER = "If its first line is data and no header, pass --no-header."
@@ -64,14 +65,21 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
 
 
 def _about_line(column: Series, row: int) -> str:
-    """What to do about a cell that is alone in being no number, in the first or the last row."""
+    """What to do about cells that are no numbers in the first or the last rows alone."""
     import pandas as pd
 
-    others = pd.to_numeric(column.astype(object).drop(column.index[row - 1]), errors="coerce")
-    if row not in (1, len(column)) or len(others) < 2 or others.isna().any():
+    bad = pd.to_numeric(column.astype(object), errors="coerce").isna().to_numpy()
+    number = int(bad.sum())
+    if (
+        number > MOST_LINES
+        or len(bad) - number < 2
+        or not (bad[:number].all() or bad[-number:].all())
+    ):
         return ""
     what = "units below the names" if row == 1 else "a total or a comment below the rows"
-    return f"If that line is {what}, delete it."
+    if number == 1:
+        return f"If that line is {what}, delete it."
+    return f"If the {'first' if row == 1 else 'last'} {number} lines are no data, delete them."
 
 
 def reals(u: DataFrame, names: Sequence[str], advice: str = "") -> DataFrame:

@@ -56,7 +56,7 @@ def _as_in_fit(
     table: DataFrame, names: Sequence[str], estimator: IdentifiableEstimator
 ) -> DataFrame:
     """These columns of a model, none of which may be missing, nor a cell of theirs."""
-    all_names = [*getattr(estimator, "feature_names_in_", []), *_names_of_u(estimator)]
+    all_names = [*getattr(estimator, "feature_names_in_", []), *names_of_u(estimator)]
     has_names = any(POSITIONAL.fullmatch(name) is None for name in names)
     above = (
         "If it has no names, write a first line with those of all its columns, "
@@ -101,7 +101,8 @@ def u_of(
     return auxiliary_of(labels, reals(continuous, list(continuous.columns)))
 
 
-def _names_of_u(estimator: IdentifiableEstimator) -> list[str]:
+def names_of_u(estimator: IdentifiableEstimator) -> list[str]:
+    """The columns of u, those of labels first."""
     return [name for part in estimator.auxiliary_.names or [] for name in part]
 
 
@@ -117,7 +118,7 @@ def _check_seen(labels: DataFrame, estimator: IdentifiableEstimator, place: str)
     columns, known, cell = _part_unseen(labels.iloc[row], estimator)
     advice = advice_on(cell, known)
     if advice == REFIT and not place:
-        advice = _advice_on_order(_names_of_u(estimator))
+        advice = _advice_on_order(names_of_u(estimator))
     elif advice == REFIT and unseen.sum() == 1 and row in (0, len(unseen) - 1):
         advice = f"If that line is no data, delete it. {REFIT}"
     raise ValueError(
@@ -155,7 +156,7 @@ def u_of_values(values: Sequence[str], rows: int, estimator: IdentifiableEstimat
     """One u in each of `rows` rows, its values in the order of u's columns."""
     import pandas as pd
 
-    columns = _names_of_u(estimator)
+    columns = names_of_u(estimator)
     if len(values) != len(columns):
         raise ValueError(
             f"Expected --aux once for each of {columns}, in this order; got {list(values)}."

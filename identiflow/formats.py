@@ -52,12 +52,23 @@ def _of_arrays(arrays: dict[str, Any]) -> DataFrame:
     import pandas as pd
 
     columns: dict[str, Any] = {}
+    others = {
+        name: np.ndim(values) for name, values in arrays.items() if np.ndim(values) not in (1, 2)
+    }
     for array, values in arrays.items():
+        if array in others and len(others) < len(arrays):
+            continue
         for name, column in _columns_of(array, np.asarray(values)).items():
             if name in columns:
                 raise ValueError(f"two arrays that make the column {name}. Rename one of them")
             columns[name] = column
-    return pd.DataFrame(columns)
+    if len({len(column) for column in columns.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
+        raise ValueError(f"arrays of different lengths, {lengths}. Write those of the same rows")
+    table = pd.DataFrame(columns)
+    what = ", ".join(f"{name}, of {ndim} dimensions" for name, ndim in others.items())
+    table.attrs["doubts"] = [f"Left out, since it makes no columns: {what}."] if others else []
+    return table
 
 
 def _columns_of(name: str, values: Any) -> dict[str, Any]:

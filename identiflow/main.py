@@ -215,6 +215,9 @@ def sample(model: Path, aux: tuple[str, ...], rows: int, seed: int | None, outpu
     check_output(output, model)
     estimator = models.load(model)
     x = estimator.sample(fitted.u_of_values(aux, rows, estimator), seed=seed or 0)
+    if len(aux) > 1:  # labels come first, whatever their order at the fit
+        pairs = zip(fitted.names_of_u(estimator), aux, strict=True)
+        say(f"note: drawn for {', '.join(f'{name} = {value}' for name, value in pairs)}.")
     _write_rows(x, estimator, output)
 
 

@@ -105,6 +105,8 @@ def check_table(path: Path, header: bool | None = None) -> None:
             f"Expected a file of text with --header or --no-header; got {path}. Leave the "
             "option out."
         )
+    if path.is_dir():
+        raise ValueError(f"Expected {path} to be a file; got a folder. Name a file in it.")
     endings.read(path)
     if not path.is_file():
         raise FileNotFoundError(f"Expected a table in {path}; found no such file.")

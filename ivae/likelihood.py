@@ -109,10 +109,11 @@ class Likelihood(nn.Module, ABC):
         outside = ~self._in_support(x)
         if outside.any():
             row, column = outside.nonzero()[0].tolist()
+            others = f", and {more} more such entries" if (more := int(outside.sum()) - 1) else ""
             raise ValueError(
                 f"Expected x with {self.support} for {type(self).__name__}; got "
-                f"{x[row, column].item():g} in row {first_row + row}, column {column}, and "
-                f"{int(outside.sum()) - 1} more such entries. {self._advice_on(x[row, column])}"
+                f"{x[row, column].item():g} in row {first_row + row}, column {column} (counted from"
+                f" 0){others}. {self._advice_on(x[row, column])}"
             )
 
 

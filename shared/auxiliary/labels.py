@@ -22,7 +22,7 @@ NONE = ("nan", "NaN", "<NA>", "None", "NaT", "NULL", "null", "")  # missing valu
 REFIT = "Refit with those rows, or drop them."
 # What programs and people write where there is no value.
 FOR_NOTHING = frozenset(
-    {".", "-", "--", "---", "–", "—", "?", r"\n", "n.a.", "n.d.", "nd", "missing"}
+    {"<undefined>", ".", "-", "--", "---", "–", "—", "?", r"\n", "n.a.", "n.d.", "nd", "missing"}
     | {"#div/0!", "#value!", "#ref!", "#num!", "#name?"}
 )
 FLAGS = {"true": "1", "false": "0"}
@@ -56,7 +56,7 @@ def as_labels(values: NDArray[Any]) -> NDArray[Any]:
 def joint_labels(columns: Sequence[NDArray[Any]], names: Sequence[Any] = ()) -> NDArray[Any]:
     """One label for each combination of the columns, (N,) each: "subject 1, left"."""
     check_none_missing(columns, names)
-    parts = [map(_escaped, words_of(c) if c.dtype.kind in "mM" else c) for c in columns]
+    parts = [map(_escaped, _as_printed(column)) for column in columns]
     return np.asarray([", ".join(row) for row in zip(*parts, strict=True)])
 
 
@@ -69,9 +69,25 @@ def codes_of(
         labels = labels.astype(str)  # numbers given for strings, or strings for numbers
         known = known.astype(str)
     codes, unseen = _found(labels, known)
-    if unseen.any() and known.dtype.kind == "U":  # a moment may be written in several ways
-        return _found(*(np.asarray([as_written(w) for w in words]) for words in (labels, known)))
+    if unseen.any() and known.dtype.kind == "U":  # which may be written in several ways
+        pair = [np.asarray([_in_one_way(word) for word in words]) for words in (labels, known)]
+        if len(np.unique(pair[1])) == len(known):
+            return _found(*pair)
     return codes, unseen
+
+
+def _in_one_way(label: str) -> str:
+    """A label with its moments in the one way, and whole numbers and flags in combinations."""
+    parts = [as_written(part) for part in label.split(", ")]
+    if len(parts) < 2:
+        return parts[0]
+    return ", ".join(FLAGS.get(part.lower(), part.removesuffix(".0")) for part in parts)
+
+
+def _as_printed(column: NDArray[Any]) -> NDArray[Any]:
+    if column.dtype.kind == "f":
+        return _as_they_print(column)
+    return words_of(column) if column.dtype.kind in "mM" else column
 
 
 def twins(labels: Sequence[Any]) -> list[tuple[Any, Any]]:
@@ -95,6 +111,8 @@ def advice_on(label: Any, known: Sequence[Any]) -> str:
 
 def _folded(label: Any) -> str:
     """A label without what is easily written in another way: case, spaces, digits beyond 12."""
+    if isinstance(label, int):
+        return str(label)
     text = " ".join(unicodedata.normalize("NFKC", as_written(str(label))).casefold().split())
     text = FLAGS.get(text, text)
     if WHOLE.fullmatch(text):  # of which all digits count: 007 is 7

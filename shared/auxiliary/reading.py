@@ -90,8 +90,9 @@ class Known(NamedTuple):
     def _has(self, column: NDArray[Any]) -> bool:
         """True for numbers that could be labels of fit: floats if those are, else whole ones."""
         kind = np.asarray(self.labels).dtype.kind
-        if kind != "i" or not are_floats(column):
-            return kind == "f"
+        is_joint = column.ndim == 2 and column.shape[1] > 1  # whose labels are words
+        if is_joint or kind != "i" or not are_floats(column):
+            return kind == ("U" if is_joint else "f")
         values = column.astype(float)
         return bool((values == np.round(values)).all())
 
@@ -243,7 +244,7 @@ def as_array(values: Any) -> NDArray[Any]:
         plain = np.asarray(values, dtype=object)
         if array.dtype.kind == "U" or all(isinstance(value, int) for value in plain.flat):
             array = plain
-    if array.ndim not in (1, 2) or (array.ndim == 2 and not array.size):
+    if array.ndim not in (1, 2) or array.size == 0:
         got = f"shape {array.shape}" if array.ndim else reprlib.repr(values)
         raise ValueError(
             f"Expected u of shape (N,) or (N, q), a row for each of x; got {got}.{_advice(array)}"
@@ -281,7 +282,7 @@ def holds_moments(values: NDArray[Any]) -> bool:
     """True for dates, times or durations."""
     if values.dtype.kind != "O":
         return values.dtype.kind in "mM"
-    return any(isinstance(value, NUMBERED) for value in values.flat)
+    return any(isinstance(v, NUMBERED) or hasattr(v, "to_timestamp") for v in values.flat)
 
 
 def _moments(values: NDArray[Any]) -> NDArray[Any]:

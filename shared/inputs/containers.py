@@ -7,6 +7,7 @@ not imported.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -19,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from identiflow.shared.inputs.arrays import AnyArray
 
+INDEX = re.compile(r"__index_level_\d+__")
 # Rows that are read without this module: they have no index and no names.
 PLAIN = (np.ndarray, np.generic, torch.Tensor, list, tuple, str, bytes, int, float, type(None))
 
@@ -91,7 +93,7 @@ def is_pandas(values: Any) -> bool:
 def column_names(values: Any) -> tuple[Any, ...] | None:
     """The names of the columns of a frame, or of what else has names for them."""
     if hasattr(values, "column_names"):  # pyarrow's, and those of a stream that was written down
-        names = values.column_names
+        names = _without_index(values).column_names
     elif hasattr(values, "columns"):
         names = values.columns
     else:
@@ -208,7 +210,17 @@ def _as_chunks(values: Any) -> Any:
     if isinstance(values, pyarrow.Array):
         return pyarrow.chunked_array([values])
     is_batch = isinstance(values, pyarrow.RecordBatch)
-    return pyarrow.Table.from_batches([values]) if is_batch else values
+    return _without_index(pyarrow.Table.from_batches([values]) if is_batch else values)
+
+
+def _without_index(values: Any) -> Any:
+    """A table of pyarrow without the index that pandas leaves in it, which has no name."""
+    names = [n for n in values.column_names if INDEX.fullmatch(str(n))] if _is_table(values) else []
+    return values.drop_columns(names) if names else values
+
+
+def _is_table(values: Any) -> bool:
+    return hasattr(values, "column_names") and hasattr(values, "drop_columns")
 
 
 def _column(series: Any) -> AnyArray:

@@ -41,6 +41,8 @@ def word_of(moment: Any) -> str:
 
 def as_numpy(moment: Any) -> Any:
     """A moment (UTC if in a zone), time of day or duration as a number of numpy's, exactly."""
+    if hasattr(moment, "to_timestamp"):  # a period, of which this is the beginning
+        moment = moment.to_timestamp()
     if is_in_zone(moment):
         moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
     for way in ("to_datetime64", "to_timedelta64"):  # of pandas, which knows nanoseconds

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 
 from identiflow.shared.inputs.containers import index_of
+from identiflow.shared.inputs.moments import WRITTEN
 from identiflow.shared.inputs.remarks import remark
 
-GAP = 100  # times the usual step between two rows
+GAP = 20  # times the usual step between two rows
 
 
 def check_paired(x: Any, *others: Any, names: tuple[str, ...] = ("x", "u", "u_new")) -> None:
@@ -49,47 +51,80 @@ def _way(all_values: tuple[Any, ...]) -> str:
 
 def _expect_in_order(name: str, index: Any, others: tuple[Any, ...]) -> None:
     """Raise if u is made of rows in order of time, and their index says that they are not."""
-    made = next(
-        (type(u).__name__ for other in others for u in parts_of(other) if _needs_order(u)), ""
-    )
+    made = [u for other in others for u in parts_of(other) if getattr(u, "in_order", False)]
     if not made or index is None:
         return
-    _remark_several(made, name, index)
-    if index.is_monotonic_increasing:
-        _remark_gap(made, name, index)
-        return
+    u, of = made[0], type(made[0]).__name__
+    series = getattr(u, "series", None)
+    if series is None and getattr(index, "nlevels", 1) > 1:
+        first = index.get_level_values(0)
+        if first.nunique() > 1:
+            return _remark_several(of, name, index.names[0])
+        index = index.get_level_values(-1)
+    for first, last in _stretches(series, len(index)):
+        stretch = index[first:last]
+        if not stretch.is_monotonic_increasing:
+            _refuse_order(of, name, stretch, first)
+        elif of == "History":
+            _remark_gap(name, stretch, first)
+
+
+def _stretches(series: Any, n_rows: int) -> Iterator[tuple[int, int]]:
+    """The first row of each series and the row after its last; of all rows, if there is one."""
+    values = [] if series is None else [str(value) for value in np.asarray(series).ravel()]
+    if len(values) != n_rows:  # none, or an error that others raise
+        values = [""] * n_rows
+    starts = [row for row in range(n_rows) if not row or values[row] != values[row - 1]]
+    return zip(starts, [*starts[1:], n_rows], strict=True)
+
+
+def _refuse_order(made: str, name: str, index: Any, first: int) -> None:
+    """Raise for moments that go back, warn of numbers that do."""
+    back = next(i for i in range(1, len(index)) if index[i] < index[i - 1])
     text = (
         f"u = {made} takes the rows of {name} in order of time; their index goes back, first "
-        f"in row {next(i for i in range(1, len(index)) if index[i] < index[i - 1])}. Pass "
-        f"{name}.sort_index()"
+        f"in row {first + back}. Pass {name}.sort_index()"
     )
-    if type(index).__name__ in ("DatetimeIndex", "TimedeltaIndex", "PeriodIndex"):
-        raise ValueError(f"Expected rows in their order: {text}.")
+    if _are_moments(index):
+        raise ValueError(f"Expected rows in their order: {text}, or sort by series and time.")
     if getattr(index.dtype, "kind", "O") in "iuf":
         remark(f"{text}, or {name}.to_numpy() if the index is no time.")
 
 
-def _remark_several(made: str, name: str, index: Any) -> None:
+def _are_moments(index: Any) -> bool:
+    """True for moments, or durations, of any kind: pandas', Python's, or words of ISO 8601."""
+    if getattr(index, "nlevels", 1) > 1:
+        return any(_are_moments(index.get_level_values(i)) for i in range(index.nlevels))
+    if type(index).__name__ in ("DatetimeIndex", "TimedeltaIndex", "PeriodIndex"):
+        return True
+    return all(isinstance(label, date) or WRITTEN.fullmatch(str(label)) for label in index)
+
+
+def _remark_several(made: str, name: str, level: Any) -> None:
     """Warn of an index of several series."""
-    if getattr(index, "nlevels", 1) > 1 and index.get_level_values(0).nunique() > 1:
-        remark(
-            f"u = {made} takes all rows of {name} for one series; their index has several "
-            f"{index.names[0] or 'values of its first level'!r}. Pass them as u or as series: "
-            f"{name}.index.get_level_values(0)."
-        )
+    remark(
+        f"u = {made} takes all rows of {name} for one series; their index has several "
+        f"{level or 'values of its first level'!r}. Pass them as u or as series: "
+        f"{name}.index.get_level_values(0)."
+    )
 
 
-def _remark_gap(made: str, name: str, index: Any) -> None:
+def _remark_gap(name: str, index: Any, first: int) -> None:
     """Warn of pasts that reach across a gap in time."""
-    if made != "History" or type(index).__name__ != "DatetimeIndex" or len(index) < 3:
+    if getattr(index, "nlevels", 1) > 1:
+        index = index.get_level_values(-1)
+    times = getattr(index, "asi8", None)  # in the index's unit
+    if times is None and getattr(index.dtype, "kind", "O") in "iuf":
+        times = index.to_numpy()
+    if times is None or len(times) < 3:
         return
-    steps = np.diff(index.tz_localize(None).to_numpy()).astype(np.int64)  # in the index's unit
-    if steps.max() > GAP * max(np.median(steps), 1):
+    steps = np.abs(np.diff(times.astype(float)))
+    if steps.max() > GAP * max(np.median(steps), np.finfo(float).tiny):
         row = int(steps.argmax()) + 1
         remark(
-            f"u = History takes the rows of {name} for one series; between rows {row - 1} and {row}"
-            f" lie {index[row] - index[row - 1]}. If that is a gap, tell the parts apart: "
-            "History(lags, series)."
+            f"u = History takes the rows of {name} for one series; between rows {first + row - 1} "
+            f"and {first + row} lie {index[row] - index[row - 1]}. If that is a gap, tell the parts"
+            " apart: History(lags, series)."
         )
 
 
@@ -104,10 +139,6 @@ def _held_by(u: Any) -> dict[str, Any]:
     """What an object in the place of u holds, by name; nothing for all else."""
     is_holder = is_dataclass(u) and not isinstance(u, type)
     return {field.name: getattr(u, field.name) for field in fields(u)} if is_holder else {}
-
-
-def _needs_order(u: Any) -> bool:
-    return getattr(u, "in_order", False) and getattr(u, "series", None) is None
 
 
 def _indexes(name: str, values: Any) -> Iterator[tuple[str, Any]]:
@@ -129,7 +160,7 @@ def _compare(name: str, index: Any, other: str, another: Any, way: str) -> None:
     by_position = f"{other}.to_numpy() pairs rows by their position"
     if index.has_duplicates or another.has_duplicates:
         advice = f"Labels come more than once, so only {by_position}. Pass that if it is right."
-    elif way and index.isin(another).all():
+    elif way and index.nlevels == another.nlevels and index.isin(another).all():
         advice = f"Pass {other}.{way} to pair rows by their label; {by_position}."
     else:
         advice = f"Pass rows of the same observations in one order; {by_position}."

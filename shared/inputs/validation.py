@@ -78,6 +78,8 @@ def _as_floats(
         way = "Leave such columns out, or turn them into numbers."
         if "sequence" in str(error):
             way = "Of rows that are the cells of one column pass np.stack of it."
+        elif "dict" in str(error):
+            way = "Of rows that are dicts pass a data frame of them."
         raise raised(
             f"Expected {name} to be numeric, shape (N, d); got {error}{first_word(array, names)}. "
             f"{way}"
@@ -120,7 +122,7 @@ def named(number: int, names: tuple[Any, ...] | None) -> str:
 def _two_dimensional(array: NDArray[Any], name: str) -> str:
     """How to bring another shape into that of rows and columns."""
     if array.ndim != 3:
-        single = f"a single column is {name}[:, None], a single row {name}[None]"
+        single = f"a single column is np.c_[{name}], a single row np.atleast_2d({name})"
         return f"Reshape your data: {single}."
     trials, times, columns = array.shape
     return (

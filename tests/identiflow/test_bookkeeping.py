@@ -55,6 +55,7 @@ MAYBE: dict[str, tuple[str, Any, str]] = {
     "ids of groups": ("subject_id", PLACE % 5, "ids by the name"),
     "sessions": ("session", PLACE % 5, "ids by the name"),
     "blocks": ("block", ROW // 5, "in the order of the rows"),
+    "epochs": ("s", 0.004 * (ROW % 10) - 0.02, "counting in equal steps, as times do"),
     "counted in groups": ("step", ROW % 8, "counting the rows"),
     "dates": ("when", 20240101 + RANDOM.integers(0, 28, N), "dates"),
 }

@@ -83,7 +83,12 @@ def test_what_was_fitted_is_printed(
 
 
 def test_a_vae_of_mixed_u_goes_through_files(
-    data: Dataset, table: pd.DataFrame, small: list[str], done: Callable, tmp_path: Path
+    data: Dataset,
+    table: pd.DataFrame,
+    small: list[str],
+    done: Callable,
+    run: Callable,
+    tmp_path: Path,
 ) -> None:
     write_table(table.assign(day=data.u % 3), tmp_path / "x.parquet")
     options = ["--model", "ivae", "--latent-dim", 1, "--set", "encoder_sees_u=True", *small]
@@ -95,7 +100,8 @@ def test_a_vae_of_mixed_u_goes_through_files(
     u = table[["condition", "age"]].assign(day=data.u % 3 * 1.0)
     np.testing.assert_allclose(np.load(tmp_path / "z.npy"), vae.transform(data.x, u))
     row = [part for value in ("c", 1.5, 2) for part in ("--aux", value)]
-    done("sample", tmp_path / "m", *row, "-n", 3, "-o", tmp_path / "s.csv")
+    said = run("sample", tmp_path / "m", *row, "-n", 3, "-o", tmp_path / "s.csv").stderr
+    assert said == "identiflow: note: drawn for condition = c, age = 1.5, day = 2.\n"
     frame = pd.DataFrame({"condition": ["c"] * 3, "age": 1.5, "day": 2.0})
     np.testing.assert_allclose(read_table(tmp_path / "s.csv"), vae.sample(frame))
 

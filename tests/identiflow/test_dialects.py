@@ -164,7 +164,8 @@ def test_separators_inside_of_cells_mislead_nobody(taken: Callable, tmp_path: Pa
     path = tmp_path / "t.csv"
     note = ['"1;2;3;4"', '"x;y\nz;w"', '"5,5;6,6"', '"|||"']
     path.write_text(
-        "a,b;c,u,note\n" + "".join(f"0.{i},{i * 3 % 7},l{i % 3},{note[i % 4]}\n" for i in range(12))
+        "a,b;c,u,note\n"
+        + "".join(f"0.{i * i},{i * 3 % 7},l{i % 3},{note[i % 4]}\n" for i in range(12))
     )
     x, _, said = taken(path, "--aux", "u", "--drop", "note")
     assert list(x.columns) == ["a", "b;c"] and said == []

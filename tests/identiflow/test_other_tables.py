@@ -107,6 +107,16 @@ def test_a_value_of_u_that_is_typed_has_no_row(
     refused(message, "sample", folder / "cells.model", "--aux", "C", "-o", tmp_path / "x.csv")
 
 
+def test_what_several_values_of_u_are_taken_for_is_said(
+    table: pd.DataFrame, done: Callable, run: Callable, small: list[str], tmp_path: Path
+) -> None:
+    write_table(table, tmp_path / "t.csv")
+    options = ["--continuous", "age", "--aux", "condition", "--set", "n_layers=1", *small]
+    done("fit", tmp_path / "t.csv", *options, "-o", tmp_path / "m")
+    result = run("sample", tmp_path / "m", "--aux", "a", "--aux", 0.5, "-o", tmp_path / "x.csv")
+    assert result.stderr == "identiflow: note: drawn for condition = a, age = 0.5.\n"
+
+
 def test_latents_of_another_model_are_refused(
     folder: Path, refused: Callable, done: Callable, tmp_path: Path
 ) -> None:

@@ -59,6 +59,10 @@ BAD_TABLES: dict[str, tuple[Change, str]] = {
         with_cell(7, "right", "#DIV/0!"),
         "got '#DIV/0!' in the column right, row 8. If that says that nothing was measured, leave",
     ),
+    "lines of words below the names": (
+        lambda table: with_cell(0, "right", "How?")(with_cell(1, "right", "{id}")(table)),
+        "got 'How.' in the column right, row 1. If the first 2 lines are no data, delete them",
+    ),
     "a total": (
         lambda table: with_cell(len(table) - 1, "right", "n = 240")(table),
         "row 240. If that line is a total or a comment below the rows, delete it",

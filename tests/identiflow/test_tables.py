@@ -258,6 +258,23 @@ def test_tables_of_numpy_and_decimals_of_databases_are_read(tmp_path: Path) -> N
     assert read["u"].tolist() == list("aba")
 
 
+def test_arrays_that_make_no_columns_are_left_out_with_a_word(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", x=np.ones((5, 2)), dt=0.01, frames=np.ones((5, 2, 2)))
+    table = read_table(tmp_path / "t.npz")
+    assert list(table.columns) == ["x0", "x1"]
+    (said,) = table.attrs["doubts"]
+    assert "Left out, since it makes no columns: dt, of 0 dimensions, frames, of 3" in said
+    np.savez(tmp_path / "t.npz", x=np.ones(5), u=np.ones(4))
+    with pytest.raises(ValueError, match="arrays of different lengths, x 5, u 4"):
+        read_table(tmp_path / "t.npz")
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "t.parquet").mkdir()
+    with pytest.raises(ValueError, match="to be a file; got a folder. Name a file in it"):
+        read_table(tmp_path / "t.parquet")
+
+
 def test_an_empty_line_is_a_cell_where_there_is_one_column(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a\n1.5\n\n2.5\n")
     np.testing.assert_array_equal(read_table(tmp_path / "t.csv")["a"], [1.5, np.nan, 2.5])

@@ -25,6 +25,7 @@ from identiflow.shared.auxiliary import (
     TimeSegments,
     read_auxiliary,
 )
+from identiflow.shared.auxiliary.reading import as_continuous
 
 CODES = np.array([0, 1, 2, 1, 0, 2, 2, 1])
 NAMES = ["ada", "ben", "cy"]
@@ -170,6 +171,7 @@ def test_joint_labels_are_one_to_one_with_the_combinations(rows):
     assert len(set(labels.tolist())) == len(set(rows))
 
 
+@pytest.mark.filterwarnings("ignore:The label .* of u may be a missing value")
 @given(st.lists(st.one_of(st.integers(-(2**63), 2**63 - 1), st.booleans()), min_size=2))
 def test_codes_number_the_sorted_labels(labels):
     if len(set(labels)) < 2:
@@ -243,6 +245,15 @@ def test_times_of_day_are_durations_since_midnight():
     seconds = read_auxiliary(Continuous(times), x).continuous[:, 0] / 1e9
     np.testing.assert_allclose(seconds, hours * 3600)
     assert read_auxiliary(times, x).labels[0] == "00:30:00"
+
+
+def test_periods_are_the_moments_of_their_beginning():
+    periods = pd.period_range("2024-01-31", periods=8, freq="D")
+    days = as_continuous(periods.to_timestamp().to_numpy())
+    for values in (periods, pd.Series(periods), list(periods)):
+        read = read_auxiliary(Continuous(values), X)
+        np.testing.assert_array_equal(read.continuous, days)
+    assert read_auxiliary(Fourier(periods, pd.Timedelta("7D")), X).continuous.shape == (8, 8)
 
 
 def test_fourier_features_of_several_columns_keep_each_apart():

@@ -15,6 +15,7 @@ import xarray as xr
 from torch.utils.data import DataLoader, TensorDataset
 
 from identiflow.shared.auxiliary import AuxiliaryEncoder, read_auxiliary
+from identiflow.shared.inputs.containers import column_names
 from identiflow.shared.inputs.validation import as_matrix
 
 N = 24
@@ -189,7 +190,7 @@ UNREADABLE_X: dict[str, tuple[Callable[[], Any], str]] = {
         r"x of shape \(N, d\).*Of 2 trials with 24 rows each pass x.reshape\(-1, 3\)",
     ),
     "trials of one length in a list": (lambda: [X, X], r"x.reshape\(-1, 3\).*np.arange\(2\), 24"),
-    "a row": (lambda: X[0], r"a single column is x\[:, None\], a single row x\[None\]"),
+    "a row": (lambda: X[0], r"a single column is np.c_\[x\], a single row np.atleast_2d"),
     "moments": (lambda: np.datetime64("2020-01-01") + CODES[:, None], "got dates or times"),
     "moments in a frame": (
         lambda: pd.DataFrame({"day": np.datetime64("2020-01-01") + CODES}),
@@ -237,3 +238,13 @@ def test_a_missing_number_is_named_by_its_column(cell: Any) -> None:
     table = pa.Table.from_pandas(frame.replace(np.inf, None))
     with pytest.raises(ValueError, match=r"first at \(2, 707\), in column 'gene 707'. Drop or"):
         as_matrix(table)
+
+
+def test_the_index_that_pandas_leaves_in_an_arrow_table_is_no_column() -> None:
+    frame = pd.DataFrame(X[:, :2], columns=["a", "b"]).iloc[[4, 0, 3]]
+    table = pa.Table.from_pandas(frame)
+    assert "__index_level_0__" in table.column_names
+    np.testing.assert_array_equal(as_matrix(table), frame)
+    assert column_names(table) == ("a", "b")
+    named = pa.Table.from_pandas(frame.rename_axis("c"))  # a column like others
+    assert column_names(named) == ("a", "b", "c")

@@ -164,13 +164,57 @@ def test_an_index_of_several_series_is_remarked_on(u: Any) -> None:
     )
 
 
-def test_a_gap_in_time_is_remarked_on_where_pasts_reach_across() -> None:
-    gap = HOURS.where(HOURS < HOURS[7], HOURS + pd.Timedelta("700D"))
-    with pytest.warns(InputWarning, match="between rows 6 and 7 lie 700 days 01:00:00. If that is"):
-        check_paired(X.set_axis(gap), History(1))
-    check_paired(X.set_axis(gap), TimeSegments(3))
-    check_paired(X.set_axis(gap), History(1, np.arange(N) // 7))
+PLACES = np.r_[0:7, 700 : 700 + N - 7]
+GAPS: dict[str, tuple[Any, str]] = {
+    "dates": (HOURS[0] + pd.to_timedelta(PLACES, "h"), "28 days 22:00:00"),
+    "durations": (pd.to_timedelta(PLACES, "s"), "0 days 00:11:34"),
+    "periods": (pd.period_range("2020", periods=2000, freq="D")[PLACES], "<694 . Days>"),
+    "row numbers": (pd.Index(PLACES), "694"),
+    "seconds": (pd.Index(PLACES * 0.25), "173.5"),
+    "days of one person": (pd.MultiIndex.from_product([["ada"], PLACES]), "694"),
+}
+
+
+@pytest.mark.parametrize("case", GAPS)
+def test_a_gap_in_time_is_remarked_on_where_pasts_reach_across(case: str) -> None:
+    index, width = GAPS[case]
+    series = [None, np.zeros(N, int), ["ada"] * N]
+    for u in (History(1, of) for of in series):
+        with pytest.warns(InputWarning, match=f"between rows 6 and 7 lie {width}. If that is"):
+            check_paired(X.set_axis(index), u)
+    check_paired(X.set_axis(index), TimeSegments(3))
+    check_paired(X.set_axis(index), History(1, np.arange(N) >= 7))
     check_paired(X.set_axis(HOURS), History(1))
+
+
+DAYS_BACK = pd.date_range("2020-01-01", periods=N)[::-1]
+WHO = np.repeat(["ada", "ben"], [N // 2, N - N // 2])
+GOING_BACK: dict[str, Any] = {
+    "dates": DAYS_BACK,
+    "periods": DAYS_BACK.to_period("D"),
+    "words": DAYS_BACK.strftime("%Y-%m-%d"),
+    "days of Python": pd.Index([day.date() for day in DAYS_BACK], dtype=object),
+    "people and days": pd.MultiIndex.from_arrays([WHO, DAYS_BACK]),
+}
+
+
+@pytest.mark.parametrize("case", GOING_BACK)
+def test_each_series_is_in_the_order_of_its_time(case: str) -> None:
+    x = X.set_axis(GOING_BACK[case])
+    for series in (WHO, pd.Series(WHO, x.index), WHO.tolist()):
+        with pytest.raises(ValueError, match="index goes back, first in row 1. .* series and time"):
+            check_paired(x, History(1, series))
+    check_paired(X.set_axis(np.r_[0 : N // 2, 0 : N - N // 2]), History(1, WHO))
+
+
+@pytest.mark.parametrize(
+    "index", [range(5, 5 + N), list(map(str, range(N))), [(0, 0, i) for i in range(N)]]
+)
+def test_indexes_of_other_levels_are_refused_in_our_words(index: Any) -> None:
+    x = X.set_axis(pd.MultiIndex.from_arrays([WHO, np.arange(N)]))
+    for first, second in ((x, U.set_axis(pd.Index(index))), (U.set_axis(pd.Index(index)), x)):
+        with pytest.raises(ValueError, match="Pass rows of the same observations in one order; u"):
+            check_paired(first, second)
 
 
 def test_xarray_is_told_its_own_way() -> None:

@@ -16,6 +16,7 @@ from identiflow.shared.auxiliary import (
     AuxiliaryEncoder,
     Fourier,
     History,
+    Labels,
     TimeSegments,
     read_auxiliary,
 )
@@ -173,3 +174,44 @@ def test_series_that_were_told_apart_in_fit_alone_are_remarked_on(
     with pytest.warns(InputWarning) as said:
         codes_of(History(1), encoder)
     assert any("had series= in fit and has none here" in str(one.message) for one in said)
+
+
+# Combinations -----------------------------------------------------------------------------------
+
+PARTS = pd.DataFrame(
+    {"batch": np.arange(N) % 2, "cell": np.array(["x", "y, z"])[np.arange(N) // 6]}
+)
+AGAIN: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "floats": lambda parts: parts.astype({"batch": float}),
+    "nullable floats": lambda parts: parts.astype({"batch": "Float64"}),
+    "flags": lambda parts: parts.astype({"batch": bool}),
+    "words": lambda parts: parts.astype({"batch": str}),
+    "categories": lambda parts: parts.astype("category"),
+    "objects": lambda parts: parts.astype({"batch": float}).to_numpy(dtype=object),
+}
+
+
+@pytest.mark.parametrize("case", AGAIN)
+def test_combinations_are_the_same_whatever_holds_their_numbers(
+    fitted_on: FittedOn, codes_of: CodesOf, case: str
+) -> None:
+    encoder = fitted_on(PARTS)
+    assert codes_of(Labels(AGAIN[case](PARTS)), encoder) == codes_of(PARTS, encoder)
+
+
+def test_an_array_of_combinations_may_be_of_floats_afterwards(
+    fitted_on: FittedOn, codes_of: CodesOf
+) -> None:
+    u = np.c_[np.arange(N) % 2, np.arange(N) // 6]
+    encoder = fitted_on(u)
+    assert codes_of(u * 1.0, encoder) == codes_of(u, encoder)
+    with pytest.raises(ValueError, match="got '0.0, 7.0', first in row 0"):
+        codes_of(np.full((N, 2), [0.0, 7.0]), encoder)
+
+
+def test_numbers_and_words_that_are_two_labels_stay_two(
+    fitted_on: FittedOn, codes_of: CodesOf
+) -> None:
+    parts = pd.DataFrame({"a": np.array(["1", "1.0"])[np.arange(N) % 2], "b": ["x"] * N})
+    encoder = fitted_on(parts)
+    assert len(set(codes_of(parts, encoder))) == 2
