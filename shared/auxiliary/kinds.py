@@ -175,7 +175,8 @@ class History(Auxiliary):
     The first `lags` rows of a series have no such past in x. `fit` leaves them out, and says so if
     they are more than a tenth; where they are asked for later, they are taken to have an average
     past, with a warning. `series`, (N,), separates several series, so that no history reaches
-    across: the rows of each are together, one after another in time.
+    across: the rows of each are together, one after another in time. Where x has an index of
+    moments it has to rise in each; of a gap in it fit warns.
     """
 
     in_order: ClassVar[bool] = True
