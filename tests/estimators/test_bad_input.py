@@ -42,7 +42,7 @@ BAD_X: dict[str, tuple[Callable[[Array], Any], str]] = {
     "an overflow": (lambda x: with_one(x, (0, 0), 10**400), "Expected x to be numeric"),
     "a string": (lambda x: with_one(x, (0, 0), "a"), "Expected x to be numeric"),
     "complex numbers": (lambda x: x * 1j, "Expected x to be numeric.* got complex"),
-    "one axis": (lambda x: x[:, 0], r"x of shape \(N, d\).* got shape \(200,\). .* x\[:, None\]"),
+    "one axis": (lambda x: x[:, 0], r"x of shape \(N, d\).* got shape \(200,\). .* np.c_\[x\]"),
     "three axes": (lambda x: x[None], r"x of shape \(N, d\).* got shape \(1, 200, 2\)"),
     "a constant column": (lambda x: x * [1, 0] + 0.1, r"x to vary; got constant.*\[1\]. Drop"),
     "no columns": (lambda x: x[:, :0], "x with at least 1 column; got 0 feature"),

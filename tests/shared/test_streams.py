@@ -50,7 +50,7 @@ STREAMS: dict[str, tuple[Callable[[], Any], str]] = {
     "a Dataset of objects": (lambda: Rows(lambda row: (object(), 1)), "pairs.*of numbers or words"),
     "rows one by one": (
         lambda: zip(X, CODES, strict=True),
-        r"Expected x in part 0 of shape.*a single row x in part 0\[None\]",
+        r"Expected x in part 0 of shape.*a single row np.atleast_2d\(x in part 0\)",
     ),
     "columns in another order": (
         lambda: iter([(FRAME, CODES), (FRAME[NAMES[::-1]], CODES)]),
