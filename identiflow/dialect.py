@@ -205,6 +205,8 @@ def _separator(text: str, whole: bool, usual: str) -> tuple[tuple[float, float],
 
 
 def _rows(text: str, whole: bool, separator: str) -> list[list[str]]:
+    if separator == " ":  # none of which is at the beginning of a line
+        text = re.sub(r"^ +", "", text, flags=re.MULTILINE)
     try:
         rows = [
             row

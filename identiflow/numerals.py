@@ -61,9 +61,9 @@ def advice_about(cell: Any) -> str:
         return "Write all numbers with a decimal point, or all with a decimal comma."
     if "\u2212" in text:
         return "Write the minus sign as -."
-    from identiflow.shared.auxiliary.labels import FOR_NOTHING
+    from identiflow.shared.auxiliary.labels import says_nothing
 
-    if text.strip().casefold() in FOR_NOTHING:
+    if says_nothing(text):
         return "If that says that nothing was measured, leave those rows out, or fill the cells in."
     return ""
 

@@ -130,8 +130,18 @@ def _with_decimals(file: _File, table: DataFrame) -> tuple[_File, DataFrame]:
         return file, table
     with_commas = replace(file, dialect=replace(file.dialect, decimal=","))
     again = with_commas.parsed()
-    numeric = [set(of.columns[of.dtypes.map(lambda d: d.kind) != "O"]) for of in (table, again)]
-    return (with_commas, again) if numeric[0] <= numeric[1] else (file, table)
+    before, after = [
+        {i for i, dtype in enumerate(of.dtypes) if dtype.kind != "O"} for of in (table, again)
+    ]
+    if before <= after:
+        return with_commas, again
+    cells = file.parsed(usecols=sorted(before - after), dtype=str)
+    if after - before and all(are_grouped(cells[name]) for name in cells.columns):
+        raise ValueError(
+            f"points between thousands in the column {seen(cells.columns[0])}, beside decimal "
+            "commas. Write numbers without separators of thousands"
+        )
+    return file, table
 
 
 def _doubts_of_points(file: _File, table: DataFrame) -> list[str]:

@@ -21,10 +21,10 @@ INT64 = np.iinfo(np.int64)
 NONE = ("nan", "NaN", "<NA>", "None", "NaT", "NULL", "null", "")  # missing values as words
 REFIT = "Refit with those rows, or drop them."
 # What programs and people write where there is no value.
-FOR_NOTHING = frozenset(
-    {"<undefined>", ".", "-", "--", "---", "–", "—", "?", r"\n", "n.a.", "n.d.", "nd", "missing"}
-    | {"#div/0!", "#value!", "#ref!", "#num!", "#name?"}
-)
+FOR_NOTHING = frozenset({r"\n", "missing", "#div/0!", "#value!", "#ref!", "#num!", "#name?"})
+IN_BRACKETS = frozenset({"na", "nd", "nan", "null", "missing", "undefined", "nodata"})  # or dotted
+OTHER_SIGNS = re.compile(r"[\W_]+")
+SIGNS = frozenset("+-\u2212*±")  # labels, if there are several
 FLAGS = {"true": "1", "false": "0"}
 WHOLE = re.compile(r"[+-]?\d+")
 FEW_ROWS, OF_ROWS = 5, 50  # of a label, of all labels of as many rows
@@ -161,12 +161,19 @@ def remark_doubtful(labels: Sequence[Any], counts: NDArray[np.int64]) -> None:
 
 
 def _for_nothing(labels: Sequence[Any]) -> list[Any]:
-    """The labels that may say that nothing was known: nan, a dot, -999 beside 1 and 2."""
+    """The labels that may say that nothing was known: nan, a dot, (null), -999 beside 1 and 2."""
     if all(isinstance(label, int) for label in labels):
         return [int(code.value) for code in codes(np.asarray(labels, dtype=float)[:, None])]
-    words = [label for label in labels if isinstance(label, str)]
-    signs = {"-"} if "+" in words else set()
-    return [w for w in words if w in NONE or w.strip().casefold() in FOR_NOTHING - signs]
+    found = [label for label in labels if isinstance(label, str) and says_nothing(label)]
+    signs = [word for word in found if word and set(word) <= SIGNS]
+    return [word for word in found if word not in signs] if len(signs) > 1 else found
+
+
+def says_nothing(word: str) -> bool:
+    """True for a word that programs or people write where there is no value."""
+    text = word.strip().casefold()
+    core = OTHER_SIGNS.sub("", text)
+    return word in NONE or text in FOR_NOTHING or not core or (core in IN_BRACKETS and core != text)
 
 
 def check_none_missing(

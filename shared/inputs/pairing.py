@@ -57,10 +57,16 @@ def _expect_in_order(name: str, index: Any, others: tuple[Any, ...]) -> None:
     u, of = made[0], type(made[0]).__name__
     series = getattr(u, "series", None)
     if series is None and getattr(index, "nlevels", 1) > 1:
-        first = index.get_level_values(0)
-        if first.nunique() > 1:
-            return _remark_several(of, name, index.names[0])
-        index = index.get_level_values(-1)
+        levels = [index.get_level_values(i) for i in range(index.nlevels)]
+        who = next((i for i, level in enumerate(levels) if not _are_moments(level)), 0)
+        if levels[who].nunique() > 1:
+            return _remark_several(of, name, who, index.names[who])
+        index = levels[-1]
+    if getattr(getattr(series, "dtype", None), "kind", "O") == "M":
+        remark(
+            "u = History(lags, series) takes series for names of recordings; got moments. Pass "
+            "what tells recordings apart, with the rows of each together and in order of time."
+        )
     for first, last in _stretches(series, len(index)):
         stretch = index[first:last]
         if not stretch.is_monotonic_increasing:
@@ -100,12 +106,13 @@ def _are_moments(index: Any) -> bool:
     return all(isinstance(label, date) or WRITTEN.fullmatch(str(label)) for label in index)
 
 
-def _remark_several(made: str, name: str, level: Any) -> None:
-    """Warn of an index of several series."""
+def _remark_several(made: str, name: str, number: int, level: Any) -> None:
+    """Warn of an index of several series, which a level of it names."""
+    order = f" once the rows are sorted by it: {name}.sort_index(level={number})" if number else ""
     remark(
         f"u = {made} takes all rows of {name} for one series; their index has several "
-        f"{level or 'values of its first level'!r}. Pass them as u or as series: "
-        f"{name}.index.get_level_values(0)."
+        f"{level or f'values of level {number}'!r}. Pass them as u or as series, "
+        f"{name}.index.get_level_values({number}){order}."
     )
 
 

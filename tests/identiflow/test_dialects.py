@@ -106,6 +106,11 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         NUMBERS.format(";", "1.234", "950").encode(),
         "whole numbers with points in the column a, which may stand between thousands",
     ),
+    "points of three digits beside decimal commas": (
+        "t.csv",
+        NUMBERS.format(";", "8.331", "1.095").replace("1.5", "0,5").replace("2.5", "2,5").encode(),
+        "points between thousands in the column a, beside decimal commas. Write numbers without",
+    ),
     "commas that may be either": (
         "t.csv",
         NUMBERS.format(";", "1,234", "2,345").encode(),

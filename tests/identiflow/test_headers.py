@@ -25,6 +25,7 @@ def text(separator: str, names: str, *, before: str = "", end: str = "", above: 
 
 # Each way a header is written, of a separator; `None` where it cannot be told from another table.
 WAYS: dict[str, Callable[[str], str]] = {
+    "right-aligned": lambda s: text(s, "# " + s.join(NAMES), before=s * 4 if s == " " else ""),
     "plain": lambda s: text(s, s.join(NAMES)),
     "behind a mark, as numpy": lambda s: text(s, "# " + s.join(NAMES)),
     "behind two marks": lambda s: text(s, "## " + s.join(NAMES)),
@@ -42,7 +43,13 @@ WAYS: dict[str, Callable[[str], str]] = {
 }
 SEPARATORS = {",": ".csv", ";": ".csv", "|": ".txt", "\t": ".tsv", " ": ".txt"}
 # Spaces at an end are no cells, and beside others separate nothing.
-OF_SPACES = ("plain", "behind a mark, as numpy", "below marked lines", "below a comment")
+OF_SPACES = (
+    "right-aligned",
+    "plain",
+    "behind a mark, as numpy",
+    "below marked lines",
+    "below a comment",
+)
 CASES = [(way, s) for way in WAYS for s in SEPARATORS if s != " " or way in OF_SPACES]
 
 

@@ -217,6 +217,18 @@ def test_indexes_of_other_levels_are_refused_in_our_words(index: Any) -> None:
             check_paired(first, second)
 
 
+def test_moments_name_no_series() -> None:
+    days = pd.date_range("2020-01-01", periods=N // 3)
+    by_day = X.set_axis(pd.MultiIndex.from_product([days, list("abc")], names=["day", "who"]))
+    way = r"several 'who'.* x\.index\.get_level_values\(1\) once the rows are sorted by it: x.sort"
+    with pytest.warns(InputWarning, match=way):
+        check_paired(by_day, History(1))
+    with pytest.warns(InputWarning, match="series for names of recordings; got moments"):
+        check_paired(by_day, History(1, by_day.index.get_level_values(0)))
+    sorted_by_who = by_day.sort_index(level=1)
+    check_paired(sorted_by_who, History(1, sorted_by_who.index.get_level_values(1)))
+
+
 def test_xarray_is_told_its_own_way() -> None:
     x = xr.DataArray(X.to_numpy(), dims=["t", "c"], coords={"t": np.arange(N)})
     u = xr.DataArray(U.to_numpy(), dims=["t"], coords={"t": np.arange(N)})

@@ -134,7 +134,28 @@ def test_columns_in_another_order_are_refused(
         codes_of(make(PAIR[["b", "a"]]), encoder)
 
 
-@pytest.mark.parametrize("word", ["nan", "None", "<NA>", "NaT", "null", "", ".", "-", "?", r"\N"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "nan",
+        "None",
+        "<NA>",
+        "NaT",
+        "null",
+        "",
+        ".",
+        "-",
+        "?",
+        r"\N",
+        "*",
+        "(null)",
+        "[NULL]",
+        "<undefined>",
+        "%null%",
+        "n.a.",
+        "[NA]",
+    ],
+)
 def test_words_for_what_is_missing_are_remarked_on(fitted_on: FittedOn, word: str) -> None:
     with pytest.warns(InputWarning, match=re.escape(f"label {word!r} of u may be a missing")):
         fitted_on(np.array(["a", "b", word])[CODES])
@@ -146,7 +167,17 @@ def test_codes_among_labels_are_remarked_on(fitted_on: FittedOn, code: int) -> N
         fitted_on(np.array([1, 2, code])[CODES])
 
 
-@pytest.mark.parametrize("labels", [["+", "-", "0"], [-1, 0, 1], [7, 8, 9], [998, 999, 1000]])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["+", "-", "0"],
+        ["*", "**", "a"],
+        ["Na", "none", "b"],
+        [-1, 0, 1],
+        [7, 8, 9],
+        [998, 999, 1000],
+    ],
+)
 def test_signs_and_small_numbers_are_labels(fitted_on: FittedOn, labels: list[Any]) -> None:
     fitted_on(np.array(labels)[CODES])
 
