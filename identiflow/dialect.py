@@ -205,8 +205,8 @@ def _separator(text: str, whole: bool, usual: str) -> tuple[tuple[float, float],
 
 
 def _rows(text: str, whole: bool, separator: str) -> list[list[str]]:
-    if separator == " ":  # none of which is at the beginning of a line
-        text = re.sub(r"^ +", "", text, flags=re.MULTILINE)
+    if separator == " ":  # several are one, and none is at an end of a line
+        text = re.sub(r"^ +| +$|(?<= ) +", "", text, flags=re.MULTILINE)
     try:
         rows = [
             row

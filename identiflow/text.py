@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from identiflow.columns import seen
 from identiflow.dialect import NEXT_ENCODING, OPEN, Dialect, dialect_of
 from identiflow.header import shared_names, without_empty
 from identiflow.labels import as_written, beyond_floats, two_spellings, whole_as_written
-from identiflow.numerals import are_grouped, has_decimal_commas, may_be_thousands
+from identiflow.numerals import NUMBER, are_grouped, has_decimal_commas, may_be_thousands
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,6 +38,7 @@ def read_text(
     """
     file, table = _decoded(_File(path, dialect_of(path), header))
     file, table = _with_decimals(file, table)
+    _check_quotes(file, table)
     doubts = _doubts_of_points(file, table)
     table, spelt = _with_words(file, table, words, unless_floats)
     shared = shared_names(file.first_cells(), list(table.columns)) if header else {}
@@ -142,6 +143,27 @@ def _with_decimals(file: _File, table: DataFrame) -> tuple[_File, DataFrame]:
             "commas. Write numbers without separators of thousands"
         )
     return file, table
+
+
+def _check_quotes(file: _File, table: DataFrame) -> None:
+    """Raise for a quotation mark that takes rows below it into one cell, where they are lost."""
+    of_numbers = [i for i, dtype in enumerate(table.dtypes) if dtype.kind in "iuf"]
+    of_text = [i for i, dtype in enumerate(table.dtypes) if dtype.kind == "O" and of_numbers]
+    for i in of_text:
+        cells = table.iloc[:, i].astype(str)
+        for row in cells.str.contains("\n", regex=False).to_numpy().nonzero()[0]:
+            lines = cells.iloc[row].split("\n")
+            parts = [line.split(file.dialect.separator) for line in lines]
+            if any(_is_row(cells_of, table.shape[1], of_numbers) for cells_of in parts):
+                raise ValueError(
+                    f"{len(lines)} lines in one cell, of the column {seen(table.columns[i])} in row"
+                    f" {row + 1}, some of them rows. Remove the quotation mark at its beginning"
+                )
+
+
+def _is_row(cells: Sequence[str], width: int, of_numbers: Sequence[int]) -> bool:
+    """True for as many cells as a row has, with numbers in the same places."""
+    return len(cells) == width and all(NUMBER.fullmatch(cells[i]) for i in of_numbers)
 
 
 def _doubts_of_points(file: _File, table: DataFrame) -> list[str]:

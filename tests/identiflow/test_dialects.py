@@ -176,6 +176,38 @@ def test_separators_inside_of_cells_mislead_nobody(taken: Callable, tmp_path: Pa
     assert list(x.columns) == ["a", "b;c"] and said == []
 
 
+@pytest.mark.parametrize("place", [0, 3])
+@pytest.mark.parametrize("ends", [(5, 6), (5, 9)])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_rows_that_a_quotation_mark_takes_into_a_cell_are_not_lost(
+    place: int, ends: tuple[int, int], separator: str, taken: Callable, tmp_path: Path
+) -> None:
+    rows = [[f"0.{i * i}", str(i * 3 % 7), "ab"[i % 2]] for i in range(12)]
+    for i, row in enumerate(rows):
+        row.insert(place, ('"' if i in ends else "") + f"n{i}")
+    names = ["a", "b", "u"]
+    names.insert(place, "note")
+    path = tmp_path / "t.tsv"
+    path.write_text("\n".join(map(separator.join, [names, *rows])) + "\n")
+    (message,) = taken(path, "--aux", "u", "--drop", "note").said
+    assert "lines in one cell, of the column note in row 6, some of them rows. Remove" in message
+
+
+def test_lines_of_prose_in_a_cell_are_no_rows(taken: Callable, tmp_path: Path) -> None:
+    rows = [f'0.{i * i},{"ab"[i % 2]},"12, High St{i}\nLondon, UK, by post"' for i in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,u,note", *rows]) + "\n")
+    x, _, said = taken(tmp_path / "t.csv", "--aux", "u", "--drop", "note")
+    assert len(x) == 12 and said == []
+
+
+def test_tables_as_they_are_printed_are_read(taken: Callable, tmp_path: Path) -> None:
+    table = pd.DataFrame({"left": LEFT, "n": RIGHT, "u": ["ab"[i % 2] for i in range(12)]})
+    (tmp_path / "t.txt").write_text(table.to_string(index=False) + "\n")
+    x, u, _ = taken(tmp_path / "t.txt", "--aux", "u")
+    np.testing.assert_array_equal(x, table[["left", "n"]])
+    assert u["u"].tolist() == table["u"].tolist()
+
+
 THREE = "{}.{:03}".format
 GROUPS = {"all of three": (THREE, True), "beside others": (lambda a, b: f"{a}.{b % 90}", False)}
 
