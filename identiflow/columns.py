@@ -55,13 +55,17 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
                 f"Expected numbers in every column of x; got {_described(cell)} in the column "
                 f"{seen(name)}, row {row}. {hint or advice or 'Remove what is no number.'}"
             )
-        infinite = x[name].abs() == float("inf")
-        if infinite.any():
-            raise ValueError(
-                f"Expected finite numbers in x; got {int(infinite.sum())} infinite in the column "
-                f"{seen(name)}, {_rows(infinite)}. Drop those rows."
-            )
+        _check_finite(x[name], "x")
     return x
+
+
+def _check_finite(column: Series, of: str) -> None:
+    infinite = column.abs() == float("inf")
+    if infinite.any():
+        raise ValueError(
+            f"Expected finite numbers in {of}; got {int(infinite.sum())} infinite in the column "
+            f"{seen(column.name)}, {_rows(infinite)}. Drop those rows."
+        )
 
 
 def _about_line(column: Series, row: int) -> str:
@@ -105,11 +109,7 @@ def _real(column: Series, advice: str) -> Series:
     cell, row, found = _no_number(column)
     if not found and column.dtype.kind not in "mM":
         numbers = column.astype(float)
-        if (infinite := numbers.abs() == float("inf")).any():
-            raise ValueError(
-                f"Expected finite numbers in u; got {int(infinite.sum())} infinite in the column "
-                f"{seen(column.name)}, {_rows(infinite)}. Drop those rows."
-            )
+        _check_finite(numbers, "u")
         return numbers
     import pandas as pd
 

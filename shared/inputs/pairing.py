@@ -79,7 +79,7 @@ def _stretches(series: Any, n_rows: int) -> Iterator[tuple[int, int]]:
     """The first row of each series and the row after its last; of all rows, if there is one."""
     values = [] if series is None else [str(value) for value in np.asarray(series).ravel()]
     if len(values) != n_rows:  # none, or an error that others raise
-        values = [""] * n_rows
+        return iter([(0, n_rows)])
     starts = [row for row in range(n_rows) if not row or values[row] != values[row - 1]]
     return zip(starts, [*starts[1:], n_rows], strict=True)
 
