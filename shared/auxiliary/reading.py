@@ -18,7 +18,7 @@ from identiflow.shared.auxiliary.labels import (
     check_none_missing,
     joint_labels,
 )
-from identiflow.shared.inputs.containers import Table, column_names, table_of
+from identiflow.shared.inputs.containers import Table, cells_of, column_names, table_of
 from identiflow.shared.inputs.moments import NUMBERED, as_numbers, as_numpy, is_in_zone
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import (
@@ -235,7 +235,7 @@ def _is_categorical(u: Any) -> bool:
 def as_array(values: Any) -> NDArray[Any]:
     """A list, tensor, array or frame as an array (N,) or (N, q), no label changed on the way."""
     if hasattr(values, "iloc") and hasattr(values, "columns") and values.dtypes.nunique() > 1:
-        values = values.to_numpy(dtype=object)  # a type in common could round some of them
+        values = cells_of(values)  # a type in common could round some of them
     array = to_numpy(values, "u")
     if array.dtype.kind == "T":  # numpy's strings of any length
         array = array.astype(object)

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from identiflow.shared.inputs.arrays import AnyArray
 
+KEPT = "mMf"  # kinds whose cells stay numpy's among others: float32(0.1) prints as 0.1
 INDEX = re.compile(r"__index_level_\d+__")
 # Rows that are read without this module: they have no index and no names.
 PLAIN = (np.ndarray, np.generic, torch.Tensor, list, tuple, str, bytes, int, float, type(None))
@@ -69,7 +70,7 @@ class Table:
             return np.column_stack(self.columns)
         cells = np.empty((len(self), len(self.columns)), dtype=object)
         for number, column in enumerate(self.columns):
-            cells[:, number] = list(column) if column.dtype.kind in "mM" else column
+            cells[:, number] = list(column) if column.dtype.kind in KEPT else column
         return cells
 
 
@@ -83,6 +84,15 @@ def table_of(values: Any) -> Table | None:
     if hasattr(values, "to_frame") and is_pandas(frame := values.to_frame()):  # an index
         return _of_pandas(frame)
     return _of_others(values)
+
+
+def cells_of(frame: Any) -> AnyArray:
+    """The cells (N, d) of a frame of pandas, as objects, none changed on the way."""
+    cells = frame.to_numpy(dtype=object)
+    for number, dtype in enumerate(frame.dtypes):
+        if getattr(dtype, "kind", "O") == "f":
+            cells[:, number] = list(frame.iloc[:, number].to_numpy())
+    return cells
 
 
 def is_pandas(values: Any) -> bool:

@@ -193,6 +193,18 @@ def test_tenths_of_any_precision_are_the_same_labels(
     assert codes_of(Labels(tenths), encoder) == CODES.tolist()
 
 
+@pytest.mark.parametrize("precision", ["f2", "f4", "f8", "Float32"])
+@pytest.mark.parametrize("arrow", [False, True])
+def test_tenths_in_combinations_are_the_same_labels(
+    fitted_on: FittedOn, codes_of: CodesOf, precision: str, arrow: bool
+) -> None:
+    frame = pd.DataFrame({"who": list("abcd") * 3, "dose": (CODES + 1) / 10, "day": DAYS["dates"]})
+    encoder = fitted_on(Labels(frame))
+    other = frame.astype({"dose": precision})
+    u = Labels(pa.Table.from_pandas(other) if arrow else other)
+    assert codes_of(u, encoder) == codes_of(Labels(frame), encoder)
+
+
 def test_integers_are_continuous_where_fit_saw_floats(
     fitted_on: FittedOn, codes_of: CodesOf
 ) -> None:
