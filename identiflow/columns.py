@@ -55,11 +55,12 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
                 f"Expected numbers in every column of x; got {_described(cell)} in the column "
                 f"{seen(name)}, row {row}. {hint or advice or 'Remove what is no number.'}"
             )
-        _check_finite(x[name], "x")
+        check_finite(x[name], "x")
     return x
 
 
-def _check_finite(column: Series, of: str) -> None:
+def check_finite(column: Series, of: str) -> None:
+    """Raise for infinite numbers in a column of x or of u, naming it and their rows."""
     infinite = column.abs() == float("inf")
     if infinite.any():
         raise ValueError(
@@ -74,6 +75,8 @@ def _about_line(column: Series, row: int) -> str:
 
     bad = pd.to_numeric(column.astype(object), errors="coerce").isna().to_numpy()
     number = int(bad.sum())
+    if not number:
+        return "All of its cells are numbers that are stored as text: store them as numbers."
     if (
         number > MOST_LINES
         or len(bad) - number < 2
@@ -109,7 +112,7 @@ def _real(column: Series, advice: str) -> Series:
     cell, row, found = _no_number(column)
     if not found and column.dtype.kind not in "mM":
         numbers = column.astype(float)
-        _check_finite(numbers, "u")
+        check_finite(numbers, "u")
         return numbers
     import pandas as pd
 

@@ -152,7 +152,7 @@ def _start(text: str, whole: bool, usual: str) -> tuple[str, int, list[str]]:
         has_header = fit_below[0] == fit[0] and header.is_above(rows)
         if names or has_header or fit_below[0] > fit[0]:
             return below, comments[0].count("\n"), names
-    elif fit[0] < 0.5 or header.is_title(_rows(text, whole, separator)):
+    elif fit[0] not in (0.5, 1.0) or header.is_title(_rows(text, whole, separator)):
         return *(_below_title(text, whole, usual) or (separator, 0)), []
     return separator, 0, []
 

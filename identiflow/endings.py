@@ -44,10 +44,10 @@ def read(path: Path) -> str:
     return _among(tuple(TEXT), ending if ending in {*ENDINGS, *HINTS, *TEXT} else ".csv", path)
 
 
-def check_page(path: Path) -> None:
-    """Raise for a path that promises a table, where a page of HTML is to be written."""
+def check_no_table(path: Path, ending: str) -> None:
+    """Raise for a path that promises a table, where a model or a page of HTML is to be written."""
     if path.suffix.lower() in {*ENDINGS, *TEXT}:
-        raise ValueError(f"Expected a file that ends in .html; got {path}. Name it so.")
+        raise ValueError(f"Expected a file that ends in {ending}; got {path}, a table. Name it so.")
 
 
 def promised_packing(path: Path) -> str | None:

@@ -21,7 +21,7 @@ from identiflow.arguments import (
 from identiflow.columns import check_header
 from identiflow.console import NO, OneLineErrors, say, show
 from identiflow.data import data
-from identiflow.endings import check_page, is_text
+from identiflow.endings import check_no_table, is_text
 from identiflow.experiment import experiment
 from identiflow.labels import are_floats, labels_of
 from identiflow.tables import (
@@ -101,6 +101,7 @@ def fit(
     Example: identiflow fit cells.csv --aux condition --drop id -o cells.model
     """
     check_place(output, table)
+    check_no_table(output, ".model")
     if checkpoint is not None:
         check_place(checkpoint, table, output)
     models.check_named(aux, labels, continuous, columns, drop)
@@ -252,7 +253,7 @@ def report(model: Path, table: Path, output: Path, title: str, header: bool | No
 
     Example: identiflow report cells.model new_cells.csv -o report.html
     """
-    check_page(output)
+    check_no_table(output, ".html")
     check_place(output, model, table)
     check_table(table, header)
     from identiflow.report import write_report

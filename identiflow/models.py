@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import identiflow
 from identiflow.columns import (
     LEAVE_OUT,
+    check_finite,
     check_own_names,
     check_present,
     chosen_by,
@@ -128,7 +129,11 @@ def split(table: DataFrame, chosen: Chosen, constants: bool = False) -> tuple[Da
     kept, named = _names_of_x(table, chosen)
     check_own_names(table, named, kept)
     insisted = set(named) & set(kept)
-    u = reals(select(table, chosen.u, OF_U), chosen.continuous, NO_REALS)
+    u = select(table, chosen.u, OF_U)
+    for name, dtype in u.dtypes.items():
+        if dtype.kind == "f":
+            check_finite(u[name], "u")
+    u = reals(u, chosen.continuous, NO_REALS)
     u = floats_as_words(flags_as_words(u), chosen.labels)
     for name, (first, second) in table.attrs.get("spelt", {}).items():
         if name in chosen.labels:

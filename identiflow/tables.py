@@ -63,7 +63,8 @@ def read_table(
 SAID = {
     r"No columns to parse": "no cells in it",
     r"Expected (\d+) fields in line (\d+), saw (\d+)": (
-        r"\3 cells in line \2, where lines before it have \1. Quote a cell with a separator in it"
+        r"\3 cells in line \2, where lines before it have \1. Quote a cell with a separator in it, "
+        "or delete what is above the names"
     ),
     r"EOF inside string starting at row (\d+)": (
         r"a quotation mark that is never closed, in line \1 or after it. Close or remove it"

@@ -20,6 +20,7 @@ RANK_TOLERANCE = 1e-5
 POOR_CONDITIONING = 1e3
 # What differs by fewer units in the last place than this does not differ.
 ROUNDING = 100.0
+DECIMALS = 9  # of u, standardised: what differs by less is one value, rounded in several ways
 MAX_VALUES = 1000
 N_DRAWS = 4096
 DRAWS_AT_ONCE = 256
@@ -165,6 +166,7 @@ def check_conditions(
 
     Reference: Khemakhem et al. 2020, theorems 1, 2 and 3.
     """
+    u = u.round(decimals=DECIMALS) if u.is_floating_point() else u
     values = torch.unique(u, dim=0)
     n_values = len(values)
     m, needed = prior.informative, prior.directions_needed

@@ -19,11 +19,14 @@ from identiflow.shared.auxiliary.labels import (
     remark_doubtful,
 )
 from identiflow.shared.auxiliary.reading import Columns, Known, Names, read_auxiliary
+from identiflow.shared.inputs.columns import ranges_of
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import mean_and_std
 from identiflow.shared.inputs.validation import check_spread
 
 TOLERATED = 0.01  # of the range of fit: what rounding and another sample add to it
+SAME = 1e-5  # of the one value that fit saw: what rounding adds to that
+LEAST = 1e-8  # of all that there can be: below it waves differ by their rounding
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,14 @@ class AuxiliaryEncoder:
         if columns.continuous is None:
             _check_several(labels or [])
             return cls(labels, shares=shares, names=columns.names, recording=columns.recording)
-        ranges = np.ptp(columns.continuous, axis=0)
+        ranges = _ranges(columns)
         check_spread(ranges, "u")
         rows = torch.arange(len(columns.continuous)) if train is None else train
         mean, spread = mean_and_std(columns.continuous, rows)
+        scale = np.where((spread > 0) & (ranges > 0), spread, 1.0)
+        low, high = _limits(columns, ranges)
         if not ranges.any():
-            _check_several(labels or mean[None].tolist())
-        scale = np.where(spread > 0, spread, 1.0)
-        low, high = _limits(columns)
+            _check_several(labels or [low])
         return cls(
             labels,
             mean.tolist(),
@@ -211,7 +214,8 @@ class AuxiliaryEncoder:
         if self.low is None:
             return
         low, high = np.asarray(self.low), np.asarray(self.high)
-        beyond = np.maximum(low - values, values - high) > TOLERATED * (high - low)
+        tolerated = np.where(high > low, TOLERATED * (high - low), SAME * np.abs(high))
+        beyond = np.maximum(low - values, values - high) > tolerated
         if not beyond.any():
             return
         column = int(beyond.any(0).argmax())
@@ -225,14 +229,23 @@ class AuxiliaryEncoder:
         )
 
 
-def _limits(columns: Columns) -> tuple[list[float], list[float]]:
-    """The smallest and the largest value of each column that λ(u) is to answer for."""
+def _ranges(columns: Columns) -> NDArray[np.float64]:
+    """The largest less the smallest value of each column; 0 if they differ by rounding, (q,)."""
     assert columns.continuous is not None
-    if columns.limits is None:
-        return columns.continuous.min(0).tolist(), columns.continuous.max(0).tolist()
-    low, high = columns.limits
-    width = columns.continuous.shape[1]
-    return [low] * width, [high] * width
+    ranges = ranges_of(columns.continuous)
+    least = 0.0 if columns.limits is None else LEAST * (columns.limits[1] - columns.limits[0])
+    return np.where(ranges > least, ranges, 0.0)
+
+
+def _limits(columns: Columns, ranges: NDArray[np.float64]) -> tuple[list[float], list[float]]:
+    """The smallest and the largest value of each column that λ(u) is to answer for.
+
+    Of a column that fit saw one value of, that value, whatever others there can be.
+    """
+    assert columns.continuous is not None
+    low, high = columns.limits or (columns.continuous.min(0), columns.continuous.max(0))
+    only = np.median(columns.continuous, axis=0)
+    return np.where(ranges > 0, low, only).tolist(), np.where(ranges > 0, high, only).tolist()
 
 
 def _is_same(recording: list[Any], other: list[Any] | None) -> bool:

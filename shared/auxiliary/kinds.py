@@ -17,9 +17,10 @@ from identiflow.shared.auxiliary.reading import (
     as_continuous,
     as_labels,
     holds_moments,
+    moments_of,
     names_of_parts,
 )
-from identiflow.shared.inputs.moments import as_numbers, as_numpy
+from identiflow.shared.inputs.moments import as_numbers, as_numpy, phases_of
 from identiflow.shared.inputs.options import POSITIVE, number
 from identiflow.shared.inputs.validation import check_same_rows
 
@@ -66,7 +67,8 @@ class Fourier(Auxiliary):
     The period is a number, or a duration (`pd.Timedelta("24h")`) for dates and times.
     The prior may then change fast along u, and is the same again a period later: hours of a day,
     an angle. For values that do not repeat, take a period of twice their range. Values that fit did
-    not see lie between those that it saw, on the circle, and are not remarked on.
+    not see lie between those that it saw, on the circle, and are not remarked on; but a wave that
+    was the same in all rows of fit, as that of 12 hours in rows of each noon, stays so.
 
     Reference: Tancik et al. 2020, "Fourier features let networks learn high frequency functions in
         low dimensional domains".
@@ -77,20 +79,20 @@ class Fourier(Auxiliary):
     harmonics: int = 4
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
-        values, period = self._in_numbers()
         AT_LEAST_ONE.check("harmonics of u = Fourier(values, period, harmonics)", self.harmonics)
-        waves = 2 * np.pi / period * values[..., None] * np.arange(1, int(self.harmonics) + 1)
-        both = np.concatenate([np.sin(waves), np.cos(waves)], -1).reshape(len(values), -1)
+        phases, period = self._phases()
+        waves = 2 * np.pi * phases[..., None] * np.arange(1, int(self.harmonics) + 1)
+        both = np.concatenate([np.sin(waves), np.cos(waves)], -1).reshape(len(phases), -1)
         made_by = ["Fourier", period, int(self.harmonics)]
         names = self._names_of_waves()
-        # Of one phase nothing is left but rounding, which would be scaled up like any other spread.
-        return Columns(None, both.round(12), names, limits=(-1.0, 1.0), made_by=made_by)
+        # A period later it is the same number, and not what rounding made of it.
+        return Columns(None, both.round(9), names, limits=(-1.0, 1.0), made_by=made_by)
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def _in_numbers(self) -> tuple[NDArray[np.float64], float]:
-        """The values and the period as numbers of one unit: nanoseconds if they are moments."""
+    def _phases(self) -> tuple[NDArray[np.float64], float]:
+        """The part of a period that each value is into one, (N, q), and the period."""
         values, period = as_array(self.values), self.period
         is_duration = isinstance(period, timedelta | np.timedelta64)
         if holds_moments(values) != is_duration:
@@ -101,7 +103,12 @@ class Fourier(Auxiliary):
         if is_duration:
             period = float(as_numbers(np.asarray(as_numpy(period))))
         POSITIVE.check("the period of u = Fourier(values, period)", period)
-        return as_continuous(values), float(period)
+        numbers, period = as_continuous(values), float(period)
+        if is_duration:
+            phases = phases_of(moments_of(values), period).reshape(numbers.shape)
+        else:
+            phases = numbers % period / period
+        return phases, period
 
     def _names_of_waves(self) -> Names | None:
         names = names_of_parts(None, self.values)

@@ -255,7 +255,8 @@ def as_array(values: Any) -> NDArray[Any]:
 def _advice(array: NDArray[Any]) -> str:
     if array.ndim == 3:
         return f" Of trials pass one row for each row of x: u.reshape(-1, {array.shape[-1]})."
-    return " Of a table pass the column itself, table['name']." if array.dtype.kind == "U" else ""
+    is_name = array.dtype.kind == "U" and array.ndim == 0
+    return " Of a table pass the column itself, table['name']." if is_name else ""
 
 
 def as_continuous(
@@ -264,11 +265,8 @@ def as_continuous(
     """Finite numbers, (N, q); dates and times as nanoseconds since 1970."""
     if values.dtype.kind == "c":
         raise ValueError("Expected continuous u to be real; got complex numbers.")
-    if values.dtype.kind == "O" and holds_moments(values):
-        values = _moments(values)
-    if values.dtype.kind in "mM":
-        check_none_missing(list(values.reshape(len(values), -1).T), what="value")
-        values = as_numbers(values)
+    if holds_moments(values):
+        values = as_numbers(moments_of(values))
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -285,10 +283,12 @@ def holds_moments(values: NDArray[Any]) -> bool:
     return any(isinstance(v, NUMBERED) or hasattr(v, "to_timestamp") for v in values.flat)
 
 
-def _moments(values: NDArray[Any]) -> NDArray[Any]:
-    """Objects that are moments, or durations, as an array of numpy's."""
+def moments_of(values: NDArray[Any]) -> NDArray[Any]:
+    """Moments or durations, none of them missing, as an array of numpy's."""
     columns = list(values.reshape(len(values), -1).T)
     check_none_missing(columns, what="value")
+    if values.dtype.kind in "mM":
+        return values
     if any(len(set(map(is_in_zone, column))) > 1 for column in columns):
         raise ValueError(
             "Expected continuous u of times that are all in a zone, or none; got both in one "

@@ -21,6 +21,8 @@ from identiflow.shared.inputs.arrays import Array
 SINGLE = 1e-6
 # Rounding of what was given leaves about this many times its own size, and no more.
 TIMES_ROUNDING = 4.0
+# So many of them, of the last digit, are between the values of a constant that was added up.
+UNITS_OF_A_CONSTANT = 64.0
 # Above this share of its spread what is left of a column is more than the rounding of its digits.
 LARGEST_REST = 0.1
 LARGEST_STEP = 0.25  # in units of its spread, of a column that rounding leaves so little of
@@ -197,6 +199,18 @@ def _epsilon(x: Array) -> Array:
     with np.errstate(over="ignore"):
         single = (x[:1000].astype(np.float32) == x[:1000]).all(0)
     return np.where(single, np.finfo(np.float32).eps, np.finfo(np.float64).eps) / 2
+
+
+def ranges_of(values: Array) -> Array:
+    """Of each column the largest less the smallest; 0 if rounding alone tells values apart, (d,).
+
+    Whole numbers are told apart by more.
+    """
+    ranges = np.ptp(values, axis=0)
+    rounding = UNITS_OF_A_CONSTANT * _epsilon(values) * np.abs(values).max(axis=0)
+    still = [i for i in np.flatnonzero(ranges <= rounding) if (values[:, i] % 1).any()]
+    ranges[still] = 0.0
+    return ranges
 
 
 def _sum_of_errors(errors: Array, slopes: Sequence[float]) -> float:

@@ -73,13 +73,28 @@ def as_written(word: str) -> str:
 
 def as_numbers(moments: AnyArray) -> AnyArray:
     """Moments as nanoseconds since 1970, durations as nanoseconds, as floats."""
+    ticks, size = _ticks(moments)
+    return ticks.astype(np.float64) * size
+
+
+def phases_of(moments: AnyArray, period: float) -> AnyArray:
+    """The part of a period, in nanoseconds, that each moment is into one, from 0 to 1.
+
+    Exactly, where it is a whole number of ticks: floats have too few digits for moments.
+    """
+    ticks, size = _ticks(moments)
+    length = period / size
+    return (ticks % int(length) if length % 1 == 0 else ticks.astype(np.float64) % length) / length
+
+
+def _ticks(moments: AnyArray) -> tuple[AnyArray, float]:
+    """Moments as whole numbers, and how many nanoseconds one is."""
     kind = moments.dtype.kind
-    unit = np.datetime_data(moments.dtype)[0]
-    if unit in COARSE:
+    if np.datetime_data(moments.dtype)[0] in COARSE:
         moments = moments.astype(f"{kind}8[D]")
     unit, count = np.datetime_data(moments.dtype)
-    one = np.array(count, dtype=f"m8[{unit}]")
-    return moments.astype(np.float64) * (one / np.timedelta64(1, "ns"))
+    size = np.array(count, dtype=f"m8[{unit}]") / np.timedelta64(1, "ns")
+    return moments.astype(np.int64), float(size)
 
 
 def _duration(value: np.timedelta64) -> str:

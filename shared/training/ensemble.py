@@ -13,7 +13,7 @@ from torch import Tensor
 
 from identiflow.shared.files import check_folder
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.options import count
+from identiflow.shared.inputs.options import SEED, count
 from identiflow.shared.inputs.rows import Rows
 from identiflow.shared.metrics import agreement
 from identiflow.shared.training.fit import Plan, run_plans
@@ -118,9 +118,13 @@ def fit_ensemble(
         raise ValueError(
             f"Expected an estimator, such as {estimator.__name__}(); got the class. Call it."
         )
+    if not hasattr(estimator, "seed"):
+        raise TypeError(f"Expected an IFlow or IVAE; got {estimator!r}. Pass one by itself.")
     if not isinstance(seeds, Iterable) or isinstance(seeds, str):
         raise ValueError(f"Expected seeds as a list, such as range(3); got {seeds!r}.")
-    seeds = tuple(int(seed) for seed in seeds)
+    for seed in (seeds := tuple(seeds)):
+        SEED.check("each of seeds", seed)
+    seeds = tuple(map(int, seeds))
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"Expected seeds that are all different, one at least; got {seeds}.")
     if checkpoint is not None:

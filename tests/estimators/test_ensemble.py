@@ -6,11 +6,13 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from nflows.transforms import BatchNorm, PiecewiseRationalQuadraticCouplingTransform
+from sklearn.pipeline import make_pipeline
 from torch import Tensor, nn
 
 from identiflow.iflow import IFlow
@@ -186,6 +188,17 @@ def test_a_loss_that_draws_for_itself_is_fitted_seed_by_seed() -> None:
 def test_seeds_must_differ(seeds: list[int], x: Array, u: Array) -> None:
     with pytest.raises(ValueError, match="Expected seeds that are all different, one at least"):
         fit_ensemble(IFlow(), x, u, seeds=seeds)
+
+
+@pytest.mark.parametrize("seeds", [[0.5, 1.5], [0.0, 1.0], ["a"], [-1]])
+def test_seeds_are_whole_numbers(seeds: list[Any], x: Array, u: Array) -> None:
+    with pytest.raises(ValueError, match="Expected each of seeds to be an integer from 0"):
+        fit_ensemble(IFlow(), x, u, seeds=seeds)
+
+
+def test_what_is_no_estimator_of_ours_is_refused(x: Array, u: Array) -> None:
+    with pytest.raises(TypeError, match="Expected an IFlow or IVAE; got Pipeline"):
+        fit_ensemble(make_pipeline(IFlow()), x, u, seeds=[0])  # type: ignore[type-var]
 
 
 def test_one_seed_is_an_ensemble_of_one(x: Array, u: Array) -> None:

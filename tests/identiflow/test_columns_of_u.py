@@ -96,8 +96,20 @@ def test_an_infinite_number_is_named_by_its_line(taken: Callable, tmp_path: Path
     table = X.assign(u=LABELS)
     table.loc[4, "right"] = -np.inf
     write_table(table, tmp_path / "t.csv")
-    (said,) = taken(tmp_path / "t.csv", "--aux", "u").said
-    assert "got 1 infinite in the column right, in row 5. Drop" in said
+    for options in ("--aux u", "--aux right", "--continuous right", "--labels right"):
+        (said,) = taken(tmp_path / "t.csv", *options.split()).said
+        part = "x" if options == "--aux u" else "u"
+        assert f"finite numbers in {part}; got 1 infinite in the column right, in row 5" in said
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".npz"])
+def test_numbers_stored_as_text_are_named_as_such(
+    ending: str, taken: Callable, tmp_path: Path
+) -> None:
+    table = X.assign(u=LABELS).astype({"right": str})
+    write_table(table, tmp_path / f"t{ending}")
+    (said,) = taken(tmp_path / f"t{ending}", "--aux", "u").said
+    assert "in the column right, row 1. All of its cells are numbers that are stored as" in said
 
 
 @pytest.mark.parametrize("span", ["left:right", "right:left"])

@@ -140,6 +140,7 @@ BAD_COMMANDS: dict[str, tuple[str, str]] = {
         "the folder a for b; found none",
     ),
     "a page as a table": ("report cells.model cells.csv -o r.csv", "ends in .html; got r.csv"),
+    "a model over a table": ("fit cells.csv {flow} -o test.csv", "ends in .model; got test.csv"),
     "values in another order": (
         "sample cells.model --aux 3 -o s.csv",
         "got '3'. Give one of those",

@@ -53,7 +53,7 @@ def test_inside_the_range_nothing_changes(
     fitted_on: FittedOn, codes_of: CodesOf, values: list[float], beyond: float
 ) -> None:
     u = np.array(values)
-    if not 1e-6 < np.ptp(u):
+    if not 1e-6 + 1e-5 * np.abs(u).max() < np.ptp(u):  # else rounding may be all there is
         return
     encoder = fitted_on(u)
     expected = (u - np.asarray(encoder.mean)) / np.asarray(encoder.scale)
