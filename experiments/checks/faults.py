@@ -196,7 +196,7 @@ FAULTS: dict[str, Inject] = {
 def main(smoke: bool = False, jobs: int = 2) -> None:
     """Print how many faults of each kind were injected and how many were lost: 0, or it fails.
 
-    The fits that are compiled take an hour, and are left out of the smoke test.
+    The fits that are compiled take twenty minutes, and are left out of the smoke test.
 
     One fit at a time, whatever `jobs` says: what is killed is known by its number.
     """

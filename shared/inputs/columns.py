@@ -194,20 +194,21 @@ def steps_of_digits(values: Array) -> Array:
     return np.zeros(len(values))
 
 
-def _epsilon(x: Array) -> Array:
+def _epsilon(x: NDArray[Any]) -> Array:
     """The relative precision of each column: that of float32 if all its values are such, (d,)."""
     with np.errstate(over="ignore"):
         single = (x[:1000].astype(np.float32) == x[:1000]).all(0)
     return np.where(single, np.finfo(np.float32).eps, np.finfo(np.float64).eps) / 2
 
 
-def ranges_of(values: Array) -> Array:
+def ranges_of(values: NDArray[Any]) -> Array:
     """Of each column the largest less the smallest; 0 if rounding alone tells values apart, (d,).
 
     Whole numbers are told apart by more.
     """
-    ranges = np.ptp(values, axis=0)
-    rounding = UNITS_OF_A_CONSTANT * _epsilon(values) * np.abs(values).max(axis=0)
+    low, high = (extreme.astype(np.float64) for extreme in (values.min(0), values.max(0)))
+    ranges = high - low
+    rounding = UNITS_OF_A_CONSTANT * _epsilon(values) * np.maximum(np.abs(low), np.abs(high))
     still = [i for i in np.flatnonzero(ranges <= rounding) if (values[:, i] % 1).any()]
     ranges[still] = 0.0
     return ranges

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from identiflow.shared.inputs.columns import ranges_of
 from identiflow.shared.inputs.containers import (
     PLAIN,
     column_names,
@@ -226,11 +227,12 @@ def check_more_rows_than_columns(x: NDArray[Any]) -> None:
 
 def check_varying(x: NDArray[Any]) -> None:
     """Raise if a column of x is constant: it has no density and cannot be standardised."""
-    spread = x.max(0).astype(np.float64) - x.min(0)  # np.ptp knows no booleans
+    spread = ranges_of(x)
     constant = np.flatnonzero(spread == 0)
     if len(constant):
+        but = "" if (x[:, constant] == x[0, constant]).all() else " (but for rounding)"
         raise ValueError(
-            f"Expected every column of x to vary; got constant column(s) {constant.tolist()}. "
+            f"Expected every column of x to vary; got constant column(s) {constant.tolist()}{but}. "
             "Drop them: a constant carries no density."
         )
     check_spread(spread, "x")

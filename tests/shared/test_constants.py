@@ -1,8 +1,9 @@
-"""Values of u that are the same but for rounding are the same, and not scaled up to differ."""
+"""What is one number but for rounding is one, in u and in x, and not scaled up to differ."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -20,6 +21,7 @@ from identiflow.shared.auxiliary import (
 )
 from identiflow.shared.identifiability import check_conditions
 from identiflow.shared.inputs.remarks import InputWarning
+from identiflow.shared.inputs.validation import check_varying
 from identiflow.shared.priors import GaussianPrior
 
 N = 60
@@ -84,6 +86,18 @@ def test_what_differs_by_more_is_scaled(value: float, share: float) -> None:
     encoder = AuxiliaryEncoder.fit(read_auxiliary(Continuous(u), X))
     if np.abs(np.float32(u) - u).max() > 0:  # of single precision it is little
         np.testing.assert_allclose(encoder.scale, u.std(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("way", ROUNDED)
+def test_a_constant_column_of_x_is_refused_however_it_is_rounded(way: str, tmp_path: Path) -> None:
+    x = np.c_[X, ROUNDED[way]]
+    stored = np.memmap(tmp_path / "x", mode="w+", shape=x.shape, dtype=float)
+    stored[:] = x
+    for rows in (x, stored):
+        with pytest.raises(ValueError, match=r"constant column\(s\) \[2\] \(but for rounding\)"):
+            check_varying(rows)
+    check_varying(np.c_[X, 1e9 + np.arange(N)])
+    check_varying(np.c_[X, 1e6 + 0.01 * X])
 
 
 # Waves ------------------------------------------------------------------------------------------
