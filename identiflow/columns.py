@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from identiflow.numerals import NUMBER, advice_about, is_date
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 MOST_LINES = 3  # above or below the data, that are none
+OF_TEXT = "All of its cells are numbers that are stored as text: store them as numbers."
 MANY = 12  # names or rows that an error lists
 LEAVE_OUT = "Leave the column out with --drop, or name it with --aux if it is u."
 NO_HEADER = "If its first line is data and no header, pass --no-header."
@@ -49,8 +51,8 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
     """The columns, if all are numbers and there are any."""
     for name, dtype in select(x, list(x.columns), advice).dtypes.items():
         if dtype.kind not in "fiub":
-            cell, row, _ = _no_number(x[name])
-            hint = advice_about(cell) or _about_line(x[name], row)
+            cell, row, found = _no_number(x[name])
+            hint = advice_about(cell) or _about_line(x[name], row) if found else OF_TEXT
             raise ValueError(
                 f"Expected numbers in every column of x; got {_described(cell)} in the column "
                 f"{seen(name)}, row {row}. {hint or advice or 'Remove what is no number.'}"
@@ -75,8 +77,6 @@ def _about_line(column: Series, row: int) -> str:
 
     bad = pd.to_numeric(column.astype(object), errors="coerce").isna().to_numpy()
     number = int(bad.sum())
-    if not number:
-        return "All of its cells are numbers that are stored as text: store them as numbers."
     if (
         number > MOST_LINES
         or len(bad) - number < 2
@@ -121,9 +121,14 @@ def _real(column: Series, advice: str) -> Series:
     if column.dtype.kind != "m":
         if column.dtype.kind == "O":
             column = column.astype(str).str.replace(r" UTC$", "Z", regex=True)  # as BigQuery has it
+        dates = partial(pd.to_datetime, column, format="ISO8601", utc=True)
         try:
-            column = pd.to_datetime(column, format="ISO8601", utc=True).dt.tz_localize(None)
+            column = dates().dt.tz_localize(None)
         except (TypeError, ValueError):
+            others = dates(errors="coerce").isna().to_numpy()
+            if others.mean() < 0.5:  # most are dates
+                row = int(others.argmax()) + 1
+                cell = column.iloc[row - 1]
             hint = "" if is_date(cell) else advice_about(cell) or advice
             raise ValueError(
                 f"Expected numbers, or dates as 2024-01-31, in the column {seen(column.name)} of "

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
+from identiflow.shared.auxiliary.continuous import as_continuous, holds_moments, moments_of
+from identiflow.shared.auxiliary.labels import as_labels
 from identiflow.shared.auxiliary.reading import (
     Auxiliary,
     Columns,
     Names,
     as_array,
-    as_continuous,
-    as_labels,
-    holds_moments,
-    moments_of,
     names_of_parts,
 )
 from identiflow.shared.inputs.moments import as_numbers, as_numpy, phases_of
@@ -29,39 +28,49 @@ AT_LEAST_ONE = number("to be a whole number of at least 1", lambda v: v >= 1 and
 
 
 @dataclass(frozen=True)
-class Labels(Auxiliary):
-    """`values` are categories, whatever their type: (N,), or (N, q) for combinations."""
+class OfValues(Auxiliary):
+    """Made of values with a row for each of x; others may split them, and read them as an array."""
 
     values: Any
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self),)
+
+    def __getitem__(self, rows: Any) -> Self:
+        return replace(self, values=_taken(self.values, rows))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(as_array(self.values), dtype=dtype)
+
+
+@dataclass(frozen=True)
+class Labels(OfValues):
+    """`values` are categories, whatever their type: (N,), or (N, q) for combinations."""
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
         names = names_of_parts(self.values, None)
         return Columns(as_labels(as_array(self.values)), None, names)
 
-    def __len__(self) -> int:
-        return len(self.values)
-
 
 @dataclass(frozen=True)
-class Continuous(Auxiliary):
+class Continuous(OfValues):
     """`values` are continuous, even if they are integers: (N,) or (N, q).
 
     Dates and times are read as well, as nanoseconds since 1970 in UTC: those without a zone are
     taken to be of that.
     """
 
-    values: Any
-
     def columns(self, x: NDArray[np.float64]) -> Columns:
         names = names_of_parts(None, self.values)
         return Columns(None, as_continuous(as_array(self.values)), names)
 
-    def __len__(self) -> int:
-        return len(self.values)
-
 
 @dataclass(frozen=True)
-class Fourier(Auxiliary):
+class Fourier(OfValues):
     """`values` (N,) or (N, q) as sines and cosines of 1 to `harmonics` waves a period.
 
     The period is a number, or a duration (`pd.Timedelta("24h")`) for dates and times.
@@ -74,7 +83,6 @@ class Fourier(Auxiliary):
         low dimensional domains".
     """
 
-    values: Any
     period: Any
     harmonics: int = 4
 
@@ -87,9 +95,6 @@ class Fourier(Auxiliary):
         names = self._names_of_waves()
         # A period later it is the same number, and not what rounding made of it.
         return Columns(None, both.round(9), names, limits=(-1.0, 1.0), made_by=made_by)
-
-    def __len__(self) -> int:
-        return len(self.values)
 
     def _phases(self) -> tuple[NDArray[np.float64], float]:
         """The part of a period that each value is into one, (N, q), and the period."""
@@ -146,6 +151,15 @@ class Mixed(Auxiliary):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self),)
+
+    def __getitem__(self, rows: Any) -> Self:
+        return replace(
+            self, labels=_taken(self.labels, rows), continuous=_taken(self.continuous, rows)
+        )
 
 
 @dataclass(frozen=True)
@@ -207,6 +221,14 @@ class History(Auxiliary):
         made_by = ["History", self.series is not None]
         values = np.concatenate(past, axis=1)
         return Columns(None, values, incomplete=incomplete, made_by=made_by)
+
+
+def _taken(values: Any, rows: Any) -> Any:
+    """Some of the rows of what is given as labels or as continuous values."""
+    rows = np.atleast_1d(np.arange(len(values))[rows])
+    if isinstance(values, Auxiliary):
+        return values[rows]
+    return values.iloc[rows] if hasattr(values, "iloc") else as_array(values)[rows]
 
 
 def _part(values: Any, kind: type[Labels | Continuous], x: NDArray[np.float64]) -> Columns:

@@ -113,7 +113,7 @@ def _folded(label: Any) -> str:
     """A label without what is easily written in another way: case, spaces, digits beyond 12."""
     if isinstance(label, int):
         return str(label)
-    text = " ".join(unicodedata.normalize("NFKC", as_written(str(label))).casefold().split())
+    text = "".join(unicodedata.normalize("NFKC", as_written(str(label))).casefold().split())
     text = FLAGS.get(text, text)
     if WHOLE.fullmatch(text):  # of which all digits count: 007 is 7
         sign, digits = ("-" * text.startswith("-"), text.lstrip("+-0"))

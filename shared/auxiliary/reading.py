@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from identiflow.shared.auxiliary.continuous import as_continuous, holds_moments
 from identiflow.shared.auxiliary.labels import (
     are_floats,
     as_labels,
@@ -19,13 +20,10 @@ from identiflow.shared.auxiliary.labels import (
     joint_labels,
 )
 from identiflow.shared.inputs.containers import Table, cells_of, column_names, table_of
-from identiflow.shared.inputs.moments import NUMBERED, as_numbers, as_numpy, is_in_zone
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import (
     MIN_ROWS,
-    check_finite,
     check_same_rows,
-    first_word,
     is_plain,
     to_numpy,
 )
@@ -108,7 +106,14 @@ class Auxiliary(ABC):
 
     def __len__(self) -> int:
         """The number of rows, for those that hold values of their own."""
-        raise ValueError(
+        raise self._made_of_x()
+
+    def __getitem__(self, rows: Any) -> Auxiliary:
+        """The u of some rows, as scikit-learn asks for those of a fold."""
+        raise self._made_of_x()
+
+    def _made_of_x(self) -> ValueError:
+        return ValueError(
             f"Expected x together with u = {type(self).__name__}, made from the rows of x; got u "
             "alone. Pass x too, or the labels or values themselves."
         )
@@ -257,44 +262,3 @@ def _advice(array: NDArray[Any]) -> str:
         return f" Of trials pass one row for each row of x: u.reshape(-1, {array.shape[-1]})."
     is_name = array.dtype.kind == "U" and array.ndim == 0
     return " Of a table pass the column itself, table['name']." if is_name else ""
-
-
-def as_continuous(
-    values: NDArray[Any], names: tuple[str, ...] | None = None
-) -> NDArray[np.float64]:
-    """Finite numbers, (N, q); dates and times as nanoseconds since 1970."""
-    if values.dtype.kind == "c":
-        raise ValueError("Expected continuous u to be real; got complex numbers.")
-    if holds_moments(values):
-        values = as_numbers(moments_of(values))
-    try:
-        values = values.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        where = first_word(values.reshape(len(values), -1), names)
-        raise ValueError(f"Expected continuous u to be numeric; got {error}{where}.") from None
-    check_finite(values, "u", names)
-    return values.reshape(len(values), -1)
-
-
-def holds_moments(values: NDArray[Any]) -> bool:
-    """True for dates, times or durations."""
-    if values.dtype.kind != "O":
-        return values.dtype.kind in "mM"
-    return any(isinstance(v, NUMBERED) or hasattr(v, "to_timestamp") for v in values.flat)
-
-
-def moments_of(values: NDArray[Any]) -> NDArray[Any]:
-    """Moments or durations, none of them missing, as an array of numpy's."""
-    columns = list(values.reshape(len(values), -1).T)
-    check_none_missing(columns, what="value")
-    if values.dtype.kind in "mM":
-        return values
-    if any(len(set(map(is_in_zone, column))) > 1 for column in columns):
-        raise ValueError(
-            "Expected continuous u of times that are all in a zone, or none; got both in one "
-            "column. Say of which zone the others are."
-        )
-    try:
-        return np.array([as_numpy(value) for value in values.flat]).reshape(values.shape)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected continuous u to be numeric; got {error}.") from None

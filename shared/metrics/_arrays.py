@@ -9,6 +9,7 @@ import numpy as np
 
 from identiflow.shared.inputs.arrays import AnyArray
 from identiflow.shared.inputs.pairing import check_paired
+from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import LARGEST, to_numpy
 
 _BLOCK_ENTRIES = 2**16  # 0.5 MiB of float64: a block stays in cache while it is worked on
@@ -38,6 +39,11 @@ def as_pair(z_true: Any, z_pred: Any) -> tuple[AnyArray, AnyArray]:
     check_paired(z_true, z_pred, names=("z_true", "z_pred"))
     true, pred = as_columns(z_true, "z_true"), as_columns(z_pred, "z_pred")
     expect_rows(len(pred), "z_pred", len(true), "z_true")
+    if len(true) < true.shape[1]:
+        remark(
+            f"z_true has {len(true)} rows and {true.shape[1]} columns: of so few rows any two "
+            "latents correlate by chance. One row is one sample; transpose if columns are."
+        )
     return true, pred
 
 

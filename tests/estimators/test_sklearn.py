@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn import config_context
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn import clone, config_context
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from identiflow.iflow import IFlow
 from identiflow.ivae import IVAE
+from identiflow.shared.auxiliary import Continuous, Fourier, History, Labels, Mixed, TimeSegments
 from identiflow.shared.estimators.base import Estimator
 
 Array = np.ndarray
@@ -90,3 +92,50 @@ def test_a_search_in_a_pipeline_is_scored_in_held_out_nats(x: Array, u: Array) -
     scores = search.cv_results_["mean_test_score"]
     assert np.isfinite(scores).all() and len(set(scores)) == 4
     assert search.best_estimator_.score(x, u) > -10
+
+
+DOSE = np.arange(60) * 7 % 5 / 2
+DAYS = pd.Series(pd.date_range("2020-01-01", periods=60, freq="7h"))
+DAY = pd.Timedelta("24h")
+SPLIT: dict[str, tuple[Any, Any]] = {  # objects in the place of u, and what holds the same rows
+    "labels": (Labels(DOSE), lambda rows: Labels(DOSE[rows])),
+    "labels of a list": (Labels(DOSE.tolist()), lambda rows: Labels(DOSE[rows])),
+    "labels of a series": (Labels(pd.Series(DOSE)), lambda rows: Labels(DOSE[rows])),
+    "continuous": (Continuous(DAYS), lambda rows: Continuous(DAYS.iloc[rows])),
+    "waves": (Fourier(DAYS, DAY), lambda rows: Fourier(DAYS.iloc[rows], DAY)),
+    "mixed": (
+        Mixed(DOSE.tolist(), Fourier(DAYS, DAY)),
+        lambda rows: Mixed(DOSE[rows], Fourier(DAYS.iloc[rows], DAY)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPLIT)
+def test_objects_in_the_place_of_u_are_split_into_folds(case: str) -> None:
+    whole, of_rows = SPLIT[case]
+    x = np.random.default_rng(0).normal(size=(60, 2)) * (1 + DOSE[:, None])
+    small = IFlow(n_layers=1, prior="scale", **TINY)
+    folds = KFold(2, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few values and rows, and values beyond those of fit
+        search = GridSearchCV(small, {"n_layers": [1]}, cv=folds, error_score="raise").fit(x, whole)
+        scores = [search.cv_results_[f"split{i}_test_score"][0] for i in range(2)]
+        expected = [
+            clone(small).fit(x[train], of_rows(train)).score(x[test], of_rows(test))
+            for train, test in folds.split(x)
+        ]
+    np.testing.assert_allclose(scores, expected)
+    assert len(whole[::3]) == 20 and whole.shape == (60,)
+
+
+@pytest.mark.parametrize("u", [TimeSegments(3), History(1), Mixed(TimeSegments(3), DOSE)])
+def test_what_is_made_of_rows_of_x_is_not_split(u: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    with pytest.raises(ValueError, match="made from the rows of x; got u alone"):
+        GridSearchCV(IFlow(), {"n_layers": [1]}, cv=2).fit(x, u)
+
+
+def test_labels_are_an_array_to_others() -> None:
+    np.testing.assert_array_equal(np.asarray(Labels(DOSE.tolist())), DOSE)
+    folds = StratifiedKFold(3).split(DOSE, Labels(DOSE * 2 > 1))
+    assert len(list(folds)) == 3

@@ -92,6 +92,21 @@ def test_dates_in_another_order_are_refused_with_the_way(taken: Callable, tmp_pa
     )
 
 
+@pytest.mark.parametrize(
+    "cell", ["2024-02-30", "0000-00-00", "12.03.2024", "unknown", "2024-13-01"]
+)
+@pytest.mark.parametrize("time", ["", "T06:30:00+02:00"])
+def test_a_cell_that_is_no_date_is_named_among_dates(
+    cell: str, time: str, taken: Callable, tmp_path: Path
+) -> None:
+    days = DAYS.strftime("%Y-%m-%d") + time
+    table = X.assign(day=days.where(np.arange(N) != 41, cell))
+    write_table(table, tmp_path / "t.csv")
+    (said,) = taken(tmp_path / "t.csv", "--continuous", "day").said
+    assert "dates as 2024-01-31, in the column day of continuous u; got " in said
+    assert f"'{cell}' in row 42" in said
+
+
 def test_an_infinite_number_is_named_by_its_line(taken: Callable, tmp_path: Path) -> None:
     table = X.assign(u=LABELS)
     table.loc[4, "right"] = -np.inf
@@ -106,10 +121,11 @@ def test_an_infinite_number_is_named_by_its_line(taken: Callable, tmp_path: Path
 def test_numbers_stored_as_text_are_named_as_such(
     ending: str, taken: Callable, tmp_path: Path
 ) -> None:
-    table = X.assign(u=LABELS).astype({"right": str})
-    write_table(table, tmp_path / f"t{ending}")
-    (said,) = taken(tmp_path / f"t{ending}", "--aux", "u").said
-    assert "in the column right, row 1. All of its cells are numbers that are stored as" in said
+    for decimals in (3, 5):  # three may follow a separator of thousands
+        table = X.assign(u=LABELS, right=X["right"].map(f"{{:.{decimals}f}}".format))
+        write_table(table, tmp_path / f"t{ending}")
+        (said,) = taken(tmp_path / f"t{ending}", "--aux", "u").said
+        assert "in the column right, row 1. All of its cells are numbers that are stored as" in said
 
 
 @pytest.mark.parametrize("span", ["left:right", "right:left"])

@@ -45,6 +45,8 @@ TWINS: dict[str, list[Any]] = {
     "flags": ["True", "1"],
     "a moment": ["2024-01-31", "2024-01-31 00:00:00"],
     "a wide space": ["day 1", "day\u00a01"],
+    "a space inside": ["10 uM", "10uM"],
+    "two spaces inside": ["treat A", "treat  A"],
 }
 
 

@@ -1,0 +1,61 @@
+"""What continuous values of u are: numbers, and dates and times as numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from identiflow.shared.auxiliary.labels import check_none_missing
+from identiflow.shared.inputs.moments import NUMBERED, as_numbers, as_numpy, is_in_zone
+from identiflow.shared.inputs.validation import check_finite, first_word
+
+
+def as_continuous(
+    values: NDArray[Any], names: tuple[str, ...] | None = None
+) -> NDArray[np.float64]:
+    """Finite numbers, (N, q); dates and times as nanoseconds since 1970."""
+    if values.dtype.kind == "c":
+        raise ValueError("Expected continuous u to be real; got complex numbers.")
+    if holds_moments(values):
+        values = _with_numbers(values)
+    try:
+        values = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        where = first_word(values.reshape(len(values), -1), names)
+        raise ValueError(f"Expected continuous u to be numeric; got {error}{where}.") from None
+    check_finite(values, "u", names)
+    return values.reshape(len(values), -1)
+
+
+def _with_numbers(values: NDArray[Any]) -> NDArray[Any]:
+    """The same with numbers for moments, in columns of objects that hold some."""
+    if values.dtype.kind != "O" or values.ndim == 1:
+        return as_numbers(moments_of(values))
+    columns = [as_numbers(moments_of(c)) if holds_moments(c) else c for c in values.T]
+    return np.array(columns, dtype=object).T
+
+
+def holds_moments(values: NDArray[Any]) -> bool:
+    """True for dates, times or durations."""
+    if values.dtype.kind != "O":
+        return values.dtype.kind in "mM"
+    return any(isinstance(v, NUMBERED) or hasattr(v, "to_timestamp") for v in values.flat)
+
+
+def moments_of(values: NDArray[Any]) -> NDArray[Any]:
+    """Moments or durations, none of them missing, as an array of numpy's."""
+    columns = list(values.reshape(len(values), -1).T)
+    check_none_missing(columns, what="value")
+    if values.dtype.kind in "mM":
+        return values
+    if any(len(set(map(is_in_zone, column))) > 1 for column in columns):
+        raise ValueError(
+            "Expected continuous u of times that are all in a zone, or none; got both in one "
+            "column. Say of which zone the others are."
+        )
+    try:
+        return np.array([as_numpy(value) for value in values.flat]).reshape(values.shape)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected continuous u to be numeric; got {error}.") from None

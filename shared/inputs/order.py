@@ -1,0 +1,157 @@
+"""Whether rows are in order of time, going by their index, where u is made of their positions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.inputs.remarks import remark
+
+GAP = 20  # times the usual step between two rows
+SORTED = re.compile(r"\d{4}-\d\d(-\d\d)?([T ].*)?")  # words for moments that sort as these do
+MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+UNSORTED = re.compile(rf"\d\d?[./ -](\d\d?|{MONTH})[./ -]\d\d(\d\d)?\b.*|{MONTH}\.? \d.*", re.I)
+
+
+def check_order(name: str, index: Any, u: Any) -> None:
+    """Raise, or warn, if the index of rows says that they are not in order of time.
+
+    Args:
+        name: of the rows, in errors.
+        index: theirs, pandas' own.
+        u: made of rows in order of time, with an attribute `series` if it can tell some apart.
+
+    Raises:
+        ValueError: for moments that go back, that are missing, or that cannot be compared.
+    """
+    made, series = type(u).__name__, getattr(u, "series", None)
+    if getattr(index, "nlevels", 1) > 1:
+        levels = [index.get_level_values(i) for i in range(index.nlevels)]
+        who = next((i for i, level in enumerate(levels) if not _are_moments(level)), 0)
+        if series is None and levels[who].nunique() > 1:
+            return _remark_several(made, name, who, index.names[who])
+        index = next((level for level in reversed(levels) if _are_moments(level)), levels[-1])
+    if getattr(getattr(series, "dtype", None), "kind", "O") == "M":
+        remark(
+            "u = History(lags, series) takes series for names of recordings; got moments. Pass "
+            "what tells recordings apart, with the rows of each together and in order of time."
+        )
+    if not _are_moments(index) and not _are_numbers(index):
+        return _remark_words(made, name, index)
+    _check_none_missing(made, name, index)
+    for first, last in _stretches(series, len(index)):
+        stretch = index[first:last]
+        if not stretch.is_monotonic_increasing:
+            _refuse(made, name, stretch, first)
+        elif made == "History":
+            _remark_gap(name, stretch, first)
+
+
+def _stretches(series: Any, n_rows: int) -> Iterator[tuple[int, int]]:
+    """The first row of each series and the row after its last; of all rows, if there is one."""
+    values = [] if series is None else [str(value) for value in np.asarray(series).ravel()]
+    if len(values) != n_rows:  # none, or an error that others raise
+        return iter([(0, n_rows)])
+    starts = [row for row in range(n_rows) if not row or values[row] != values[row - 1]]
+    return zip(starts, [*starts[1:], n_rows], strict=True)
+
+
+def _are_numbers(index: Any) -> bool:
+    return getattr(index.dtype, "kind", "O") in "iuf"
+
+
+def _are_moments(index: Any) -> bool:
+    """True for moments, or durations, of any kind, most of which may be words of ISO 8601."""
+    if type(index).__name__ == "PeriodIndex" or getattr(index.dtype, "kind", "O") in "mM":
+        return True
+    return not _are_numbers(index) and 2 * int(_of_time(index).sum()) > len(index)
+
+
+def _of_time(index: Any) -> AnyArray:
+    """Where labels of an index say when a row was, (N,)."""
+    if getattr(index.dtype, "kind", "O") != "O":
+        return ~np.asarray(index.isna())
+    return np.array([isinstance(i, date) or bool(SORTED.fullmatch(str(i))) for i in index])
+
+
+def _check_none_missing(made: str, name: str, index: Any) -> None:
+    """Raise for rows whose index says nothing of when they were, as that of others does."""
+    missing = ~_of_time(index) | np.asarray(index.isna())
+    if missing.any():
+        row = int(missing.argmax())
+        raise ValueError(
+            f"Expected a time in the index of every row of {name}, of which u = {made} takes the "
+            f"order; got none in {int(missing.sum())} of {len(index)} rows, the first "
+            f"{index[row]!r} in row {row}. Drop those rows, or pass {name}.to_numpy() if all are "
+            "in order."
+        )
+
+
+def _refuse(made: str, name: str, index: Any, first: int) -> None:
+    """Raise for moments that go back, warn of numbers that do."""
+    row = first + _first_back(name, index, first)
+    text = (
+        f"u = {made} takes the rows of {name} in order of time; their index goes back, first "
+        f"in row {row}. Pass {name}.sort_index()"
+    )
+    if not _are_numbers(index):
+        raise ValueError(f"Expected rows in their order: {text}, or sort by series and time.")
+    remark(f"{text}, or {name}.to_numpy() if the index is no time.")
+
+
+def _first_back(name: str, index: Any, first: int) -> int:
+    """The first row that is before the one above it."""
+    for row in range(1, len(index)):
+        try:
+            if index[row] < index[row - 1]:
+                return row
+        except TypeError:
+            raise ValueError(
+                f"Expected times in the index of {name} that can be compared; got "
+                f"{index[row - 1]!r} and {index[row]!r} in rows {first + row - 1} and "
+                f"{first + row}. Make them of one kind, by pd.to_datetime(..., utc=True)."
+            ) from None
+    return 0
+
+
+def _remark_words(made: str, name: str, index: Any) -> None:
+    """Warn of an index of dates as words from which the order of rows cannot be told."""
+    words = [str(label) for label in index[:100]]
+    if 2 * sum(UNSORTED.fullmatch(word) is not None for word in words) > len(words):
+        remark(
+            f"u = {made} takes the rows of {name} in order of time; whether they are is not "
+            f"checked, since their index has dates as words, such as {words[0]!r}. Read them with "
+            "pd.to_datetime."
+        )
+
+
+def _remark_several(made: str, name: str, number: int, level: Any) -> None:
+    """Warn of an index of several series, which a level of it names."""
+    order = f" once the rows are sorted by it: {name}.sort_index(level={number})" if number else ""
+    remark(
+        f"u = {made} takes all rows of {name} for one series; their index has several "
+        f"{level or f'values of level {number}'!r}. Pass them as u or as series, "
+        f"{name}.index.get_level_values({number}){order}."
+    )
+
+
+def _remark_gap(name: str, index: Any, first: int) -> None:
+    """Warn of pasts that reach across a gap in time."""
+    times = getattr(index, "asi8", None)  # in the index's unit
+    if times is None and _are_numbers(index):
+        times = index.to_numpy()
+    if times is None or len(times) < 3:
+        return
+    steps = np.abs(np.diff(times.astype(float)))
+    if steps.max() > GAP * max(np.median(steps), np.finfo(float).tiny):
+        row = int(steps.argmax()) + 1
+        remark(
+            f"u = History takes the rows of {name} for one series; between rows {first + row - 1} "
+            f"and {first + row} lie {index[row] - index[row - 1]}. If that is a gap, tell the parts"
+            " apart: History(lags, series)."
+        )

@@ -1,0 +1,105 @@
+"""An index that says when rows were says it of each, in one order and of one kind."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import xarray as xr
+
+from identiflow.shared.auxiliary import History, Mixed, TimeSegments
+from identiflow.shared.inputs.pairing import check_paired
+from identiflow.shared.inputs.remarks import InputWarning
+
+N = 12
+ROWS = np.arange(2.0 * N).reshape(N, 2)
+DAYS = pd.date_range("2020-01-01", periods=N)
+MADE = (History(1), TimeSegments(3), Mixed(TimeSegments(3), np.zeros(N)))
+
+
+def without(index: Any, row: int, value: Any = None) -> pd.Index:
+    return pd.Index([value if i == row else label for i, label in enumerate(index)], dtype=object)
+
+
+# Indexes of which one label says nothing of time, by that row.
+MISSING: dict[str, Any] = {
+    "dates": lambda row: DAYS.where(np.arange(N) != row),
+    "dates in a zone": lambda row: DAYS.tz_localize("Europe/Paris").where(np.arange(N) != row),
+    "periods": lambda row: DAYS.to_period("D").where(np.arange(N) != row),
+    "durations": lambda row: (DAYS - DAYS[0]).where(np.arange(N) != row),
+    "numbers": lambda row: pd.Index(np.where(np.arange(N) == row, np.nan, np.arange(N))),
+    "numbers that may be missing": lambda row: pd.Index(
+        pd.array([None if i == row else i for i in range(N)], dtype="Int64")
+    ),
+    "pyarrow's": lambda row: pd.Index(
+        pd.Series(DAYS.where(np.arange(N) != row)).astype(pd.ArrowDtype(pa.timestamp("us")))
+    ),
+    "days of Python": lambda row: without([day.date() for day in DAYS], row),
+    "words": lambda row: without(DAYS.strftime("%Y-%m-%d"), row),
+    "a word among words": lambda row: without(DAYS.strftime("%Y-%m-%dT%H:%M:%SZ"), row, "unknown"),
+    "months": lambda row: without(DAYS.strftime("%Y-%m"), row, "total"),
+    "people and days": lambda row: pd.MultiIndex.from_arrays(
+        [["ada"] * N, DAYS.where(np.arange(N) != row)]
+    ),
+}
+
+
+@pytest.mark.parametrize("row", [0, 5, N - 1])
+@pytest.mark.parametrize("case", MISSING)
+def test_a_row_without_a_time_is_named(case: str, row: int) -> None:
+    x = pd.DataFrame(ROWS, index=MISSING[case](row))
+    for u in (*MADE, History(1, ["ada"] * N)):
+        with pytest.raises(ValueError, match=rf"got none in 1 of 12 rows, .* in row {row}\. Drop"):
+            check_paired(x, u)
+    check_paired(x, np.zeros(N))
+    check_paired(x.to_numpy(), MADE[0])
+
+
+def test_a_row_without_a_time_is_named_in_xarray() -> None:
+    times = DAYS.where(np.arange(N) != 3)
+    x = xr.DataArray(ROWS, dims=["t", "c"], coords={"t": times})
+    with pytest.raises(ValueError, match=r"first NaT in row 3\."):
+        check_paired(x, History(1))
+
+
+UNLIKE: dict[str, tuple[Any, Any]] = {
+    "times in a zone and in none": (
+        pd.Timestamp("2020-01-05"),
+        pd.Timestamp("2020-01-04", tz="UTC"),
+    ),
+    "days and times": (date(2020, 1, 5), datetime(2020, 1, 4, 12)),
+    "days and words": (date(2020, 1, 5), "2020-01-04"),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE)
+def test_times_that_cannot_be_compared_are_named(case: str) -> None:
+    first, second = UNLIKE[case]
+    index = pd.Index([first] * 5 + [second] * (N - 5), dtype=object)
+    for u in MADE:
+        with pytest.raises(ValueError, match=r"can be compared; got .* in rows 4 and 5. Make them"):
+            check_paired(pd.DataFrame(ROWS, index=index), u)
+
+
+@pytest.mark.parametrize(
+    "form", ["%d/%m/%Y", "%d.%m.%y", "%m/%d/%Y %H:%M", "%d %b %Y", "%B %d, %Y"]
+)
+def test_words_for_dates_that_do_not_sort_are_remarked_on(form: str) -> None:
+    x = pd.DataFrame(ROWS, index=DAYS.strftime(form))
+    for u in MADE:
+        with pytest.warns(InputWarning, match="not checked, since their index has dates as words"):
+            check_paired(x, u)
+    check_paired(x, np.zeros(N))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[f"cell {i}" for i in range(N)], [*range(N - 1), "total"], ["s1-1-20"] * N, [None] * N],
+)
+def test_names_are_in_no_order_of_time(names: list[Any]) -> None:
+    for u in MADE:
+        check_paired(pd.DataFrame(ROWS, index=pd.Index(names, dtype=object)), u)
