@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # What str() makes of an integer: 007 and +7 are words.
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")
-WITH_POINT = re.compile(r"(0|-?[1-9][0-9]*)\.0*")  # 7. and 7.0
+WITH_POINT = re.compile(r"^(0|-?[1-9][0-9]*)\.0*$")  # 7. and 7.0, not the 7. of 7.5
 EXACT = 2**53  # from here on floats do not hold all integers
 # A part of a label of several columns: joined by ", ", a comma in one has a backslash before it.
 PART = re.compile(r"(?:^|, )((?:\\.|[^\\,])*)")

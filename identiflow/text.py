@@ -39,6 +39,7 @@ def read_text(
     file, table = _decoded(_File(path, dialect_of(path), header))
     file, table = _with_decimals(file, table)
     _check_quotes(file, table)
+    _check_short(file, table)
     doubts = _doubts_of_points(file, table)
     table, spelt = _with_words(file, table, words, unless_floats)
     shared = shared_names(file.first_cells(), list(table.columns)) if header else {}
@@ -159,6 +160,20 @@ def _check_quotes(file: _File, table: DataFrame) -> None:
                     f"{len(lines)} lines in one cell, of the column {seen(table.columns[i])} in row"
                     f" {row + 1}, some of them rows. Remove the quotation mark at its beginning"
                 )
+
+
+def _check_short(file: _File, table: DataFrame) -> None:
+    """Raise for a row with fewer cells than names, where those behind an empty one move up."""
+    if file.dialect.separator != " " or not table.iloc[:, -1].isna().any():
+        return
+    last = file.parsed(usecols=[table.shape[1] - 1], **AS_TEXT).iloc[:, 0]
+    short = (last.isna() | (last == "")).to_numpy()
+    if short.any():
+        raise ValueError(
+            f"fewer cells than the {table.shape[1]} names in {int(short.sum())} rows, the first "
+            f"row {int(short.argmax()) + 1}. Between spaces an empty cell is none, and those "
+            "behind it take its place: write NA in it, or put commas between cells"
+        )
 
 
 def _is_row(cells: Sequence[str], width: int, of_numbers: Sequence[int]) -> bool:

@@ -34,6 +34,11 @@ def write_report(
         title: of the page.
         oracle: the true model's mean log p(x | u) on these rows, if it is known.
     """
+    if not hasattr(estimator, "auxiliary_"):
+        raise TypeError(
+            f"Expected a fitted IFlow or IVAE; got {type(estimator).__name__}. Fit it first; of an "
+            "ensemble pass its best_."
+        )
     check_folder(path)
     page = render(gather(estimator, x, u, oracle), title)
     with written_whole(path) as temporary:

@@ -91,7 +91,8 @@ def cells_of(frame: Any) -> AnyArray:
     cells = frame.to_numpy(dtype=object)
     for number, dtype in enumerate(frame.dtypes):
         if getattr(dtype, "kind", "O") == "f":
-            cells[:, number] = list(frame.iloc[:, number].to_numpy())
+            column = frame.iloc[:, number]
+            cells[:, number] = list(column.to_numpy(f"f{dtype.itemsize}", na_value=np.nan))
     return cells
 
 
@@ -156,6 +157,7 @@ NOT_ROWS: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
         "",
         "Pass its to_df(), whose index goes with that of a column of its obs as u.",
     ),
+    (_has("columns", "in_order"), "", "It stands in the place of u alone; pass its values."),
     (_has("data_vars"), "an xarray Dataset", "Pass one of its arrays, or its to_dataframe()."),
     (_is_lazy, "", "Pass its compute()."),
     (_has("collect", "collect_schema"), "", "Pass its collect()."),

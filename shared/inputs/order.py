@@ -37,7 +37,7 @@ def check_order(name: str, index: Any, u: Any) -> None:
             return _remark_several(made, name, who, index.names[who])
         index = next((level for level in reversed(levels) if _are_moments(level)), levels[-1])
     if getattr(getattr(series, "dtype", None), "kind", "O") == "M":
-        remark(
+        return remark(
             "u = History(lags, series) takes series for names of recordings; got moments. Pass "
             "what tells recordings apart, with the rows of each together and in order of time."
         )
@@ -49,7 +49,7 @@ def check_order(name: str, index: Any, u: Any) -> None:
         if not stretch.is_monotonic_increasing:
             _refuse(made, name, stretch, first)
         elif made == "History":
-            _remark_gap(name, stretch, first)
+            (_remark_same if stretch.has_duplicates else _remark_gap)(name, stretch, first)
 
 
 def _stretches(series: Any, n_rows: int) -> Iterator[tuple[int, int]]:
@@ -137,6 +137,16 @@ def _remark_several(made: str, name: str, number: int, level: Any) -> None:
         f"u = {made} takes all rows of {name} for one series; their index has several "
         f"{level or f'values of level {number}'!r}. Pass them as u or as series, "
         f"{name}.index.get_level_values({number}){order}."
+    )
+
+
+def _remark_same(name: str, index: Any, first: int) -> None:
+    """Warn of rows of one time, of which none is the past of another."""
+    again = np.asarray(index.duplicated())
+    remark(
+        f"u = History takes each row of {name} for the past of the next; {int(again.sum())} have "
+        f"the time of the row above, the first of them row {first + int(again.argmax())}. If they "
+        "are of several series, sort by series and time and pass History(lags, series)."
     )
 
 

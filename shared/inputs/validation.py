@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -141,11 +142,7 @@ def to_numpy(values: Any, name: str) -> NDArray[Any]:
     """
     if hasattr(values, "toarray") or getattr(values, "layout", torch.strided) != torch.strided:
         raise TypeError(f"Expected {name} to be dense; got a sparse matrix. Pass its toarray().")
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise ValueError(
-            f"Expected {name} without masked cells; got {np.ma.count_masked(values)} of them. Drop "
-            "or impute those rows."
-        )
+    _check_rows(values if isinstance(values, list | tuple) else [values], name)
     if isinstance(values, torch.Tensor):
         return _of_tensor(values.detach(), name)
     if not isinstance(values, PLAIN):
@@ -164,6 +161,22 @@ def to_numpy(values: Any, name: str) -> NDArray[Any]:
             f"{', '.join(array.dtype.names)}. Pass it as a data frame: pd.DataFrame({name})."
         )
     return array
+
+
+def _check_rows(rows: Sequence[Any], name: str) -> None:
+    """Raise for what numpy drops on the way: masks, and names that stand in another order."""
+    masked = sum(np.ma.count_masked(row) for row in rows if isinstance(row, np.ma.MaskedArray))
+    if masked:
+        raise ValueError(
+            f"Expected {name} without masked cells; got {masked} of them. Drop or impute those "
+            "rows."
+        )
+    named = [row.index for row in rows if is_pandas(row)]
+    if len(rows) > 1 and any(not names.equals(named[0]) for names in named):
+        raise ValueError(
+            f"Expected {name} as a list of series with the same names in one order; got others. "
+            f"Pass pd.DataFrame({name})."
+        )
 
 
 def _of_trials(values: Any, name: str) -> str:

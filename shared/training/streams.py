@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from identiflow.shared.auxiliary import Auxiliary, Columns
 from identiflow.shared.auxiliary.reading import as_array, read_values
@@ -59,7 +59,9 @@ def _parts(stream: Any) -> Iterable[tuple[Any, Any]]:
 
 def _items(data: Any) -> Iterator[Any]:
     # Without a generator of its own it draws a number from torch's global one.
-    loader = DataLoader(data, batch_size=ROWS_AT_A_TIME, generator=torch.Generator())
+    loader = DataLoader(
+        data, batch_size=ROWS_AT_A_TIME, generator=torch.Generator(), collate_fn=_collated
+    )
     try:
         yield from loader
     except TypeError as error:
@@ -68,6 +70,16 @@ def _items(data: Any) -> Iterator[Any]:
         raise TypeError(
             f"Expected pairs (x, u) of numbers or words from a Dataset; got {error}."
         ) from None
+
+
+def _collated(items: list[Any]) -> Any:
+    """Pairs as two batches; rows that are lists stay so, where torch would take columns of them."""
+    if not all(isinstance(item, tuple | list) and len(item) == 2 for item in items):
+        return default_collate(items)
+    return [
+        [list(row) for row in part] if isinstance(part[0], tuple | list) else default_collate(part)
+        for part in map(list, zip(*items, strict=True))
+    ]
 
 
 class Written(np.memmap):

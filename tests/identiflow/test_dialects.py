@@ -126,6 +126,11 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         NUMBERS.format(";", "1,5", "2,5").encode(),
         "got '1,5' in the column a.* all numbers with a decimal point, or all with a decimal comma",
     ),
+    "an empty cell between spaces": (
+        "t.txt",
+        b"u    a    b    c\na    1.5  2.5  3.5\nb         2.5  3.5\na    1.5  2.5  4.5\n",
+        "fewer cells than the 4 names in 1 rows, the first row 2. Between spaces an empty cell is",
+    ),
     "another minus": ("t.csv", NUMBERS.format(",", "−1", "2").encode(), "minus sign as -"),
     "zstd": ("t.csv", b"\x28\xb5\x2f\xfd\0\0\0", "a file packed by zstd"),
     "Parquet": ("t.csv", b"PAR1\0\0\0", "a Parquet file, by its first bytes. Let its name end"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,32 @@ def test_all_digits_of_long_labels_count_however_one_is_written(
 def test_floats_that_are_no_long_labels_stay_floats(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("u,x\n1e20,1\n9007199254740993,2\n0.5,3\n")
     assert read_table(tmp_path / "t.csv", ["u"], unless_floats=True)["u"].dtype == float
+
+
+@given(
+    st.lists(st.integers(-99, 999), min_size=2, max_size=6, unique=True),
+    st.lists(st.decimals(-99, 999, places=3), min_size=1, max_size=6),
+    st.sampled_from(["{}", "{:.1f}", "{:.2f}", "{:.4f}", "0{}"]),
+)
+def test_a_number_that_fit_has_not_seen_is_none_of_its_labels(
+    known: list[int], values: list[Decimal], form: str
+) -> None:
+    words = [form.format(abs(value) if form[0] == "0" else value) for value in values]
+    read = as_in_fit(pd.DataFrame({"u": words}), {"u": known})["u"]
+    for word, label in zip(words, read, strict=True):
+        same = [k for k in known if k == Decimal(word)]
+        assert label in (same or [label]) and (same or label not in known)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("cell", ["1.5", "2.5", "1.50", "12.345", "-1.5"])
+def test_the_point_of_a_label_is_not_lost(cell: str, ending: str, tmp_path: Path) -> None:
+    model = fitted(table_of(dose=[1, 5, 15, 25, 150, 12345]), tmp_path / "t.csv", "dose")
+    write_table(X[:2].assign(dose=[cell, "15"]), tmp_path / f"new.{ending}")
+    for arguments in (
+        ["score", model, tmp_path / f"new.{ending}"],
+        ["sample", model, f"--aux={cell}", "-o", tmp_path / "s.csv"],
+    ):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert result.exit_code == 2 and "that fit saw (1, 5, 15, 25, 150" in result.stderr
+        assert f"got '{float(cell)!r}'" in result.stderr or f"got '{cell}'" in result.stderr

@@ -248,3 +248,22 @@ def test_the_index_that_pandas_leaves_in_an_arrow_table_is_no_column() -> None:
     assert column_names(table) == ("a", "b")
     named = pa.Table.from_pandas(frame.rename_axis("c"))  # a column like others
     assert column_names(named) == ("a", "b", "c")
+
+
+def test_a_list_of_masked_rows_keeps_its_masks() -> None:
+    mask = np.arange(N)[:, None] % 8 == np.array([[3, 3, 9]])
+    masked = np.ma.masked_array(X, mask)
+    for rows in (masked, list(masked), tuple(masked)):
+        with pytest.raises(ValueError, match="x without masked cells; got 6 of them"):
+            as_matrix(rows, "x")
+    np.testing.assert_array_equal(as_matrix(list(np.ma.masked_array(X)), "x"), X)
+    with pytest.raises(ValueError, match="u without masked cells; got 6 of them"):
+        encoded(list(masked))
+
+
+def test_a_list_of_series_has_one_order_of_names() -> None:
+    rows = [pd.Series(row, NAMES) for row in X]
+    np.testing.assert_array_equal(as_matrix(rows, "x"), X)
+    rows[5] = rows[5][NAMES[::-1]]
+    with pytest.raises(ValueError, match=r"same names in one order.*Pass pd.DataFrame\(x\)"):
+        as_matrix(rows, "x")

@@ -43,7 +43,7 @@ MISSING: dict[str, Any] = {
     "a word among words": lambda row: without(DAYS.strftime("%Y-%m-%dT%H:%M:%SZ"), row, "unknown"),
     "months": lambda row: without(DAYS.strftime("%Y-%m"), row, "total"),
     "people and days": lambda row: pd.MultiIndex.from_arrays(
-        [["ada"] * N, DAYS.where(np.arange(N) != row)]
+        [["ada"] * N, list(DAYS.where(np.arange(N) != row))]
     ),
 }
 
@@ -64,6 +64,30 @@ def test_a_row_without_a_time_is_named_in_xarray() -> None:
     x = xr.DataArray(ROWS, dims=["t", "c"], coords={"t": times})
     with pytest.raises(ValueError, match=r"first NaT in row 3\."):
         check_paired(x, History(1))
+
+
+SAME: dict[str, Any] = {  # rows 4 and 5 are of one time
+    "dates": DAYS.where(np.arange(N) != 5, DAYS[4]),
+    "periods": DAYS.to_period("D").where(np.arange(N) != 5, DAYS.to_period("D")[4]),
+    "numbers": pd.Index(np.arange(N) - (np.arange(N) == 5)),
+    "words": DAYS.where(np.arange(N) != 5, DAYS[4]).strftime("%Y-%m-%d"),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_rows_of_one_time_are_no_past_of_each_other(case: str) -> None:
+    x = pd.DataFrame(ROWS, index=SAME[case])
+    with pytest.warns(InputWarning, match="1 have the time of the row above, .* row 5. If they"):
+        check_paired(x, History(1))
+    check_paired(x, TimeSegments(3))
+    check_paired(x, History(1, np.arange(N) >= 5))
+
+
+def test_a_panel_in_the_order_of_time_is_remarked_on() -> None:
+    for each in (2, 3):
+        x = pd.DataFrame(ROWS, index=np.repeat(DAYS[: N // each], each))
+        with pytest.warns(InputWarning, match=f"{N - N // each} have the time of the row above"):
+            check_paired(x, History(1))
 
 
 UNLIKE: dict[str, tuple[Any, Any]] = {

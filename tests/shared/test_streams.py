@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -37,6 +38,31 @@ class Rows(torch.utils.data.Dataset):
 def read_stream(x: Any) -> tuple[np.ndarray, Any]:
     with on_disk(x, None) as (rows, u):
         return np.array(rows), u.columns(rows)
+
+
+ITEMS: dict[str, Callable[[Any], Any]] = {
+    "arrays": np.asarray,
+    "tensors": torch.as_tensor,
+    "lists": lambda row: row.tolist(),
+    "lists of numpy's numbers": list,
+    "tuples": tuple,
+    "named tuples": lambda row: namedtuple("Row", "left right up")(*row),
+}
+
+
+@pytest.mark.parametrize("pair", [tuple, list])
+@pytest.mark.parametrize("case", ITEMS)
+def test_rows_of_a_dataset_are_rows_whatever_holds_them(case: str, pair: type) -> None:
+    x, columns = read_stream(Rows(lambda row: pair([ITEMS[case](X[row]), int(CODES[row])])))
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(columns.labels, CODES)
+    _, columns = read_stream(Rows(lambda row: pair([X[row], ITEMS[case](X[row])])))
+    np.testing.assert_array_equal(columns.continuous, X)
+
+
+def test_rows_of_u_in_a_dataset_may_be_words() -> None:
+    _, columns = read_stream(Rows(lambda row: (X[row], [str(WORDS[row]), "left"])))
+    assert columns.labels is not None and columns.labels[0] == f"{WORDS[0]}, left"
 
 
 FRAME = pd.DataFrame(X, columns=NAMES)

@@ -139,23 +139,6 @@ def test_continuous_moments_are_the_same_values(
         assert codes_of(Continuous(DAYS[form]), encoder) == expected
 
 
-@pytest.mark.parametrize("form", ["datetime64[ns]", "datetime64[s]", "dates", "Timestamps"])
-def test_columns_of_moments_and_numbers_are_continuous_each_by_itself(
-    fitted_on: FittedOn, codes_of: CodesOf, form: str
-) -> None:
-    dose = np.linspace(0, 1, N)
-    day = codes_of(Continuous(DAYS[form]), fitted_on(Continuous(DAYS[form])))
-    frame = pd.DataFrame({"day": DAYS[form], "dose": dose, "n": CODES})
-    forms = (frame, frame.astype(object), pa.Table.from_pandas(frame), frame.to_numpy().tolist())
-    for u in map(Continuous, forms):
-        codes = np.array(codes_of(u, fitted_on(Continuous(frame))))
-        np.testing.assert_allclose(codes[:, :1], day)
-        np.testing.assert_allclose(codes[:, 1], (dose - dose.mean()) / dose.std())
-        assert fitted_on(Mixed(CODES, u)).aux_dim == 3
-    with pytest.raises(ValueError, match="'a' in row 0, column 1"):
-        fitted_on(Continuous(frame.assign(dose="a")))
-
-
 # Numbers ----------------------------------------------------------------------------------------
 
 HALVES = np.array([0.5, 1.0, 2.0])[CODES]
@@ -208,18 +191,6 @@ def test_tenths_of_any_precision_are_the_same_labels(
     encoder = fitted_on(Labels(tenths.astype("f4")))
     assert encoder.labels == [0.1, 0.2, 0.3]
     assert codes_of(Labels(tenths), encoder) == CODES.tolist()
-
-
-@pytest.mark.parametrize("precision", ["f2", "f4", "f8", "Float32"])
-@pytest.mark.parametrize("arrow", [False, True])
-def test_tenths_in_combinations_are_the_same_labels(
-    fitted_on: FittedOn, codes_of: CodesOf, precision: str, arrow: bool
-) -> None:
-    frame = pd.DataFrame({"who": list("abcd") * 3, "dose": (CODES + 1) / 10, "day": DAYS["dates"]})
-    encoder = fitted_on(Labels(frame))
-    other = frame.astype({"dose": precision})
-    u = Labels(pa.Table.from_pandas(other) if arrow else other)
-    assert codes_of(u, encoder) == codes_of(Labels(frame), encoder)
 
 
 def test_integers_are_continuous_where_fit_saw_floats(
