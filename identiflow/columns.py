@@ -90,9 +90,7 @@ def _about_line(column: Series, row: int) -> str:
 
 
 def reals(u: DataFrame, names: Sequence[str], advice: str = "") -> DataFrame:
-    """The table with these columns, of continuous u, as floats; text may say numbers, or times.
-
-    Dates and times are nanoseconds since 1970, as `Continuous` has them.
+    """The table with these columns, of continuous u, as floats or moments, which text may say.
 
     Args:
         u: the table.
@@ -116,8 +114,6 @@ def _real(column: Series, advice: str) -> Series:
         return numbers
     import pandas as pd
 
-    from identiflow.shared.inputs.moments import as_numbers
-
     if column.dtype.kind != "m":
         if column.dtype.kind == "O":
             column = column.astype(str).str.replace(r" UTC$", "Z", regex=True)  # as BigQuery has it
@@ -135,7 +131,7 @@ def _real(column: Series, advice: str) -> Series:
                 f"continuous u; got {_described(cell)} in row {row}.{hint and ' '}{hint}"
             ) from None
     select(column.to_frame(), [column.name])  # nan is read as a date that is missing
-    return pd.Series(as_numbers(column.to_numpy()), index=column.index)
+    return column
 
 
 def check_present(table: DataFrame, names: Sequence[str], headless: str = NO_HEADER) -> None:

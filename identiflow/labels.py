@@ -45,7 +45,7 @@ def floats_as_words(labels: DataFrame, names: Sequence[str]) -> DataFrame:
     One number is one label then, be it written 0.5, .50 or 5e-1.
     """
     floats = [name for name in names if labels[name].dtype.kind == "f"]
-    return labels.assign(**{name: labels[name].map(_word) for name in floats})
+    return labels.assign(**{name: _doubles(labels[name]).map(_word) for name in floats})
 
 
 def as_written(words: Series, known: Collection[Any] = ()) -> Series:
@@ -122,7 +122,13 @@ def _as_floats(words: Series) -> Series:
     import pandas as pd
 
     numbers = pd.to_numeric(words, errors="coerce")
-    return numbers.astype(float) if numbers.notna().all() else words
+    return _doubles(numbers) if numbers.notna().all() else words
+
+
+def _doubles(numbers: Series) -> Series:
+    """Numbers in double precision, in which 0.1 of less is 0.1."""
+    is_less = numbers.dtype.kind == "f" and numbers.dtype.itemsize < 8
+    return (numbers.astype(str) if is_less else numbers).astype(float)
 
 
 def _word(value: float) -> str:

@@ -142,7 +142,7 @@ def split(table: DataFrame, chosen: Chosen, constants: bool = False) -> tuple[Da
                 f"{second}. If they are two, write them as words, such as c{first}.",
                 stacklevel=2,
             )
-    _check_shared(u)
+    _check_shared(u.drop(columns=list(chosen.continuous)))
     x = numbers(table[kept], LEAVE_OUT)
     from identiflow.bookkeeping import check_bookkeeping
 
@@ -159,7 +159,7 @@ def read_as(u: DataFrame, chosen: Chosen) -> Auxiliary:
     from identiflow.shared.auxiliary.reading import remark_whole
 
     for name in chosen.continuous:
-        if are_days(u[name].to_numpy()):
+        if u[name].dtype.kind == "f" and are_days(u[name].to_numpy()):
             warnings.warn(
                 f"The column {seen(name)} of u may be days, and is taken as numbers: from 20240131 "
                 "to 20240201 they step by 70. Write days as 2024-01-31.",
@@ -168,7 +168,8 @@ def read_as(u: DataFrame, chosen: Chosen) -> Auxiliary:
     floats = [name for name in u.columns if u[name].dtype.kind == "f"]
     unsaid = [name for name in floats if name not in chosen.continuous]
     remark_whole(u[unsaid].to_numpy(), unsaid)
-    return auxiliary_of(u.drop(columns=floats), u[floats])
+    values = [name for name in u.columns if name in {*floats, *chosen.continuous}]
+    return auxiliary_of(u.drop(columns=values), u[values])
 
 
 def auxiliary_of(labels: DataFrame, continuous: DataFrame) -> Auxiliary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from identiflow.columns import seen
 from identiflow.dialect import NEXT_ENCODING, OPEN, Dialect, dialect_of
+from identiflow.footer import doubts_of_last
 from identiflow.header import shared_names, without_empty
 from identiflow.labels import as_written, beyond_floats, two_spellings, whole_as_written
 from identiflow.numerals import NUMBER, are_grouped, has_decimal_commas, may_be_thousands
@@ -17,6 +19,7 @@ from identiflow.numerals import NUMBER, are_grouped, has_decimal_commas, may_be_
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+WHOLE_WITH_COMMA = re.compile(r"^\s*([+-]?\d+),0+\s*$")
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "decimal": "."}
 
 
@@ -40,7 +43,7 @@ def read_text(
     file, table = _with_decimals(file, table)
     _check_quotes(file, table)
     _check_short(file, table)
-    doubts = _doubts_of_points(file, table)
+    doubts = [*_doubts_of_points(file, table), *doubts_of_last(table)]
     table, spelt = _with_words(file, table, words, unless_floats)
     shared = shared_names(file.first_cells(), list(table.columns)) if header else {}
     table = without_empty(table)
@@ -219,6 +222,8 @@ def _with_words(
     for position, column in zip(positions, cells.columns, strict=True):
         name = table.columns[position]
         written = cells[column].str.strip() if file.dialect.spaced else cells[column]
+        if file.dialect.decimal == ",":  # 7,0 is 7 here; 7,5 may be two labels
+            written = written.str.replace(WHOLE_WITH_COMMA, r"\1.0", regex=True)
         if not (unless_floats and table[name].dtype.kind == "f"):
             table[name] = as_written(written, words[name])
         elif beyond_floats(table[name]) and (whole := whole_as_written(written)) is not None:

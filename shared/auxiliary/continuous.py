@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identiflow.shared.auxiliary.labels import check_none_missing
+from identiflow.shared.inputs.columns import ranges_of
 from identiflow.shared.inputs.moments import NUMBERED, as_numbers, as_numpy, is_in_zone
 from identiflow.shared.inputs.validation import check_finite, first_word
+
+LEAST = 1e-8  # of all that there can be: below it waves differ by their rounding
 
 
 def as_continuous(
@@ -59,3 +62,24 @@ def moments_of(values: NDArray[Any]) -> NDArray[Any]:
         return np.array([as_numpy(value) for value in values.flat]).reshape(values.shape)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Expected continuous u to be numeric; got {error}.") from None
+
+
+def ranges_within(
+    values: NDArray[np.float64], limits: tuple[float, float] | None
+) -> NDArray[np.float64]:
+    """The largest less the smallest value of each column; 0 if they differ by rounding, (q,)."""
+    ranges = ranges_of(values)
+    least = 0.0 if limits is None else LEAST * (limits[1] - limits[0])
+    return np.where(ranges > least, ranges, 0.0)
+
+
+def limits_of(
+    values: NDArray[np.float64], ranges: NDArray[np.float64], limits: tuple[float, float] | None
+) -> tuple[list[float], list[float]]:
+    """The smallest and the largest value of each column that λ(u) is to answer for.
+
+    Of a column that fit saw one value of, that value, whatever others there can be.
+    """
+    low, high = limits or (values.min(0), values.max(0))
+    only = np.median(values, axis=0)
+    return np.where(ranges > 0, low, only).tolist(), np.where(ranges > 0, high, only).tolist()

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from identiflow.shared.auxiliary.continuous import limits_of, ranges_within
 from identiflow.shared.auxiliary.labels import (
     advice_on,
     as_labels,
@@ -19,14 +20,16 @@ from identiflow.shared.auxiliary.labels import (
     remark_doubtful,
 )
 from identiflow.shared.auxiliary.reading import Columns, Known, Names, read_auxiliary
-from identiflow.shared.inputs.columns import ranges_of
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import mean_and_std
 from identiflow.shared.inputs.validation import check_spread
 
 TOLERATED = 0.01  # of the range of fit: what rounding and another sample add to it
 SAME = 1e-5  # of the one value that fit saw: what rounding adds to that
-LEAST = 1e-8  # of all that there can be: below it waves differ by their rounding
+NUMBERS_FOR_MOMENTS = (
+    "u had dates, times or durations in fit and has plain numbers here, which are taken for "
+    "nanoseconds. Pass moments: Continuous(pd.to_timedelta(u, unit='s')) of seconds."
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class AuxiliaryEncoder:
     recording: list[Any] | None = field(default=None)
     # What made continuous values of others, and its settings.
     made_by: list[Any] | None = field(default=None)
+    # Whether there were dates, times or durations among the continuous values.
+    moments: bool = field(default=False)
 
     @classmethod
     def fit(cls, columns: Columns, train: Tensor | None = None) -> AuxiliaryEncoder:
@@ -69,12 +74,12 @@ class AuxiliaryEncoder:
         if columns.continuous is None:
             _check_several(labels or [])
             return cls(labels, shares=shares, names=columns.names, recording=columns.recording)
-        ranges = _ranges(columns)
+        ranges = ranges_within(columns.continuous, columns.limits)
         check_spread(ranges, "u")
         rows = torch.arange(len(columns.continuous)) if train is None else train
         mean, spread = mean_and_std(columns.continuous, rows)
         scale = np.where((spread > 0) & (ranges > 0), spread, 1.0)
-        low, high = _limits(columns, ranges)
+        low, high = limits_of(columns.continuous, ranges, columns.limits)
         if not ranges.any():
             _check_several(labels or [low])
         return cls(
@@ -86,6 +91,7 @@ class AuxiliaryEncoder:
             high=high,
             recording=columns.recording,
             made_by=columns.made_by,
+            moments=columns.moments,
         )
 
     @property
@@ -105,6 +111,8 @@ class AuxiliaryEncoder:
         if columns.incomplete is not None and columns.incomplete.any():
             remark(_without_past(columns.incomplete))
         if columns.continuous is not None:
+            if self.moments and not columns.moments:
+                remark(NUMBERS_FOR_MOMENTS)
             self._remark_beyond(columns.continuous)
         return columns
 
@@ -227,25 +235,6 @@ class AuxiliaryEncoder:
             f"{most:g}. λ(u) is held at the edge of that range; if it may change there, fit with "
             "such rows."
         )
-
-
-def _ranges(columns: Columns) -> NDArray[np.float64]:
-    """The largest less the smallest value of each column; 0 if they differ by rounding, (q,)."""
-    assert columns.continuous is not None
-    ranges = ranges_of(columns.continuous)
-    least = 0.0 if columns.limits is None else LEAST * (columns.limits[1] - columns.limits[0])
-    return np.where(ranges > least, ranges, 0.0)
-
-
-def _limits(columns: Columns, ranges: NDArray[np.float64]) -> tuple[list[float], list[float]]:
-    """The smallest and the largest value of each column that λ(u) is to answer for.
-
-    Of a column that fit saw one value of, that value, whatever others there can be.
-    """
-    assert columns.continuous is not None
-    low, high = columns.limits or (columns.continuous.min(0), columns.continuous.max(0))
-    only = np.median(columns.continuous, axis=0)
-    return np.where(ranges > 0, low, only).tolist(), np.where(ranges > 0, high, only).tolist()
 
 
 def _is_same(recording: list[Any], other: list[Any] | None) -> bool:

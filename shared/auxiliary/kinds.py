@@ -66,7 +66,8 @@ class Continuous(OfValues):
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
         names = names_of_parts(None, self.values)
-        return Columns(None, as_continuous(as_array(self.values)), names)
+        values = as_array(self.values)
+        return Columns(None, as_continuous(values), names, moments=holds_moments(values))
 
 
 @dataclass(frozen=True)

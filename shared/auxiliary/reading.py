@@ -41,6 +41,7 @@ class Columns(NamedTuple):
         recording: what tells the rows of x apart, if u was made of their positions.
         limits: between which all values that there can be lie.
         made_by: what they were made by, and with which settings, if not by the user.
+        moments: whether some of the continuous values were dates, times or durations.
     """
 
     labels: NDArray[Any] | None
@@ -50,6 +51,7 @@ class Columns(NamedTuple):
     recording: list[Any] | None = None
     limits: tuple[float, float] | None = None
     made_by: list[Any] | None = None
+    moments: bool = False
 
     def known_rows(self, n_rows: int) -> Tensor:
         """The numbers of the rows whose u is known; a warning if many are not.
@@ -160,7 +162,7 @@ def read_values(u: Any, known: Known | None = None) -> Columns:
     continuous = as_continuous(values)
     if known is None:
         remark_whole(continuous)
-    return Columns(None, continuous)
+    return Columns(None, continuous, moments=holds_moments(values))
 
 
 def remark_whole(continuous: NDArray[np.float64], names: Sequence[str] = ()) -> None:
@@ -196,7 +198,8 @@ def _read_table(table: Table, known: Known | None) -> Columns:
     values = as_continuous(_floats(table, chosen), tuple(names[1]))
     if known is None:
         remark_whole(values, names[1])
-    return Columns(labels, values, names)
+    moments = any(holds_moments(table.columns[number]) for number in np.flatnonzero(chosen))
+    return Columns(labels, values, names, moments=moments)
 
 
 def _is_continuous(table: Table, number: int, known: Known | None) -> bool:

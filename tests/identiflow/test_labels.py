@@ -263,3 +263,30 @@ def test_the_point_of_a_label_is_not_lost(cell: str, ending: str, tmp_path: Path
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])
         assert result.exit_code == 2 and "that fit saw (1, 5, 15, 25, 150" in result.stderr
         assert f"got '{float(cell)!r}'" in result.stderr or f"got '{cell}'" in result.stderr
+
+
+@pytest.mark.parametrize("precision", ["f2", "f4", "f8"])
+def test_one_number_is_one_label_in_any_precision(precision: str, tmp_path: Path) -> None:
+    table, path = table_of(dose=[0.1, 0.2, 0.3, 0.5, 1.1, 0.7]), tmp_path / "t.csv"
+    other = table.astype({"dose": precision})
+    together = []
+    for fitted_to, model in ((table, "a"), (other, "b")):
+        stored = tmp_path / f"{model}.parquet"
+        write_table(fitted_to, stored)
+        run("fit", stored, "--labels", "dose", *SETTINGS, "-o", tmp_path / model)
+        labels = IFlow.load(tmp_path / model).auxiliary_.labels or []
+        assert set(labels) == {"0.1", "0.2", "0.3", "0.5", "1.1", "0.7"}
+        together += [nats(tmp_path / model, t, f) for t in (table, other) for f in (path, stored)]
+        run("sample", tmp_path / model, "--aux", ".1", "-o", path)
+    for found in together[1:]:
+        np.testing.assert_allclose(found, together[0])
+
+
+def test_whole_labels_may_have_a_decimal_comma(tmp_path: Path) -> None:
+    table = table_of(dose=[0, 1, 2, 3, 40, 5])
+    model = fitted(table, tmp_path / "t.csv", "dose")
+    together = nats(model, table, tmp_path / "t.csv")
+    table.astype({"dose": float}).to_csv(tmp_path / "g.csv", sep=";", decimal=",", index=False)
+    assert ";40,0\n" in (tmp_path / "g.csv").read_text()
+    run("score", model, tmp_path / "g.csv", "-o", tmp_path / "nats.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "nats.npy")[:, 0], together)

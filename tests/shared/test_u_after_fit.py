@@ -14,9 +14,11 @@ from hypothesis import given
 
 from identiflow.shared.auxiliary import (
     AuxiliaryEncoder,
+    Continuous,
     Fourier,
     History,
     Labels,
+    Mixed,
     TimeSegments,
     read_auxiliary,
 )
@@ -164,6 +166,33 @@ def test_waves_of_dates_have_a_duration_as_period() -> None:
         ):
             got = read_auxiliary(Fourier(values, period), X).continuous
             np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+LENGTHS = np.random.default_rng(3).integers(0, 3600, N) * np.timedelta64(1, "s")
+MOMENTS: dict[str, Any] = {
+    "durations": LENGTHS,
+    "dates": np.datetime64("1970-01-01", "s") + LENGTHS,
+    "times of day": [(np.datetime64(0, "s") + length).item().time() for length in LENGTHS],
+    "beside numbers": pd.DataFrame({"age": LENGTHS, "dose": np.arange(N) / 7}),
+}
+
+
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("case", MOMENTS)
+def test_plain_numbers_where_fit_saw_moments_are_remarked_on(
+    fitted_on: FittedOn, codes_of: CodesOf, case: str, labels: bool
+) -> None:
+    seconds = LENGTHS.astype("m8[s]").astype(float)
+    later = np.c_[seconds, np.arange(N) / 7] if case == "beside numbers" else seconds
+    made = (lambda v: Mixed(np.arange(N) % 3, v)) if labels else Continuous
+    encoder = fitted_on(made(MOMENTS[case]))
+    assert encoder.moments and codes_of(made(MOMENTS[case]), encoder)
+    names = ["age", "dose"][: np.c_[later].shape[1]]
+    for u in (made(later), made(pd.DataFrame(later, columns=names))) + (() if labels else (later,)):
+        with pytest.warns(InputWarning) as said:
+            codes_of(u, encoder)
+        assert "plain numbers here, which are taken for nanoseconds" in str(said[0].message)
+    assert not fitted_on(made(later)).moments
 
 
 def test_series_that_were_told_apart_in_fit_alone_are_remarked_on(
