@@ -38,7 +38,8 @@ def test_every_benchmark_runs_and_writes_its_rows(name, tmp_path, capsys, assert
         assert all(math.isfinite(row[number]) and row[number] > 0 for number in NUMBERS), row
         assert row["ratio_min"] <= row["ratio_median"] <= row["ratio_max"]
     assert {"torch", "nflows"} <= set(content["versions"])
-    assert (content["threads"], content["seed"], content["smoke"]) == (1, 0, True)
+    assert content["threads"] == torch.get_num_threads()
+    assert (content["seed"], content["smoke"]) == (0, True)
     assert content["cores"] >= 1
     assert f"| {name} " in capsys.readouterr().out
 

@@ -171,8 +171,8 @@ def _check_rows(rows: Sequence[Any], name: str) -> None:
             f"Expected {name} without masked cells; got {masked} of them. Drop or impute those "
             "rows."
         )
-    named = [row.index for row in rows if is_pandas(row)]
-    if len(rows) > 1 and any(not names.equals(named[0]) for names in named):
+    named = [row.index for row in rows if len(rows) > 1 and hasattr(row, "iloc")]
+    if any(not names.equals(named[0]) for names in named):
         raise ValueError(
             f"Expected {name} as a list of series with the same names in one order; got others. "
             f"Pass pd.DataFrame({name})."
