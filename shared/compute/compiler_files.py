@@ -4,7 +4,8 @@ The compiler takes any file that is there for a whole one. A process that was ki
 compiled leaves files that are not, and each process after it would fail on them, or find that the
 processor has none of the instructions that make it fast. So a process that compiles holds a lock on
 a file of its own. Such a file that nobody has locked is that of a process which was killed: then a
-new folder is begun, and the old one removed.
+new folder is begun, and the old one removed. Processors that torch takes for different ones have a
+folder each: it would compile for one what it has written for the other.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 from threading import RLock
 from typing import IO
 
+import torch
+
 if sys.platform != "win32":
     import fcntl
 
@@ -34,7 +37,8 @@ def place() -> Path:
     """Where our folders are: in the one that the environment names, or else in torch's own."""
     asked = os.environ.get(VARIABLE)
     torchs = Path(tempfile.gettempdir()) / f"torchinductor_{_user()}"
-    return (Path(asked) if asked else torchs).absolute() / "identiflow"
+    processor = torch.backends.cpu.get_cpu_capability()
+    return (Path(asked) if asked else torchs).absolute() / "identiflow" / processor
 
 
 @contextmanager

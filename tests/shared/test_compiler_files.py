@@ -24,13 +24,13 @@ fcntl = pytest.importorskip("fcntl")  # locks, which Windows has not
 def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where our folders are in a new one that the environment names."""
     monkeypatch.setenv(VARIABLE, str(tmp_path / "asked_for"))
-    return tmp_path / "asked_for" / "identiflow"
+    return place()
 
 
 def test_the_compiler_is_given_a_folder_inside_the_one_asked_for(ours: Path) -> None:
     with folder_of_our_own() as folder:
         assert folder == ours / "0" and os.environ[VARIABLE] == str(folder)
-    assert os.environ[VARIABLE] == str(ours.parent)
+    assert os.environ[VARIABLE] == str(ours.parent.parent)
     assert list(folder.iterdir()) == []
 
 
@@ -39,10 +39,18 @@ def test_without_a_wish_it_is_torchs_folder_and_the_environment_stays_as_it_was(
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert place().parent.name.startswith("torchinductor_")
+    assert place().parent.parent.name.startswith("torchinductor_")
     with folder_of_our_own() as folder:
         assert folder.is_relative_to(tmp_path) and VARIABLE in os.environ
     assert VARIABLE not in os.environ
+
+
+def test_other_instructions_have_another_folder(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "OTHER")
+    with folder_of_our_own() as folder:
+        assert folder == ours.parent / "OTHER" / "0" != ours / "0"
 
 
 def test_what_a_killed_process_left_is_left_behind(ours: Path) -> None:
