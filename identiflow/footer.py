@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 # What stands before the sum or the mean of the rows above it.
-OF_ROWS = re.compile(
+TOTALS = re.compile(
     r"((grand|sub|sous|over)[ -]?)?(totals?|all|sums?|summe|somme|suma|means?|averages?|avg|median|"
     r"mittelwert|mittel|moyenne|media|max|maximum|min|minimum|std|std\.? ?dev\.?|sd|count|gesamt|"
     r"insgesamt|total general)\s*:?",
@@ -38,5 +38,5 @@ def doubts_of_last(table: DataFrame) -> list[str]:
 
 def _is_last_alone(column: Series) -> bool:
     words = column.where(column.notna(), "").astype(str).str.strip()
-    of_rows = (words == "") | words.map(lambda word: OF_ROWS.fullmatch(word) is not None)
+    of_rows = (words == "") | words.map(lambda word: TOTALS.fullmatch(word) is not None)
     return bool(of_rows.iloc[-1] and not of_rows.iloc[:-1].any())

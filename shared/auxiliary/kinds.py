@@ -28,20 +28,28 @@ AT_LEAST_ONE = number("to be a whole number of at least 1", lambda v: v >= 1 and
 
 
 @dataclass(frozen=True)
-class OfValues(Auxiliary):
-    """Made of values with a row for each of x; others may split them, and read them as an array."""
+class OfRows(Auxiliary):
+    """Holds what has a row for each of x, in the fields `in_rows`; others may split it."""
 
-    values: Any
+    in_rows: ClassVar[tuple[str, ...]]
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(getattr(self, self.in_rows[0]))
 
     @property
     def shape(self) -> tuple[int, ...]:
         return (len(self),)
 
     def __getitem__(self, rows: Any) -> Self:
-        return replace(self, values=_taken(self.values, rows))
+        return replace(self, **{name: _taken(getattr(self, name), rows) for name in self.in_rows})
+
+
+@dataclass(frozen=True)
+class OfValues(OfRows):
+    """Made of values that others may read as an array."""
+
+    in_rows: ClassVar[tuple[str, ...]] = ("values",)
+    values: Any
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(as_array(self.values), dtype=dtype)
@@ -124,12 +132,13 @@ class Fourier(OfValues):
 
 
 @dataclass(frozen=True)
-class Mixed(Auxiliary):
+class Mixed(OfRows):
     """Labels and continuous values together, e.g. a subject and a time.
 
     Each may be an `Auxiliary` of its kind: `Mixed(subject, Fourier(hour, 24))`.
     """
 
+    in_rows: ClassVar[tuple[str, ...]] = ("labels", "continuous")
     labels: Any
     continuous: Any
 
@@ -149,18 +158,6 @@ class Mixed(Auxiliary):
         parts = ((labels.names or [[], []])[0], (continuous.names or [[], []])[1])
         names = list(parts) if any(parts) else None
         return continuous._replace(labels=labels.labels, names=names, recording=labels.recording)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self),)
-
-    def __getitem__(self, rows: Any) -> Self:
-        return replace(
-            self, labels=_taken(self.labels, rows), continuous=_taken(self.continuous, rows)
-        )
 
 
 @dataclass(frozen=True)
