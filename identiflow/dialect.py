@@ -9,11 +9,13 @@ from __future__ import annotations
 import bz2
 import codecs
 import csv
+import errno
 import gzip
 import io
 import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,6 +57,8 @@ OPEN: dict[str | None, Callable[[Path], Any]] = {
     "xz": lzma.open,
     "zip": _unzipped,
 }
+# What unpacking raises for a damaged file, beside errors of systems that have no number.
+OF_DAMAGE = (EOFError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 # What is no text, though its name may say so, and what to do.
 FOREIGN = {
     b"PAR1": ("a Parquet file", "Let its name end in .parquet"),
@@ -77,6 +81,13 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": 
 COMMENTS = re.compile(r"(#[^\n]*\n)+")
 OF_SYSTEMS = re.compile(r"/$|^__MACOSX/|(^|/)\.")  # folders, and what systems put beside a file
 FROM_EXCEL = re.compile(r'"?sep=(.)"?\r?\n')  # a first line that names the separator
+
+
+def is_of_damage(error: Exception) -> bool:
+    """True for what unpacking raises where a file is damaged."""
+    if isinstance(error, OSError) and error.errno in (None, errno.EINVAL):
+        return True
+    return isinstance(error, OF_DAMAGE)
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,7 @@ def _below_title(text: str, whole: bool, usual: str) -> tuple[str, int] | None:
         fit, separator = _separator(table, whole, usual)
         rows = _rows(table, whole, separator)
         # Data below a line of cells: that is a header, of other length than the rows.
-        is_data = separator in lines[title - 1] and header.are_alike(*rows[:2])
+        is_data = separator in lines[title - 1] and len(rows) > 1 and header.are_alike(*rows[:2])
         if fit[0] == 1 and fit[1] > 0 and not (header.is_title(rows) or is_data):
             return separator, title
     return None

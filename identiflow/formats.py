@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +15,34 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 
+# What packages say of files that are none of theirs; of damaged ones they say nearly anything.
+SAID = {
+    r"Object arrays": "objects that only Python can read. Write arrays of numbers or of words",
+    r"pickle": "no arrays of numpy in it. Write it again",
+    r"Parquet (magic|input|file size)": "no whole table of Parquet in it. Write it again",
+    r"reshape|[Ff]ailed to read|EOF: reading": "an array that ends too early. Write it again",
+    "": "a damaged file, or half of one. Write it again",
+}
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Around a package's reading of a file: its errors, in words for who has the file."""
+    try:
+        yield
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(
+            next(words for pattern, words in SAID.items() if re.search(pattern, str(error)))
+        ) from None
+
+
 def _read_parquet(path: Path) -> DataFrame:
     import pandas as pd
 
-    table = pd.read_parquet(path)
+    with _in_our_words():
+        table = pd.read_parquet(path)
     named = [name for name in table.index.names if name is not None]
     # An index with a name is a column like others; without one it numbers the rows.
     table = table.reset_index(named).reset_index(drop=True)
@@ -29,20 +55,25 @@ def _is_decimal(column: Series) -> bool:
     return len(cells) > 0 and all(isinstance(cell, Decimal) for cell in cells)
 
 
+def _load(file: IO[bytes]) -> Any:
+    """The array in a file, or all arrays by their names."""
+    with _in_our_words():
+        loaded = np.load(file, allow_pickle=False)
+        return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+
+
 def _read_npz(path: Path) -> DataFrame:
     with path.open("rb") as file:
-        arrays = np.load(file, allow_pickle=False)
-        if isinstance(arrays, np.ndarray):
-            raise ValueError(
-                "one array without a name, as in an NPY file. Let its name end in .npy"
-            )
-        return _of_arrays({name: arrays[name] for name in arrays.files})
+        arrays = _load(file)
+    if not isinstance(arrays, dict):
+        raise ValueError("one array without a name, as in an NPY file. Let its name end in .npy")
+    return _of_arrays(arrays)
 
 
 def _read_npy(path: Path) -> DataFrame:
     with path.open("rb") as file:
-        values = np.load(file, allow_pickle=False)
-    if not isinstance(values, np.ndarray):
+        values = _load(file)
+    if isinstance(values, dict):
         raise ValueError("arrays with names, as in an NPZ file. Let its name end in .npz")
     is_column = values.ndim == 1 and not values.dtype.names
     return _of_arrays({"x": values[:, None] if is_column else values})

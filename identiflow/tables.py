@@ -59,7 +59,7 @@ def read_table(
     return table
 
 
-# What packages say of damaged files, and what that means.
+# What pandas says of text, and what that means.
 SAID = {
     r"No columns to parse": "no cells in it",
     r"Expected (\d+) fields in line (\d+), saw (\d+)": (
@@ -69,17 +69,14 @@ SAID = {
     r"EOF inside string starting at row (\d+)": (
         r"a quotation mark that is never closed, in line \1 or after it. Close or remove it"
     ),
-    r"Object arrays": "objects that only Python can read. Write arrays of numbers or of words",
-    r"pickle": "no arrays of numpy in it. Write it again",
-    r"Parquet (magic|input|file size)": "no whole table of Parquet in it. Write it again",
-    r"zip ?file|[Mm]agic|CRC|[Ee]nd-of-stream|Compressed|Corrupt|LZMA": (
-        "a damaged file, or half of one. Write it again"
-    ),
-    r"reshape|[Ff]ailed to read|EOF: reading": "an array that ends too early. Write it again",
 }
 
 
 def _in_our_words(error: Exception) -> str:
+    from identiflow.dialect import is_of_damage
+
+    if is_of_damage(error):
+        return "a damaged file, or half of one. Write it again"
     said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
     found = ((re.search(pattern, said), words) for pattern, words in SAID.items())
     return next((match.expand(words) for match, words in found if match), said)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from identiflow.columns import seen
 from identiflow.dialect import NEXT_ENCODING, OPEN, Dialect, dialect_of
-from identiflow.footer import doubts_of_last
+from identiflow.footer import doubts_of_ends
 from identiflow.header import shared_names, without_empty
 from identiflow.labels import as_written, beyond_floats, two_spellings, whole_as_written
 from identiflow.numerals import NUMBER, are_grouped, has_decimal_commas, may_be_thousands
@@ -43,7 +43,7 @@ def read_text(
     file, table = _with_decimals(file, table)
     _check_quotes(file, table)
     _check_short(file, table)
-    doubts = [*_doubts_of_points(file, table), *doubts_of_last(table)]
+    doubts = [*_doubts_of_points(file, table), *doubts_of_ends(table)]
     table, spelt = _with_words(file, table, words, unless_floats)
     shared = shared_names(file.first_cells(), list(table.columns)) if header else {}
     table = without_empty(table)

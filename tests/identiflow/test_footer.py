@@ -1,4 +1,4 @@
-"""A last row that may be no data is remarked on, by every command that reads it."""
+"""First or last rows that may be no data are remarked on, by every command that reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from identiflow.footer import doubts_of_last
+from identiflow.footer import doubts_of_ends
 from identiflow.tables import read_table, write_table
 
 N = 40
@@ -24,8 +24,17 @@ TOTALS = [
     "Average",
     "Mean",
     "Mittelwert",
+    "CV (%)",
+    "n = 40",
+    "Std. Dev.",
     "",
     " ",
+]
+SEVERAL = [
+    ["Mean", "SD"],
+    ["", "Mean", "SD"],
+    ["AVERAGE", "STDEV", "SEM", "n=40"],
+    ["count", "mean", "std", "min", "25%", "50%", "75%", "max"],
 ]
 
 
@@ -44,6 +53,31 @@ def test_a_total_is_remarked_on(word: str, taken: Callable, tmp_path: Path) -> N
     assert (repr(word) if word.strip() else "no cell") in said
 
 
+@pytest.mark.parametrize("words", SEVERAL, ids=" ".join)
+@pytest.mark.parametrize("end", ["first", "last"])
+def test_several_are_remarked_on(
+    words: list[str], end: str, taken: Callable, tmp_path: Path
+) -> None:
+    rows = pd.DataFrame({"left": 0.5, "right": 1.5, "u": "a", "who": words})
+    both = [rows, TABLE] if end == "first" else [TABLE, rows]
+    write_table(pd.concat(both), tmp_path / "t.csv")
+    said = taken(tmp_path / "t.csv", "--aux", "u", "--drop", "who").said
+    if end == "first" and not words[0]:  # empty cells at the beginning say nothing
+        assert said == []
+        return
+    first = 1 if end == "first" else N + 1
+    assert said[0].startswith(
+        f"identiflow: warning: Rows {first} to {first + len(words) - 1}, the {end}, have "
+    )
+    assert repr(words[-1]) in said[0] and len(said) == 1
+
+
+def test_many_words_are_labels(tmp_path: Path) -> None:
+    words = ["s1"] * 20 + ["mean"] * 19 + ["total"]
+    write_table(TABLE.assign(who=words), tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv").attrs["doubts"] == []
+
+
 @pytest.mark.parametrize("word", ["s40", "totally", "sum of parts", "x", "7"])
 def test_other_words_are_none(word: str, tmp_path: Path) -> None:
     write_table(with_last(word), tmp_path / "t.csv")
@@ -53,4 +87,5 @@ def test_other_words_are_none(word: str, tmp_path: Path) -> None:
 def test_a_word_that_others_have_is_none(tmp_path: Path) -> None:
     write_table(TABLE.assign(u=np.array(["max", "min"])[np.arange(N) % 2]), tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv").attrs["doubts"] == []
-    assert doubts_of_last(pd.DataFrame({"u": ["a", "Total"]})) == []
+    assert doubts_of_ends(pd.DataFrame({"u": ["a", "Total"]})) == []
+    assert doubts_of_ends(pd.DataFrame({"u": [], "x": []}, dtype=str)) == []

@@ -95,61 +95,6 @@ def test_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "t.npz")
 
 
-def bytes_of(save: Callable[..., None], path: Path) -> bytes:
-    with path.open("wb") as file:
-        save(file, np.arange(99.0).reshape(-1, 3))
-    return path.read_bytes()
-
-
-def damaged(contents: bytes, start: int, stop: int | None = None) -> bytes:
-    part = bytes(255 - byte for byte in contents[start:stop])
-    return contents[:start] + part + (contents[stop:] if stop else b"")
-
-
-DAMAGED: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
-    "half an NPZ file": ("npz", lambda p: bytes_of(np.savez, p)[:300], "half of one"),
-    "a byte of an NPZ file": (
-        "npz",
-        lambda p: damaged(bytes_of(np.savez, p), 300, 301),
-        "a damaged file",
-    ),
-    "what an NPZ file packed": (
-        "npz",
-        lambda p: damaged(bytes_of(np.savez_compressed, p), 60, 70),
-        "a damaged file|decompressing",
-    ),
-    "half an NPY file": (
-        "npy",
-        lambda p: bytes_of(np.save, p)[:300],
-        "an array that ends too early",
-    ),
-    "an NPY file's head": ("npy", lambda p: bytes_of(np.save, p).replace(b"}", b"("), "line"),
-    "no NPY file": ("npy", lambda p: b"no", "no arrays of numpy in it"),
-    "an NPZ file named NPY": ("npy", lambda p: bytes_of(np.savez, p), "arrays with names"),
-    "an NPY file named NPZ": ("npz", lambda p: bytes_of(np.save, p), "one array without a name"),
-    "no array in an NPZ file": ("npz", lambda p: bytes_of(save_text, p), "x with 0 dimensions"),
-    "no Parquet file": ("parquet", lambda p: b"PAR1no", "no whole table of Parquet"),
-}
-
-
-def save_text(file: object, _: object) -> None:
-    import zipfile
-
-    with zipfile.ZipFile(file, "w") as archive:  # type: ignore[arg-type]
-        archive.writestr("x", "text")
-
-
-@pytest.mark.parametrize("case", DAMAGED)
-def test_damaged_files_are_refused_by_name(case: str, tmp_path: Path) -> None:
-    ending, contents, message = DAMAGED[case]
-    path = tmp_path / f"t.{ending}"
-    path.write_bytes(contents(path))
-    with pytest.raises(
-        ValueError, match=rf"Expected .*t\.{ending} to hold a table; got .*{message}"
-    ):
-        read_table(path)
-
-
 def test_parquet_without_its_package_is_refused_before_the_work(
     tmp_path: Path, monkeypatch
 ) -> None:
