@@ -12,12 +12,12 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from identiflow.numerals import NUMBER, advice_about, is_date
+from identiflow.advice import about_cell, about_text
+from identiflow.numerals import NUMBER, is_date
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-MOST_LINES = 3  # above or below the data, that are none
 OF_TEXT = "All of its cells are numbers that are stored as text: store them as numbers."
 MANY = 12  # names or rows that an error lists
 LEAVE_OUT = "Leave the column out with --drop, or name it with --aux if it is u."
@@ -52,7 +52,7 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
     for name, dtype in select(x, list(x.columns), advice).dtypes.items():
         if dtype.kind not in "fiub":
             cell, row, found = _no_number(x[name])
-            hint = advice_about(cell) or _about_line(x[name], row) if found else OF_TEXT
+            hint = about_cell(cell, x[name], row) if found else OF_TEXT
             raise ValueError(
                 f"Expected numbers in every column of x; got {_described(cell)} in the column "
                 f"{seen(name)}, row {row}. {hint or advice or 'Remove what is no number.'}"
@@ -69,24 +69,6 @@ def check_finite(column: Series, of: str) -> None:
             f"Expected finite numbers in {of}; got {int(infinite.sum())} infinite in the column "
             f"{seen(column.name)}, {_rows(infinite)}. Drop those rows."
         )
-
-
-def _about_line(column: Series, row: int) -> str:
-    """What to do about cells that are no numbers in the first or the last rows alone."""
-    import pandas as pd
-
-    bad = pd.to_numeric(column.astype(object), errors="coerce").isna().to_numpy()
-    number = int(bad.sum())
-    if (
-        number > MOST_LINES
-        or len(bad) - number < 2
-        or not (bad[:number].all() or bad[-number:].all())
-    ):
-        return ""
-    what = "units below the names" if row == 1 else "a total or a comment below the rows"
-    if number == 1:
-        return f"If that line is {what}, delete it."
-    return f"If the {'first' if row == 1 else 'last'} {number} lines are no data, delete them."
 
 
 def reals(u: DataFrame, names: Sequence[str], advice: str = "") -> DataFrame:
@@ -125,7 +107,7 @@ def _real(column: Series, advice: str) -> Series:
             if others.mean() < 0.5:  # most are dates
                 row = int(others.argmax()) + 1
                 cell = column.iloc[row - 1]
-            hint = "" if is_date(cell) else advice_about(cell) or advice
+            hint = "" if is_date(cell) else about_text(cell) or advice
             raise ValueError(
                 f"Expected numbers, or dates as 2024-01-31, in the column {seen(column.name)} of "
                 f"continuous u; got {_described(cell)} in row {row}.{hint and ' '}{hint}"

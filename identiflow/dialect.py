@@ -141,7 +141,7 @@ def dialect_of(path: Path) -> Dialect:
 def _layout(text: str, whole: bool, usual: str) -> Dialect:
     """Where the table is in a text, and what is between its cells."""
     separator, lines, names = _start(text, whole, usual)
-    table = "".join(text.splitlines(keepends=True)[lines:]) if lines else text
+    table = "".join(_lines(text)[lines:]) if lines else text
     rows = _rows(table, whole, separator)
     if not names:
         names = header.longer_by_one(rows)
@@ -170,16 +170,22 @@ def _start(text: str, whole: bool, usual: str) -> tuple[str, int, list[str]]:
 
 def _below_title(text: str, whole: bool, usual: str) -> tuple[str, int] | None:
     """The separator of a table below a title, and how many lines that has."""
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     for title in range(1, min(MOST_TITLE, len(lines) - ENOUGH) + 1):
         table = "".join(lines[title:])
         fit, separator = _separator(table, whole, usual)
         rows = _rows(table, whole, separator)
         # Data below a line of cells: that is a header, of other length than the rows.
-        is_data = separator in lines[title - 1] and len(rows) > 1 and header.are_alike(*rows[:2])
+        above = next((line for line in reversed(lines[:title]) if line.strip()), "")
+        is_data = separator in above and len(rows) > 1 and header.are_alike(*rows[:2])
         if fit[0] == 1 and fit[1] > 0 and not (header.is_title(rows) or is_data):
             return separator, title
     return None
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text with their ends, as Python reads them from a file."""
+    return list(io.StringIO(text, newline=""))
 
 
 def _named_by(beginning: bytes, names: dict[bytes, Any]) -> Any:

@@ -70,6 +70,19 @@ def _as_in_fit(
     return select(table, names)
 
 
+def remark_places(table: DataFrame, estimator: IdentifiableEstimator) -> None:
+    """Note in a table's doubts that its columns go by their place, if the model leaves some out."""
+    used = {*getattr(estimator, "feature_names_in_", []), *names_of_u(estimator)}
+    unused = [name for name in table.columns if name not in used]
+    if unused and used and all(map(POSITIONAL.fullmatch, {*used, *map(str, unused)})):
+        doubt = (
+            f"Columns without names go by their place: the model takes {some(sorted(used), seen)}, "
+            f"and leaves out {some(unused, seen)}. If the table of fit had other columns, all of "
+            "them may be others here."
+        )
+        table.attrs["doubts"] = [*table.attrs.get("doubts", []), doubt]
+
+
 def u_of(
     table: DataFrame, estimator: IdentifiableEstimator, place: str = " in row {}"
 ) -> Auxiliary | None:

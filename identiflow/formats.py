@@ -21,8 +21,9 @@ SAID = {
     r"pickle": "no arrays of numpy in it. Write it again",
     r"Parquet (magic|input|file size)": "no whole table of Parquet in it. Write it again",
     r"reshape|[Ff]ailed to read|EOF: reading": "an array that ends too early. Write it again",
-    "": "a damaged file, or half of one. Write it again",
+    r"Multiple matches": "several columns of one name. Rename them",
 }
+DAMAGED = "a damaged file, or half of one ({}). Write it again"
 
 
 @contextmanager
@@ -33,9 +34,9 @@ def _in_our_words() -> Iterator[None]:
     except (ImportError, MemoryError):
         raise
     except Exception as error:
-        raise ValueError(
-            next(words for pattern, words in SAID.items() if re.search(pattern, str(error)))
-        ) from None
+        said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        found = (words for pattern, words in SAID.items() if re.search(pattern, said))
+        raise ValueError(next(found, DAMAGED.format(said))) from None
 
 
 def _read_parquet(path: Path) -> DataFrame:

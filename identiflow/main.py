@@ -278,7 +278,9 @@ def _opened(
     check_table(table, header)
     estimator = models.load(model)
     words = {name: part for name, part in labels_of(estimator).items() if not are_floats(part)}
-    return estimator, read_table(table, words, header=header)
+    rows = read_table(table, words, header=header)
+    fitted.remark_places(rows, estimator)
+    return estimator, rows
 
 
 def _say_dialect(path: Path, table: DataFrame) -> None:

@@ -35,6 +35,11 @@ def has_decimal_commas(column: Series) -> bool:
     return certain and 2 * len(commas + wholes) > len(cells)
 
 
+def with_point(cell: Any) -> Any:
+    """A number with a decimal comma as one with a point; any other cell as it is."""
+    return cell.replace(",", ".") if WITH_COMMA.fullmatch(str(cell)) else cell
+
+
 def may_be_thousands(column: Series) -> bool:
     """True if cells read as decimals are whole numbers in groups of three: 950 beside 1.234.
 
@@ -50,22 +55,6 @@ def are_grouped(column: Series) -> bool:
     """True if each cell has one point and three digits behind it: 1.234, beside 20.000."""
     cells = [str(cell) for cell in column.dropna().unique()]
     return bool(cells) and all(GROUPED.fullmatch(cell) and "." in cell for cell in cells)
-
-
-def advice_about(cell: Any) -> str:
-    """What a cell that is no number may be, and what to do about it; "" if it is just text."""
-    text = str(cell)
-    if GROUPED.fullmatch(text):
-        return "Write numbers without separators of thousands, and with a decimal point."
-    if WITH_COMMA.fullmatch(text):
-        return "Write all numbers with a decimal point, or all with a decimal comma."
-    if "\u2212" in text:
-        return "Write the minus sign as -."
-    from identiflow.shared.auxiliary.labels import says_nothing
-
-    if says_nothing(text):
-        return "If that says that nothing was measured, leave those rows out, or fill the cells in."
-    return ""
 
 
 def is_date(cell: Any) -> bool:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from identiflow.columns import seen
-from identiflow.dialect import NEXT_ENCODING, OPEN, Dialect, dialect_of
-from identiflow.footer import doubts_of_ends
-from identiflow.header import shared_names, without_empty
+from identiflow.dialect import NEXT_ENCODING, dialect_of
+from identiflow.header import NO_NAME, shared_names, without_empty
 from identiflow.labels import as_written, beyond_floats, two_spellings, whole_as_written
-from identiflow.numerals import NUMBER, are_grouped, has_decimal_commas, may_be_thousands
+from identiflow.no_data import doubts_of_rows
+from identiflow.numerals import (
+    NUMBER,
+    are_grouped,
+    has_decimal_commas,
+    may_be_thousands,
+    with_point,
+)
+from identiflow.text_file import AS_TEXT, TextFile
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pandas import DataFrame
 
 WHOLE_WITH_COMMA = re.compile(r"^\s*([+-]?\d+),0+\s*$")
-AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "decimal": "."}
 
 
 def read_text(
@@ -39,11 +46,14 @@ def read_text(
         unless_floats: leaves those of them alone that hold floats.
         header: True if the first line has the names; else columns are x0, x1, ….
     """
-    file, table = _decoded(_File(path, dialect_of(path), header))
+    file, table = _decoded(TextFile(path, dialect_of(path), header))
     file, table = _with_decimals(file, table)
     _check_quotes(file, table)
-    _check_short(file, table)
-    doubts = [*_doubts_of_points(file, table), *doubts_of_ends(table)]
+    doubts = [
+        *_doubts_of_short(file, table),
+        *_doubts_of_points(file, table),
+        *doubts_of_rows(table),
+    ]
     table, spelt = _with_words(file, table, words, unless_floats)
     shared = shared_names(file.first_cells(), list(table.columns)) if header else {}
     table = without_empty(table)
@@ -52,69 +62,7 @@ def read_text(
     return table
 
 
-@dataclass(frozen=True)
-class _File:
-    """A file of text and how it is read."""
-
-    path: Path
-    dialect: Dialect
-    header: bool
-
-    def parsed(self, header: bool | None = None, **options: Any) -> DataFrame:
-        """The table, as pandas reads it with these options."""
-        import pandas as pd
-
-        dialect, header = self.dialect, self.header if header is None else header
-        with warnings.catch_warnings(), OPEN[dialect.packing](self.path) as file:
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # of cells that would be lost
-            try:
-                table = pd.read_csv(
-                    file,
-                    sep=r"\s+" if dialect.separator == " " else dialect.separator,
-                    encoding=dialect.encoding,
-                    skiprows=dialect.lines_before,
-                    skipinitialspace=dialect.spaced,
-                    skip_blank_lines=not dialect.alone,
-                    header=0 if header and not dialect.names else None,
-                    names=_names(dialect) if header and dialect.names else None,
-                    index_col=False,
-                    low_memory=False,
-                    **{"decimal": dialect.decimal, **_exact(pd.__version__), **options},
-                )
-            except pd.errors.ParserWarning:
-                raise ValueError(TOO_LONG) from None
-        if not header:
-            return table.rename(columns=lambda number: f"x{number}")
-        return table.rename(columns=str.strip) if dialect.spaced else table
-
-    def first_cells(self) -> list[str]:
-        """Those of the first line of the table, as they stand."""
-        first = self.parsed(header=False, nrows=1, **AS_TEXT).iloc[0]
-        return [str(cell).strip() if self.dialect.spaced else str(cell) for cell in first]
-
-
-TOO_LONG = (
-    "rows with more cells than the header has names. Name every column; row names that R's "
-    "write.table left have no name: write.csv(table, file, row.names = FALSE); numbers with "
-    "decimal commas need other separators than commas"
-)
-
-
-def _names(dialect: Dialect) -> list[str]:
-    """The names that no header of pandas has; each must be one alone."""
-    for name in dialect.names:
-        if dialect.names.count(name) > 1:
-            raise ValueError(f"several columns of one name, {seen(name)}. Rename them")
-    return list(dialect.names)
-
-
-def _exact(pandas: str) -> dict[str, Any]:
-    """The option that reads a number to its last bit, which pandas from 3.1 on does unasked."""
-    older = tuple(map(int, pandas.split(".")[:2])) < (3, 1)
-    return {"float_precision": "round_trip"} if older else {}
-
-
-def _decoded(file: _File) -> tuple[_File, DataFrame]:
+def _decoded(file: TextFile) -> tuple[TextFile, DataFrame]:
     """The table, and the file with the encoding that all of it is in."""
     while True:
         try:
@@ -128,7 +76,7 @@ def _decoded(file: _File) -> tuple[_File, DataFrame]:
             file = replace(file, dialect=replace(file.dialect, encoding=encoding))
 
 
-def _with_decimals(file: _File, table: DataFrame) -> tuple[_File, DataFrame]:
+def _with_decimals(file: TextFile, table: DataFrame) -> tuple[TextFile, DataFrame]:
     """The same with decimal commas, if that makes numbers of text and text of no numbers."""
     of_text = [table.iloc[:, i] for i, dtype in enumerate(table.dtypes) if dtype.kind == "O"]
     if not any(map(has_decimal_commas, of_text)):
@@ -139,7 +87,7 @@ def _with_decimals(file: _File, table: DataFrame) -> tuple[_File, DataFrame]:
         {i for i, dtype in enumerate(of.dtypes) if dtype.kind != "O"} for of in (table, again)
     ]
     if before <= after:
-        return with_commas, again
+        return with_commas, _with_points(again)
     cells = file.parsed(usecols=sorted(before - after), dtype=str)
     if after - before and all(are_grouped(cells[name]) for name in cells.columns):
         raise ValueError(
@@ -149,7 +97,17 @@ def _with_decimals(file: _File, table: DataFrame) -> tuple[_File, DataFrame]:
     return file, table
 
 
-def _check_quotes(file: _File, table: DataFrame) -> None:
+def _with_points(table: DataFrame) -> DataFrame:
+    """The table with a decimal point in the numbers of columns that have other cells, too.
+
+    What is wrong with such a column is in its other cells.
+    """
+    of_text = [name for name in table.columns if table[name].dtype.kind == "O"]
+    mixed = [name for name in of_text if has_decimal_commas(table[name])]
+    return table.assign(**{name: table[name].map(with_point) for name in mixed})
+
+
+def _check_quotes(file: TextFile, table: DataFrame) -> None:
     """Raise for a quotation mark that takes rows below it into one cell, where they are lost."""
     of_numbers = [i for i, dtype in enumerate(table.dtypes) if dtype.kind in "iuf"]
     of_text = [i for i, dtype in enumerate(table.dtypes) if dtype.kind == "O" and of_numbers]
@@ -165,18 +123,44 @@ def _check_quotes(file: _File, table: DataFrame) -> None:
                 )
 
 
-def _check_short(file: _File, table: DataFrame) -> None:
-    """Raise for a row with fewer cells than names, where those behind an empty one move up."""
-    if file.dialect.separator != " " or not table.iloc[:, -1].isna().any():
-        return
-    last = file.parsed(usecols=[table.shape[1] - 1], **AS_TEXT).iloc[:, 0]
-    short = (last.isna() | (last == "")).to_numpy()
-    if short.any():
+def _doubts_of_short(file: TextFile, table: DataFrame) -> list[str]:
+    """What is to be said of rows with fewer cells than names, which are taken from the left.
+
+    An error if all are so, or where an empty cell cannot be told from none.
+    """
+    if not table.iloc[:, -1].isna().any():
+        return []
+    short, width = _short(file, table), table.shape[1]
+    if not short.any():
+        return []
+    rows = f"in {int(short.sum())} rows, the first row {int(short.argmax()) + 1}"
+    if file.dialect.separator == " ":
         raise ValueError(
-            f"fewer cells than the {table.shape[1]} names in {int(short.sum())} rows, the first "
-            f"row {int(short.argmax()) + 1}. Between spaces an empty cell is none, and those "
-            "behind it take its place: write NA in it, or put commas between cells"
+            f"fewer cells than the {width} names {rows}. Between spaces an empty cell is none, and "
+            "those behind it take its place: write NA in it, or put commas between cells"
         )
+    if short.all():
+        raise ValueError(
+            f"fewer cells than the {width} names in every row. Put a name with a separator in it "
+            "between quotation marks, or remove the name of what is not there"
+        )
+    return [
+        f"There are fewer cells than the {width} names {rows}. The last columns are taken to be "
+        "empty there; if another cell is missing, those behind it are in the wrong columns."
+    ]
+
+
+def _short(file: TextFile, table: DataFrame) -> NDArray[np.bool_]:
+    """The rows with fewer cells than there are columns with names."""
+    import numpy as np
+
+    if file.dialect.separator == " ":
+        last = file.parsed(usecols=[table.shape[1] - 1], **AS_TEXT).iloc[:, 0]
+        return (last.isna() | (last == "")).to_numpy(dtype=bool)
+    named = [i for i, name in enumerate(table.columns) if not NO_NAME.fullmatch(str(name))]
+    widths = np.array(file.widths())
+    same = len(widths) == len(table) and named  # else a row is another thing to pandas
+    return widths < named[-1] + 1 if same else np.zeros(1, dtype=bool)
 
 
 def _is_row(cells: Sequence[str], width: int, of_numbers: Sequence[int]) -> bool:
@@ -184,7 +168,7 @@ def _is_row(cells: Sequence[str], width: int, of_numbers: Sequence[int]) -> bool
     return len(cells) == width and all(NUMBER.fullmatch(cells[i]) for i in of_numbers)
 
 
-def _doubts_of_points(file: _File, table: DataFrame) -> list[str]:
+def _doubts_of_points(file: TextFile, table: DataFrame) -> list[str]:
     """What is to be said of points that may stand between thousands; an error if they do.
 
     Between semicolons they may: commas are the decimal marks there.
@@ -209,7 +193,7 @@ def _doubts_of_points(file: _File, table: DataFrame) -> list[str]:
 
 
 def _with_words(
-    file: _File, table: DataFrame, words: Mapping[str, Collection[str]], unless_floats: bool
+    file: TextFile, table: DataFrame, words: Mapping[str, Collection[str]], unless_floats: bool
 ) -> tuple[DataFrame, dict[str, tuple[str, str]]]:
     """The table, with the cells of these columns as they stand in the file, but those missing.
 

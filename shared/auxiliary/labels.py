@@ -26,6 +26,14 @@ IN_BRACKETS = frozenset({"na", "nd", "nan", "null", "missing", "undefined", "nod
 OTHER_SIGNS = re.compile(r"[\W_]+")
 SIGNS = frozenset("+-\u2212*±")  # labels, if there are several
 FLAGS = {"true": "1", "false": "0"}
+# Dashes and quotation marks that programs put in the place of those on a keyboard.
+DASHES, QUOTES, DOUBLE = (
+    "\u2010\u2011\u2012\u2013\u2014\u2212",
+    "\u2018\u2019\u02bc",
+    "\u201c\u201d",
+)
+TYPED = {ord(c): typed for of, typed in ((DASHES, "-"), (QUOTES, "'"), (DOUBLE, '"')) for c in of}
+UNSEEN = ("Cc", "Cf")  # control characters, and marks that have no width
 WHOLE = re.compile(r"[+-]?\d+")
 FEW_ROWS, OF_ROWS = 5, 50  # of a label, of all labels of as many rows
 
@@ -110,10 +118,14 @@ def advice_on(label: Any, known: Sequence[Any]) -> str:
 
 
 def _folded(label: Any) -> str:
-    """A label without what is easily written in another way: case, spaces, digits beyond 12."""
+    """A label without what is easily written in another way: case, spaces, digits beyond 12.
+
+    Nor has it what is not seen, such as a space without width, or other dashes than -.
+    """
     if isinstance(label, int):
         return str(label)
-    text = "".join(unicodedata.normalize("NFKC", as_written(str(label))).casefold().split())
+    words = unicodedata.normalize("NFKC", as_written(str(label))).translate(TYPED).casefold()
+    text = "".join(c for c in "".join(words.split()) if unicodedata.category(c) not in UNSEEN)
     text = FLAGS.get(text, text)
     if WHOLE.fullmatch(text):  # of which all digits count: 007 is 7
         sign, digits = ("-" * text.startswith("-"), text.lstrip("+-0"))

@@ -71,6 +71,26 @@ READ: dict[str, tuple[str, bytes, str]] = {
         "cells between semicolons, what follows line 1",
     ),
     "a title of lines": ("t.txt", b"Lab\n\nrun\n" + PLAIN("\t").encode(), "what follows line 3"),
+    "a title of two lines in one cell": (
+        "t.csv",
+        b'"Plate 3\n(rerun)"\n' + PLAIN(",").encode(),
+        "what follows line 2",
+    ),
+    "a title with a quotation mark": (
+        "t.csv",
+        b'Plate of 5" wells\n' + PLAIN(",").encode(),
+        "what follows line 1",
+    ),
+    "a comment with one": (
+        "t.csv",
+        b'# 5" wells\n# "a, b\n' + PLAIN(",").encode(),
+        "what follows line 2",
+    ),
+    "a title with a line of its own kind": (
+        "t.csv",
+        "Plate 3\x0b(rerun)\u2028x\n".encode() + PLAIN(",").encode(),
+        "what follows line 1",
+    ),
     "a header like a comment": ("t.csv", PLAIN(",").replace("a,b", "#a,b").encode(), ""),
     "Windows": ("t.csv", PLAIN(",").replace("\n", "\r\n").encode(), ""),
     "capitals": ("T.CSV.GZ", gzip.compress(PLAIN(",").encode()), ""),
@@ -100,6 +120,25 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         "t.csv",
         NUMBERS.format(";", "1.234,5", "0,5").replace("1.5", "1,5").replace("2.5", "2,5").encode(),
         "'1.234,5' in the column a.* without separators of thousands",
+    ),
+    **{
+        f"{mark!r} between thousands, beside decimal commas": (
+            "t.csv",
+            NUMBERS.format(";", "0,5", "0,25").replace("1.5", "1,5").replace("2.5", "2,5").encode()
+            + f"1{mark}234,5;0,5;a\n".encode(),
+            "234,5['\"] in the column a, row 13. Write numbers without separators of tho",
+        )
+        for mark in " .'\u2009\u2019"
+    },
+    "names that stand again": (
+        "t.csv",
+        NUMBERS.format(",", "1", "2").encode() + b"a,b,u\n",
+        "got 'a' in the column a, row 13. If that line repeats the names, delete it",
+    ),
+    "a line that is drawn": (
+        "t.csv",
+        NUMBERS.format(",", "1", "2").replace("u\n", "u\n-----,---,-\n", 1).encode(),
+        "got '-----' in the column a, row 1. If that line is drawn between names and rows, delete",
     ),
     "points between thousands": (
         "t.csv",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from identiflow.shared.datasets import Dataset
 from identiflow.tables import write_table
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -138,3 +139,25 @@ def test_a_name_that_a_model_takes_and_others_share_is_remarked_on(
         and result.stdout == run("score", folder / "cells.model", folder / "cells.csv").stdout
     )
     assert "2 columns are called left, here left, left.1; taken: left." in result.stderr
+
+
+@pytest.mark.parametrize("ending", [".csv", ".npy"])
+def test_columns_that_go_by_their_place_are_named_if_some_are_left_out(
+    ending: str, data: Dataset, done: Callable, run: Callable, small: list[str], tmp_path: Path
+) -> None:
+    path, model = tmp_path / f"t{ending}", tmp_path / "m"
+    header = ["--no-header"] if ending == ".csv" else []
+
+    def write(values: np.ndarray) -> None:
+        if ending == ".npy":
+            np.save(path, values)
+        else:
+            pd.DataFrame(values).to_csv(path, index=False, header=False)
+
+    rows = np.column_stack([data.u, data.x])
+    write(rows)
+    done("fit", path, "--labels", "x0", *header, "--set", "n_layers=1", *small, "-o", model)
+    assert run("score", model, path, *header).stderr == ""
+    write(np.insert(rows, 1, np.arange(len(rows)), axis=1))
+    said = run("score", model, path, *header).stderr
+    assert "the model takes x0, x1, x2, and leaves out x3. If the table of fit had oth" in said

@@ -47,6 +47,13 @@ TWINS: dict[str, list[Any]] = {
     "a wide space": ["day 1", "day\u00a01"],
     "a space inside": ["10 uM", "10uM"],
     "two spaces inside": ["treat A", "treat  A"],
+    "a space without width": ["ctl", "ctl\u200b"],
+    "a mark of bytes' order": ["ctl", "\ufeffctl"],
+    "a soft hyphen": ["control", "con\u00adtrol"],
+    "a control character": ["ctl", "ctl\x01"],
+    "a long dash": ["CD4-", "CD4\u2013"],
+    "a minus sign": ["-1", "\u22121"],
+    "a round quotation mark": ["5'", "5\u2019"],
 }
 
 

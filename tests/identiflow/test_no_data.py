@@ -1,4 +1,4 @@
-"""First or last rows that may be no data are remarked on, by every command that reads them."""
+"""Rows that may be no data are remarked on, by every command that reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from identiflow.footer import doubts_of_ends
+from identiflow.no_data import doubts_of_totals
 from identiflow.tables import read_table, write_table
 
 N = 40
@@ -26,6 +26,8 @@ TOTALS = [
     "Mittelwert",
     "CV (%)",
     "n = 40",
+    "Average (n=60)",
+    "% CV",
     "Std. Dev.",
     "",
     " ",
@@ -62,14 +64,26 @@ def test_several_are_remarked_on(
     both = [rows, TABLE] if end == "first" else [TABLE, rows]
     write_table(pd.concat(both), tmp_path / "t.csv")
     said = taken(tmp_path / "t.csv", "--aux", "u", "--drop", "who").said
-    if end == "first" and not words[0]:  # empty cells at the beginning say nothing
-        assert said == []
-        return
     first = 1 if end == "first" else N + 1
-    assert said[0].startswith(
-        f"identiflow: warning: Rows {first} to {first + len(words) - 1}, the {end}, have "
-    )
+    rows = ", ".join(str(first + i) for i in range(len(words)))
+    assert said[0].startswith(f"identiflow: warning: Rows {rows} have ")
     assert repr(words[-1]) in said[0] and len(said) == 1
+
+
+def test_means_of_groups_are_remarked_on_between_names_of_rows(tmp_path: Path) -> None:
+    who = [f"s{i}" if i % 5 else "Mean" for i in range(N)]
+    write_table(TABLE.assign(who=who), tmp_path / "t.csv")
+    (said,) = read_table(tmp_path / "t.csv").attrs["doubts"]
+    assert said.startswith("Rows 1, 6, 11, 16, 21, 26, 31, 36 have 'Mean' in the column who. If")
+
+
+def test_rows_behind_a_comment_sign_are_remarked_on(taken: Callable, tmp_path: Path) -> None:
+    who = [f"{'#' * (i in (3, 7))}s{i}" for i in range(N)]
+    write_table(TABLE.assign(who=who)[["who", "left", "right", "u"]], tmp_path / "t.csv")
+    (said,) = taken(tmp_path / "t.csv", "--aux", "u", "--drop", "who").said
+    assert "2 rows begin with #, the first row 4 with '#s3', and are taken as all" in said
+    write_table(TABLE.assign(who=[f"#{i}" for i in range(N)])[["who", "left"]], tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv").attrs["doubts"] == []
 
 
 def test_many_words_are_labels(tmp_path: Path) -> None:
@@ -87,5 +101,5 @@ def test_other_words_are_none(word: str, tmp_path: Path) -> None:
 def test_a_word_that_others_have_is_none(tmp_path: Path) -> None:
     write_table(TABLE.assign(u=np.array(["max", "min"])[np.arange(N) % 2]), tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv").attrs["doubts"] == []
-    assert doubts_of_ends(pd.DataFrame({"u": ["a", "Total"]})) == []
-    assert doubts_of_ends(pd.DataFrame({"u": [], "x": []}, dtype=str)) == []
+    assert doubts_of_totals(pd.DataFrame({"u": ["a", "Total"]})) == []
+    assert doubts_of_totals(pd.DataFrame({"u": [], "x": []}, dtype=str)) == []

@@ -1,0 +1,55 @@
+"""What to do about a cell that is no number, by what it looks like and where it stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from identiflow.numerals import GROUPED, WITH_COMMA
+
+if TYPE_CHECKING:
+    from pandas import Series
+
+MOST_LINES = 3  # above or below the data, that are none
+
+
+def about_cell(cell: Any, column: Series, row: int) -> str:
+    """What to do about a cell that is no number."""
+    text = str(cell).strip()
+    if text in (column.name, "-" * max(2, len(text)), "=" * max(2, len(text))):
+        what = "repeats the names" if text == column.name else "is drawn between names and rows"
+        return f"If that line {what}, delete it."
+    return about_text(cell) or _about_line(column, row)
+
+
+def _about_line(column: Series, row: int) -> str:
+    """What to do about cells that are no numbers in the first or the last rows alone."""
+    import pandas as pd
+
+    bad = pd.to_numeric(column.astype(object), errors="coerce").isna().to_numpy()
+    number = int(bad.sum())
+    if (
+        number > MOST_LINES
+        or len(bad) - number < 2
+        or not (bad[:number].all() or bad[-number:].all())
+    ):
+        return ""
+    what = "units below the names" if row == 1 else "a total or a comment below the rows"
+    if number == 1:
+        return f"If that line is {what}, delete it."
+    return f"If the {'first' if row == 1 else 'last'} {number} lines are no data, delete them."
+
+
+def about_text(cell: Any) -> str:
+    """What a cell that is no number may be, and what to do about it; "" if it is just text."""
+    text = str(cell)
+    if GROUPED.fullmatch(text):
+        return "Write numbers without separators of thousands."
+    if WITH_COMMA.fullmatch(text):
+        return "Write all numbers with a decimal point, or all with a decimal comma."
+    if "\u2212" in text:
+        return "Write the minus sign as -."
+    from identiflow.shared.auxiliary.labels import says_nothing
+
+    if says_nothing(text):
+        return "If that says that nothing was measured, leave those rows out, or fill the cells in."
+    return ""

@@ -1,0 +1,93 @@
+"""Rows in a file of text that may be no data: totals, means and their spread, comments."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from identiflow.columns import seen, some
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pandas import DataFrame, Series
+
+MOST = 8  # rows of totals at an end, as many as pandas' describe has
+COMMENT = re.compile(r"\s*#")
+# What stands before the sum or the mean of other rows.
+TOTALS = re.compile(
+    r"(%\s*)?((grand|sub|sous|over)[ -]?)?"
+    r"(totals?|all|sums?|summe|somme|suma|means?|averages?|avg|median|mittelwert|mittel|moyenne|"
+    r"media|max|maximum|min|minimum|std|std\.? ?dev\.?|st\.? ?dev\.?|sd|stdev|"
+    r"standard (deviation|error)|sem?|variance|var|cv|rsd|range|counts?|n ?= ?\d+|\d\d? ?%|q[123]|"
+    r"gesamt|insgesamt|total general)\s*(%|\([^)]*\))?\s*:?",
+    re.IGNORECASE,
+)
+
+
+def doubts_of_rows(table: DataFrame) -> list[str]:
+    """What is to be said of rows that may be none of the data, by their cells of text."""
+    return [*doubts_of_totals(table), *_doubts_of_comments(table)]
+
+
+def doubts_of_totals(table: DataFrame) -> list[str]:
+    """What is to be said of rows that their cells in a column of text call totals."""
+    of_text = [i for i, dtype in enumerate(table.dtypes) if dtype.kind == "O"]
+    for column in (table.iloc[:, i] for i in of_text):
+        words = column.where(column.notna(), "").astype(str).str.strip()
+        rows = _totals(words) if len(words) > 2 else None
+        if rows is not None:
+            return [_said(words, seen(column.name), rows)]
+    return []
+
+
+def _totals(words: Series) -> NDArray[np.intp] | None:
+    """The rows whose words are totals, if all are at one end, or all others are names of rows.
+
+    One empty word at the end is such a word, and so are those beside totals.
+    """
+    totals = words.isin([word for word in words.unique() if TOTALS.fullmatch(word)]).to_numpy()
+    empty = (words == "").to_numpy(dtype=bool)
+    if not totals.any():
+        return empty.nonzero()[0] if empty.sum() == 1 and empty[-1] else None
+    for found in (totals | empty, totals):
+        rows = found.nonzero()[0]
+        number = len(rows)
+        at_an_end = number <= MOST and (rows[0] == len(words) - number or rows[-1] == number - 1)
+        if 2 * number < len(words) and (at_an_end or words[~found].is_unique):
+            return rows
+    return None
+
+
+def _said(words: Series, column: str, rows: NDArray[np.intp]) -> str:
+    cells = some(
+        list(dict.fromkeys(words.iloc[rows])), lambda word: repr(word) if word else "no cell"
+    )
+    where = some([int(row) + 1 for row in rows])
+    if len(rows) == 1:
+        last = ", the last," if rows[0] == len(words) - 1 else ""
+        return (
+            f"Row {where}{last} has {cells} in the column {column}. If it is a total or a mean of "
+            "other rows, delete it."
+        )
+    return (
+        f"Rows {where} have {cells} in the column {column}. If they are totals or means of other "
+        "rows, delete them."
+    )
+
+
+def _doubts_of_comments(table: DataFrame) -> list[str]:
+    """What is to be said of rows that begin with a #, which says nothing here."""
+    if table.dtypes.iloc[0].kind != "O":
+        return []
+    first = table.iloc[:, 0].astype(str)
+    are_comments = first.str.match(COMMENT).to_numpy(dtype=bool)
+    number = int(are_comments.sum())
+    if not 0 < 2 * number < len(first):
+        return []
+    row = int(are_comments.argmax())
+    return [
+        f"{number} rows begin with #, the first row {row + 1} with {first.iloc[row]!r}, and are "
+        "taken as all others. If they are comments, delete them."
+    ]

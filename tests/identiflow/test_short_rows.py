@@ -1,0 +1,70 @@
+"""Rows with fewer cells than names: refused or remarked on, whatever columns are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from identiflow.tables import read_table
+
+NAMES = ["cond", "a", "b", "c", "batch"]
+RANDOM = np.random.default_rng(0)
+ROWS = [[label, *RANDOM.normal(size=3).round(3).astype(str), "0.5"] for label in ["ctl", "drug"] * 10]
+SEPARATORS = {",": ".csv", ";": ".csv", "|": ".csv", "\t": ".tsv"}
+USED = ["--aux", "cond", "--columns", "a,b,c"]
+
+
+def text(separator: str, rows: list[list[str]], names: list[str] = NAMES, end: str = "\n") -> str:
+    return "".join(separator.join(row) + end for row in [names, *rows])
+
+
+def without(rows: dict[int, int]) -> list[list[str]]:
+    """The rows without the cell of this number in each of these."""
+    return [[c for j, c in enumerate(row) if rows.get(i) != j] for i, row in enumerate(ROWS)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("separator", SEPARATORS)
+@pytest.mark.parametrize("lost", [{4: 2}, {0: 1, 7: 2, 19: 3}, {3: 4}])
+def test_some_are_remarked_on(
+    lost: dict[int, int], separator: str, end: str, taken: Callable, tmp_path: Path
+) -> None:
+    path = tmp_path / f"t{SEPARATORS[separator]}"
+    path.write_bytes(text(separator, without(lost), end=end).encode())
+    x, _, said = taken(path, *USED)
+    assert len(x) == len(ROWS)
+    assert said[0].startswith(
+        f"identiflow: warning: There are fewer cells than the 5 names in {len(lost)} rows, the "
+        f"first row {min(lost) + 1}."
+    )
+
+
+@pytest.mark.parametrize("separator", [",", "\t"])  # others are then no separators
+def test_all_are_refused(separator: str, taken: Callable, tmp_path: Path) -> None:
+    """As of a name with a separator in it: cond,Conc, mM,a,b,c."""
+    path = tmp_path / f"t{SEPARATORS[separator]}"
+    path.write_text(text(separator, ROWS, [*NAMES[:1], "Conc", *NAMES[1:]]))
+    x, _, said = taken(path, *USED)
+    assert x is None and "fewer cells than the 6 names in every row. Put a name with a" in said[0]
+
+
+@pytest.mark.parametrize("separator", SEPARATORS)
+@pytest.mark.parametrize("last", ["", "NA"])
+def test_empty_cells_are_cells(last: str, separator: str, tmp_path: Path) -> None:
+    path = tmp_path / f"t{SEPARATORS[separator]}"
+    path.write_text(text(separator, [[*row[:-1], last] for row in ROWS]))
+    assert read_table(path).attrs["doubts"] == []
+
+
+def test_a_header_that_ends_in_a_separator_has_no_more_names(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text(",", ROWS, [*NAMES, ""]))
+    assert list(read_table(tmp_path / "t.csv").columns) == NAMES
+
+
+def test_a_quoted_line_break_is_in_a_cell(tmp_path: Path) -> None:
+    rows = [[*row[:-1], '"two\nlines"'] for row in ROWS[:-1]] + [ROWS[-1][:-1]]
+    (tmp_path / "t.csv").write_text(text(",", rows))
+    assert "in 1 rows, the first row 20." in read_table(tmp_path / "t.csv").attrs["doubts"][0]
