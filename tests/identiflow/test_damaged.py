@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from identiflow.tables import read_table
 from identiflow.text import read_text
-from tests.identiflow.test_dialect_laws import PACKINGS, SEPARATORS, written
+from tests.identiflow.test_dialect_laws import LABELS, PACKINGS, SEPARATORS, X, written
 
 ALL = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 
@@ -112,6 +112,33 @@ def test_damaged_text_is_refused_for_what_is_in_it(
         read_text(path, {"u": ()}, unless_floats=True, header=True)
     except ValueError:  # those of pandas' parser are, too; nothing else is raised
         pass
+
+
+@st.composite
+def with_a_mark_more_or_less(draw: st.DrawFn) -> tuple[str, str]:
+    """A separator, and a table in which one, or a line break, is lost, doubled or elsewhere."""
+    separator = draw(st.sampled_from([s for s in SEPARATORS if s != " "]))
+    table = X.assign(u=LABELS)[["u", *X.columns]]  # of which the last column is not used
+    text, mark = table.to_csv(index=False, sep=separator), draw(st.sampled_from([separator, "\n"]))
+    places = [i for i, letter in enumerate(text[:-1]) if letter == mark]
+    place = draw(st.sampled_from(places))
+    lost, doubled = text[:place] + text[place + 1 :], text[:place] + mark + text[place:]
+    anywhere = draw(st.integers(0, len(text)))
+    elsewhere = text[:anywhere] + mark + text[anywhere:]
+    return separator, draw(st.sampled_from([lost, doubled, elsewhere]))
+
+
+@settings(max_examples=1000 if ALL else 100)
+@given(changed=with_a_mark_more_or_less())
+def test_a_mark_more_or_less_moves_no_number_without_a_word(
+    taken: Callable, tmp_path_factory: pytest.TempPathFactory, changed: tuple[str, str]
+) -> None:
+    separator, text = changed
+    path = tmp_path_factory.getbasetemp() / f"marks{SEPARATORS[separator]}"
+    path.write_text(text)
+    x, _, said = taken(path, "--aux=u", "--drop=n; of cells")
+    if x is not None and not any("warning: " in line for line in said):
+        np.testing.assert_array_equal(x, X.iloc[:, :2])
 
 
 def parquet() -> bytes:

@@ -12,7 +12,9 @@ from identiflow.tables import read_table
 
 NAMES = ["cond", "a", "b", "c", "batch"]
 RANDOM = np.random.default_rng(0)
-ROWS = [[label, *RANDOM.normal(size=3).round(3).astype(str), "0.5"] for label in ["ctl", "drug"] * 10]
+ROWS = [
+    [label, *RANDOM.normal(size=3).round(3).astype(str), "0.5"] for label in ["ctl", "drug"] * 10
+]
 SEPARATORS = {",": ".csv", ";": ".csv", "|": ".csv", "\t": ".tsv"}
 USED = ["--aux", "cond", "--columns", "a,b,c"]
 
