@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from identiflow.shared.auxiliary import Auxiliary
 from identiflow.shared.inputs.extras import needed_by
+from identiflow.shared.inputs.pairing import check_paired
+from identiflow.shared.inputs.validation import as_matrix, to_numpy
 from identiflow.shared.metrics import Matching, match_sources
 from identiflow.shared.training import History
 
@@ -22,9 +25,9 @@ MAX_POINTS = 3000
 
 
 def plot_sources(
-    z_true: NDArray[Any],
-    z_pred: NDArray[Any],
-    u: NDArray[Any],
+    z_true: ArrayLike,
+    z_pred: ArrayLike,
+    u: Any,
     *,
     matching: Matching | None = None,
     names: Sequence[str] = (),
@@ -35,18 +38,24 @@ def plot_sources(
     A latent that is its source up to a component-wise map shows as one curve for all colours.
 
     Args:
-        z_true: sources, (N, n).
-        z_pred: latents, (N, m).
-        u: labels or values, (N,), for the colours.
+        z_true: sources, (N, n) or (N,), an array or a frame.
+        z_pred: latents, (N, m) or (N,).
+        u: labels or values, (N,), for the colours; of several columns the first.
         matching: which latent goes with which source; by default the best one on these rows.
         names: of the sources; numbers by default.
         axes: n Axes to draw on; a new row of panels by default.
+
+    Raises:
+        ValueError: for what are no numbers, other rows, or indexes that differ.
     """
+    check_paired(z_true, z_pred, u, names=("z_true", "z_pred", "u"))
+    z_true, z_pred = _as_latents(z_true, "z_true"), _as_latents(z_pred, "z_pred")
+    _expect_rows(len(z_pred), "z_pred", len(z_true), "z_true")
     if matching is None:
         matching = match_sources(z_true, z_pred, allow_unequal=True)
     axes = _row_of_axes(len(matching.true_index)) if axes is None else np.atleast_1d(axes)
     rows = _some_rows(len(z_true))
-    colours = _colour_codes(u)[rows]
+    colours = _colour_codes(u, len(z_true), "z_true")[rows]
     pairs = zip(
         axes,
         matching.true_index,
@@ -64,11 +73,22 @@ def plot_sources(
     return axes
 
 
-def plot_latents(z: NDArray[Any], u: NDArray[Any], *, ax: Axes | None = None) -> Axes:
-    """The first two columns of z (N, n ≥ 2) as a scatter, coloured by u."""
+def plot_latents(z: ArrayLike, u: Any, *, ax: Axes | None = None) -> Axes:
+    """The first two columns of z (N, n ≥ 2), an array or a frame, as a scatter, coloured by u.
+
+    Raises:
+        ValueError: for what are no numbers, a single column, other rows, or indexes that differ.
+    """
+    check_paired(z, u, names=("z", "u"))
+    z = _as_latents(z, "z")
+    if z.shape[1] < 2:
+        raise ValueError(
+            f"Expected z with at least 2 columns, which are drawn against each other; got "
+            f"{z.shape[1]}. Draw one latent as a histogram."
+        )
     ax = _row_of_axes(1)[0] if ax is None else ax
     rows = _some_rows(len(z))
-    colours = _colour_codes(u)[rows]
+    colours = _colour_codes(u, len(z), "z")[rows]
     ax.scatter(z[rows, 0], z[rows, 1], c=colours, cmap="viridis", s=4, alpha=0.6, lw=0)
     ax.set_xlabel("latent 1")
     ax.set_ylabel("latent 2")
@@ -87,9 +107,10 @@ def plot_history(history: History, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_modulation(modulation: NDArray[Any], *, ax: Axes | None = None) -> Axes:
+def plot_modulation(modulation: ArrayLike, *, ax: Axes | None = None) -> Axes:
     """A report's `modulation`: the change of each latent's prior by u (nats), strongest first."""
     ax = _row_of_axes(1)[0] if ax is None else ax
+    modulation = to_numpy(modulation, "modulation")
     order = np.argsort(modulation)[::-1]
     ax.bar(np.arange(len(order)), modulation[order], color="C0")
     ax.set_xticks(np.arange(len(order)), [str(i + 1) for i in order])
@@ -111,8 +132,28 @@ def _some_rows(n_rows: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).permutation(n_rows)[:MAX_POINTS]
 
 
-def _colour_codes(u: NDArray[Any]) -> NDArray[Any]:
-    values = np.asarray(u)
+def _as_latents(values: Any, name: str) -> NDArray[np.float64]:
+    """Latents in any form as finite numbers, (N, n); a vector is one column."""
+    array = to_numpy(values, name)
+    return as_matrix(array[:, None] if array.ndim == 1 else array, name)
+
+
+def _colour_codes(u: Any, n_rows: int, name: str) -> NDArray[Any]:
+    """A number for each row, (N,): u itself if it is floats, else one for each label."""
+    values = np.asarray(u) if isinstance(u, Auxiliary) else to_numpy(u, "u")
+    _expect_rows(len(values) if values.ndim else 0, "u", n_rows, name)
     if values.ndim > 1:
         values = values[:, 0]
-    return values if values.dtype.kind == "f" else np.unique(values, return_inverse=True)[1]
+    if values.dtype.kind == "f":
+        return values
+    if values.dtype.kind == "O":  # of which some may not be compared
+        values = values.astype(str)
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _expect_rows(got: int, name: str, expected: int, other: str) -> None:
+    if got != expected:
+        raise ValueError(
+            f"Expected {name} with {expected} rows, one for each row of {other}; got {got}. Pass "
+            "the same samples in the same order."
+        )

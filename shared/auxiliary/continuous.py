@@ -12,6 +12,8 @@ from identiflow.shared.inputs.columns import ranges_of
 from identiflow.shared.inputs.moments import NUMBERED, as_numbers, as_numpy, is_in_zone
 from identiflow.shared.inputs.validation import check_finite, first_word
 
+NUMBERS = "numbers"
+KINDS = {"M": "dates or times", "m": "durations"}  # numpy's words for the types of moments
 LEAST = 1e-8  # of all that there can be: below it waves differ by their rounding
 
 
@@ -53,15 +55,51 @@ def moments_of(values: NDArray[Any]) -> NDArray[Any]:
     check_none_missing(columns, what="value")
     if values.dtype.kind in "mM":
         return values
+    try:
+        moments = [[as_numpy(value) for value in column] for column in columns]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected continuous u to be numeric; got {error}.") from None
+    _check_zones(columns)
+    _check_one_kind(moments)
+    together = np.array(moments).T.reshape(values.shape)
+    if together.dtype.kind == "O":
+        raise ValueError(
+            "Expected continuous u of durations of one unit; got months or years beside shorter "
+            "ones, which have no length in days. Give all of them in days or in months."
+        )
+    return together
+
+
+def kinds_of(values: NDArray[Any]) -> tuple[str, ...]:
+    """What each column of continuous values, (N,) or (N, q), holds: numbers, durations, ..."""
+    return tuple(map(_kind_of, values.reshape(len(values), -1).T))
+
+
+def _kind_of(column: NDArray[Any]) -> str:
+    """In words; all values of a column (N,) that can be read are of one kind."""
+    if not holds_moments(column):
+        return NUMBERS
+    kind = as_numpy(column[0]).dtype.kind
+    zone = {True: " in a zone", False: " without a zone"}[is_in_zone(column[0])]
+    return KINDS[kind] + (zone if kind == "M" else "")
+
+
+def _check_zones(columns: list[NDArray[Any]]) -> None:
     if any(len(set(map(is_in_zone, column))) > 1 for column in columns):
         raise ValueError(
             "Expected continuous u of times that are all in a zone, or none; got both in one "
             "column. Say of which zone the others are."
         )
-    try:
-        return np.array([as_numpy(value) for value in values.flat]).reshape(values.shape)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected continuous u to be numeric; got {error}.") from None
+
+
+def _check_one_kind(columns: list[list[Any]]) -> None:
+    for column in columns:
+        kinds = sorted({KINDS.get(value.dtype.kind, NUMBERS) for value in column})
+        if len(kinds) > 1:
+            raise ValueError(
+                f"Expected continuous u of one kind in each column; got {' and '.join(kinds)} in "
+                "one. Give each a column of its own, or make all of them one."
+            )
 
 
 def ranges_within(

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from identiflow.shared.auxiliary.continuous import limits_of, ranges_within
 from identiflow.shared.auxiliary.labels import (
+    REFIT,
     advice_on,
     as_labels,
     codes_of,
     joint_labels,
     remark_doubtful,
 )
+from identiflow.shared.auxiliary.precision import near_in_single
 from identiflow.shared.auxiliary.reading import Columns, Known, Names, read_auxiliary
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import mean_and_std
@@ -167,7 +169,7 @@ class AuxiliaryEncoder:
             raise ValueError(
                 f"Expected labels of u that were seen in fit ({_shorten(known)}); got "
                 f"{_shorten(np.unique(labels[unseen]).tolist())}, first in row {unseen.argmax()}. "
-                f"{advice_on(labels[unseen.argmax()].item(), known)}"
+                f"{_advice_on(labels[unseen.argmax()].item(), known)}"
             )
         return codes.astype(np.int64)
 
@@ -214,7 +216,8 @@ class AuxiliaryEncoder:
                 )
             return
         raise ValueError(
-            f"Expected u = {_call(self.made_by)}, as in fit; got {_call(made_by)}. Pass the same."
+            f"Expected u = {call_of(self.made_by)}, as in fit; got {call_of(made_by)}. Pass the "
+            "same."
         )
 
     def _remark_beyond(self, values: NDArray[np.float64]) -> None:
@@ -235,6 +238,14 @@ class AuxiliaryEncoder:
             f"{most:g}. λ(u) is held at the edge of that range; if it may change there, fit with "
             "such rows."
         )
+
+
+def _advice_on(label: Any, known: Sequence[Any]) -> str:
+    """What to do about a label that fit has not seen."""
+    near = near_in_single(label, known)
+    if not near or (advice := advice_on(label, known)) != REFIT:
+        return advice_on(label, known)
+    return f"In single precision it is {near[0]}. If it is that, pass it as in fit. {advice}"
 
 
 def _is_same(recording: list[Any], other: list[Any] | None) -> bool:
@@ -263,7 +274,8 @@ def _check_several(values: list[Any]) -> None:
         )
 
 
-def _call(made_by: list[Any]) -> str:
+def call_of(made_by: list[Any]) -> str:
+    """What made continuous values of others, as it is called."""
     name, *settings = made_by
     return f"{name}({', '.join(map(str, ['…', *settings]))})"
 

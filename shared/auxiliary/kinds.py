@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from identiflow.shared.auxiliary.continuous import as_continuous, holds_moments, moments_of
+from identiflow.shared.auxiliary.continuous import (
+    as_continuous,
+    holds_moments,
+    kinds_of,
+    moments_of,
+)
 from identiflow.shared.auxiliary.labels import as_labels
 from identiflow.shared.auxiliary.reading import (
     Auxiliary,
@@ -75,7 +80,7 @@ class Continuous(OfValues):
     def columns(self, x: NDArray[np.float64]) -> Columns:
         names = names_of_parts(None, self.values)
         values = as_array(self.values)
-        return Columns(None, as_continuous(values), names, moments=holds_moments(values))
+        return Columns(None, as_continuous(values), names, kinds=kinds_of(values))
 
 
 @dataclass(frozen=True)
@@ -97,17 +102,19 @@ class Fourier(OfValues):
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
         AT_LEAST_ONE.check("harmonics of u = Fourier(values, period, harmonics)", self.harmonics)
-        phases, period = self._phases()
+        values = as_array(self.values)
+        phases, period = self._phases(values)
         waves = 2 * np.pi * phases[..., None] * np.arange(1, int(self.harmonics) + 1)
         both = np.concatenate([np.sin(waves), np.cos(waves)], -1).reshape(len(phases), -1)
         made_by = ["Fourier", period, int(self.harmonics)]
         names = self._names_of_waves()
         # A period later it is the same number, and not what rounding made of it.
-        return Columns(None, both.round(9), names, limits=(-1.0, 1.0), made_by=made_by)
+        limits, kinds = (-1.0, 1.0), kinds_of(values)
+        return Columns(None, both.round(9), names, limits=limits, made_by=made_by, kinds=kinds)
 
-    def _phases(self) -> tuple[NDArray[np.float64], float]:
+    def _phases(self, values: NDArray[Any]) -> tuple[NDArray[np.float64], float]:
         """The part of a period that each value is into one, (N, q), and the period."""
-        values, period = as_array(self.values), self.period
+        period = self.period
         is_duration = isinstance(period, timedelta | np.timedelta64)
         if holds_moments(values) != is_duration:
             raise ValueError(

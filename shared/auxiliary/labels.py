@@ -12,6 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from identiflow.shared.auxiliary.precision import (
+    as_they_print,
+    floats_of,
+    places_in_single,
+    twins_in_single,
+    word_in_double,
+)
 from identiflow.shared.inputs.columns import codes
 from identiflow.shared.inputs.moments import MOMENTS, as_written, word_of, words_of
 from identiflow.shared.inputs.remarks import remark
@@ -46,7 +53,7 @@ def as_labels(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind == "f":
         check_finite(values, "u")
         _check_exact(values)
-        return _as_they_print(values)
+        return as_they_print(values)
     check_none_missing([values])
     if values.dtype.kind == "c":
         raise ValueError("Expected labels of u to be words or real numbers; got complex numbers.")
@@ -81,20 +88,25 @@ def codes_of(
         pair = [np.asarray([_in_one_way(word) for word in words]) for words in (labels, known)]
         if len(np.unique(pair[1])) == len(known):
             return _found(*pair)
+    if unseen.any() and known.dtype.kind == labels.dtype.kind == "f":
+        places, found = places_in_single(labels[unseen], known)
+        codes[unseen] = places
+        unseen[unseen] = ~found
     return codes, unseen
 
 
 def _in_one_way(label: str) -> str:
-    """A label with its moments in the one way, and whole numbers and flags in combinations."""
+    """A label with its moments in the one way, and numbers and flags in combinations."""
     parts = [as_written(part) for part in label.split(", ")]
     if len(parts) < 2:
         return parts[0]
-    return ", ".join(FLAGS.get(part.lower(), part.removesuffix(".0")) for part in parts)
+    parts = [word_in_double(part).removesuffix(".0") for part in parts]
+    return ", ".join(FLAGS.get(part.lower(), part) for part in parts)
 
 
 def _as_printed(column: NDArray[Any]) -> NDArray[Any]:
     if column.dtype.kind == "f":
-        return _as_they_print(column)
+        return as_they_print(column)
     return words_of(column) if column.dtype.kind in "mM" else column
 
 
@@ -155,6 +167,11 @@ def remark_doubtful(labels: Sequence[Any], counts: NDArray[np.int64]) -> None:
             f"Labels of u that may be one, written in two ways, are two: {first}{more}. If they are"
             " the same, write them alike before fit."
         )
+    for pair in twins_in_single(labels)[:1]:
+        remark(
+            f"Labels of u that are one number in single precision are two: {pair[0]} and {pair[1]}."
+            " If they are the same, give all in one precision."
+        )
     if none := _for_nothing(labels):
         remark(
             f"The label {none[0]!r} of u may be a missing value turned into text, which numpy does "
@@ -207,6 +224,8 @@ def are_floats(values: NDArray[Any]) -> bool:
     if values.dtype.kind != "O":
         return values.dtype.kind == "f"
     types = set(map(type, values.flat))
+    if np.timedelta64 in types:  # which numpy counts among integers
+        return False
     return all(issubclass(t, (Real, Decimal)) for t in types) and not _are_integers(types)
 
 
@@ -220,25 +239,18 @@ def _check_exact(values: NDArray[Any]) -> None:
         )
 
 
-def _as_they_print(values: NDArray[Any]) -> NDArray[np.float64]:
-    """0.1 of any precision as the float64 0.1."""
-    if values.dtype.itemsize >= 8:
-        return values.astype(np.float64)
-    different, position = np.unique(values, return_inverse=True)
-    return different.astype(str).astype(np.float64)[position.reshape(-1)]
-
-
 def _of_objects(values: NDArray[Any]) -> NDArray[Any]:
     if _are_integers(set(map(type, values))):
         too_large = [v for v in values if not INT64.min <= v <= INT64.max]
         if too_large:
             raise ValueError(_too_large(too_large[0]))
         return values.astype(np.int64)
-    return as_labels(values.astype(float)) if are_floats(values) else _words(values)
+    return as_labels(floats_of(values)) if are_floats(values) else _words(values)
 
 
 def _are_integers(types: set[type]) -> bool:
-    return all(issubclass(t, (Integral, np.bool_)) for t in types)
+    numbers = (Integral, np.bool_)
+    return all(issubclass(t, numbers) and t is not np.timedelta64 for t in types)
 
 
 def _words(values: NDArray[Any]) -> NDArray[Any]:

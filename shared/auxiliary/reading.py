@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identiflow.shared.auxiliary.continuous import as_continuous, holds_moments
+from identiflow.shared.auxiliary.continuous import NUMBERS, as_continuous, holds_moments, kinds_of
 from identiflow.shared.auxiliary.labels import (
     are_floats,
     as_labels,
     check_none_missing,
     joint_labels,
 )
+from identiflow.shared.auxiliary.precision import is_below_double
 from identiflow.shared.inputs.containers import Table, cells_of, column_names, table_of
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import (
@@ -41,7 +42,8 @@ class Columns(NamedTuple):
         recording: what tells the rows of x apart, if u was made of their positions.
         limits: between which all values that there can be lie.
         made_by: what they were made by, and with which settings, if not by the user.
-        moments: whether some of the continuous values were dates, times or durations.
+        kinds: what the continuous values were, or what these were made of, column by column:
+            numbers, durations, dates or times in a zone or without one.
     """
 
     labels: NDArray[Any] | None
@@ -51,7 +53,12 @@ class Columns(NamedTuple):
     recording: list[Any] | None = None
     limits: tuple[float, float] | None = None
     made_by: list[Any] | None = None
-    moments: bool = False
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def moments(self) -> bool:
+        """Whether some of the continuous values were dates, times or durations."""
+        return any(kind != NUMBERS for kind in self.kinds)
 
     def known_rows(self, n_rows: int) -> Tensor:
         """The numbers of the rows whose u is known; a warning if many are not.
@@ -116,8 +123,9 @@ class Auxiliary(ABC):
 
     def _made_of_x(self) -> ValueError:
         return ValueError(
-            f"Expected x together with u = {type(self).__name__}, made from the rows of x; got u "
-            "alone. Pass x too, or the labels or values themselves."
+            f"Expected u with rows of its own, where x is split into folds or not passed; got u = "
+            f"{type(self).__name__}, made from the rows of x, all of them in order. Pass what it "
+            "makes of an array of all: columns(x).labels of segments, .continuous of a past."
         )
 
 
@@ -162,7 +170,7 @@ def read_values(u: Any, known: Known | None = None) -> Columns:
     continuous = as_continuous(values)
     if known is None:
         remark_whole(continuous)
-    return Columns(None, continuous, moments=holds_moments(values))
+    return Columns(None, continuous, kinds=kinds_of(values))
 
 
 def remark_whole(continuous: NDArray[np.float64], names: Sequence[str] = ()) -> None:
@@ -198,8 +206,8 @@ def _read_table(table: Table, known: Known | None) -> Columns:
     values = as_continuous(_floats(table, chosen), tuple(names[1]))
     if known is None:
         remark_whole(values, names[1])
-    moments = any(holds_moments(table.columns[number]) for number in np.flatnonzero(chosen))
-    return Columns(labels, values, names, moments=moments)
+    kinds = [kind for i in np.flatnonzero(chosen) for kind in kinds_of(table.columns[i])]
+    return Columns(labels, values, names, kinds=tuple(kinds))
 
 
 def _is_continuous(table: Table, number: int, known: Known | None) -> bool:
@@ -248,9 +256,11 @@ def as_array(values: Any) -> NDArray[Any]:
     if array.dtype.kind == "T":  # numpy's strings of any length
         array = array.astype(object)
     if array.dtype.kind in "fU" and isinstance(values, list | tuple):
-        # Of a list numpy makes ["a", nan] strings and [2**63, -1] floats.
+        # Of a list numpy makes ["a", nan] strings, [2**63, -1] floats, and of a 0.1 of single
+        # precision beside others what no label is.
         plain = np.asarray(values, dtype=object)
-        if array.dtype.kind == "U" or all(isinstance(value, int) for value in plain.flat):
+        rounded = array.dtype == np.float64 and any(map(is_below_double, plain.flat))
+        if array.dtype.kind == "U" or rounded or all(isinstance(v, int) for v in plain.flat):
             array = plain
     if array.ndim not in (1, 2) or array.size == 0:
         got = f"shape {array.shape}" if array.ndim else reprlib.repr(values)

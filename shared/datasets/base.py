@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identiflow.shared.inputs.arrays import Array
+from identiflow.shared.inputs.pairing import check_paired
 
 _DatasetT = TypeVar("_DatasetT", bound="Dataset")
 
@@ -34,6 +35,9 @@ class Dataset:
         source_names: the n names of the columns of z, empty where z is None.
         aux_name: what u is, in one word: "segment", "experiment", "subject".
         description: where the data comes from and what was done to it.
+
+    Raises:
+        ValueError: for u, z or covariates of other rows than x, or of another index.
     """
 
     name: str
@@ -45,6 +49,16 @@ class Dataset:
     source_names: tuple[str, ...] = ()
     aux_name: str = "u"
     description: str = ""
+
+    def __post_init__(self) -> None:
+        of_rows = {"u": self.u, "z": self.z, **self.covariates}
+        check_paired(self.x, *of_rows.values(), names=("x", *of_rows))
+        for name, values in of_rows.items():
+            if values is not None and len(values) != len(self.x):
+                raise ValueError(
+                    f"Expected {name} with {len(self.x)} rows, one for each row of x; got "
+                    f"{len(values)}. Pass the same samples in the same order."
+                )
 
     def __len__(self) -> int:
         """The number of rows N."""

@@ -101,6 +101,11 @@ def is_pandas(values: Any) -> bool:
     return hasattr(values, "iloc") and hasattr(values, "index")
 
 
+def is_index(values: Any) -> bool:
+    """True for an index of pandas: labels of rows, and not a value for each."""
+    return hasattr(values, "get_indexer")
+
+
 def column_names(values: Any) -> tuple[Any, ...] | None:
     """The names of the columns of a frame, or of what else has names for them."""
     if hasattr(values, "column_names"):  # pyarrow's, and those of a stream that was written down

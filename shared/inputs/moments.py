@@ -12,7 +12,9 @@ from identiflow.shared.inputs.arrays import AnyArray
 
 MOMENTS = (date, timedelta, np.datetime64, np.timedelta64)
 NUMBERED = (*MOMENTS, time)  # as continuous values; a time of day is a duration since midnight
+UTC = "+00:00"  # after the word of a moment in a zone
 COARSE = ("generic", "Y", "M", "W")  # numpy's units of a day and longer
+LENGTHS = {"Y": "years", "M": "months", "generic": "some of no unit"}  # that no length is known of
 # A moment as numpy, pandas and ISO 8601 write it: a date, and a time unless it is midnight.
 WRITTEN = re.compile(r"(\d{4,}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?")
 
@@ -25,6 +27,7 @@ def words_of(moments: AnyArray) -> AnyArray:
     """
     different, position = np.unique(moments, return_inverse=True)
     if different.dtype.kind == "m":
+        _check_length(different)
         words = [_duration(value) for value in different]
     else:
         unit = np.datetime_data(different.dtype)[0]
@@ -36,7 +39,7 @@ def words_of(moments: AnyArray) -> AnyArray:
 
 def word_of(moment: Any) -> str:
     """One moment or duration, of Python, numpy or pandas, as its word."""
-    return words_of(as_numpy(moment)[None])[0] + ("+00:00" if is_in_zone(moment) else "")
+    return words_of(as_numpy(moment)[None])[0] + (UTC if is_in_zone(moment) else "")
 
 
 def as_numpy(moment: Any) -> Any:
@@ -95,6 +98,16 @@ def _ticks(moments: AnyArray) -> tuple[AnyArray, float]:
     unit, count = np.datetime_data(moments.dtype)
     size = np.array(count, dtype=f"m8[{unit}]") / np.timedelta64(1, "ns")
     return moments.astype(np.int64), float(size)
+
+
+def _check_length(durations: AnyArray) -> None:
+    """Raise for durations of months or years, which are not of one length."""
+    unit = np.datetime_data(durations.dtype)[0]
+    if unit in LENGTHS:
+        raise ValueError(
+            f"Expected durations of a fixed length as labels of u; got {LENGTHS[unit]}. Pass their "
+            "number: u.astype(int)."
+        )
 
 
 def _duration(value: np.timedelta64) -> str:

@@ -32,7 +32,7 @@ def check_paired(x: Any, *others: Any, names: tuple[str, ...] = ("x", "u", "u_ne
     for name, other in zip(names[1:], others, strict=False):
         indexed += _indexes(name, other)
     indexed = [(name, index) for name, index in indexed if index is not None]
-    way = _way((x, *others)).format(names[0])
+    way = _way((x, *others)).format(indexed[0][0] if indexed else names[0])
     for name, index in indexed[1:]:
         _compare(*indexed[0], name, index, way)
 

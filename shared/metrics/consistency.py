@@ -75,6 +75,11 @@ def agreement(
 
 
 def _as_fits(latents: Sequence[ArrayLike]) -> list[AnyArray]:
+    if not (isinstance(latents, Sequence) or hasattr(latents, "ndim")):
+        raise ValueError(
+            "Expected latents to be a sequence of at least 2 arrays, one for each fit; got a "
+            f"{type(latents).__name__}. Pass a list of them, [z_1, z_2, ...]."
+        )
     one_array = getattr(latents, "ndim", 3) != 3  # whose rows would pass as fits
     if one_array or len(latents) < 2:
         raise ValueError(

@@ -37,8 +37,8 @@ def linear_mean_corr_coef(
         z_true: sources, shape (N, n_true) or (N,).
         z_pred: recovered latents of the same rows, shape (N, n_pred) or (N,).
         fit_rows: rows that fit the directions: a slice, a mask or indices; the others are scored.
-            None draws a random half. For time series pass a block: random rows have neighbours on
-            the other side.
+            A mask in pandas has the index of z_true and z_pred. None draws a random half. For time
+            series pass a block: random rows have neighbours on the other side.
         seed: of that draw.
         allow_unequal: accept n_pred ≠ n_true; unmatched true sources count 0.
 
@@ -63,7 +63,8 @@ def linear_mean_corr_coef(
     """
     true, pred = as_pair(z_true, z_pred)
     expect_equal_columns(true, pred, allow_unequal)
-    fit, rest = split_rows(len(true), fit_rows, seed, min_fit=true.shape[1] + pred.shape[1] + 1)
+    n_columns = true.shape[1] + pred.shape[1]
+    fit, rest = split_rows(len(true), fit_rows, seed, n_columns + 1, of=(z_true, z_pred))
     true, pred = true.astype(np.float64, copy=False), pred.astype(np.float64, copy=False)
     to_true, to_pred = _canonical_directions(true[fit], pred[fit])
     correlation = np.diagonal(cross_correlation(true[rest] @ to_true, pred[rest] @ to_pred))

@@ -46,8 +46,8 @@ def r2_per_source(
         z_true: sources, shape (N, n_true) or (N,).
         z_pred: recovered latents of the same rows, shape (N, n_pred) or (N,).
         fit_rows: rows that fit the regression: a slice, a mask or indices; the others are scored.
-            None draws a random half. For time series pass a block: random rows have neighbours on
-            the other side.
+            A mask in pandas has the index of z_true and z_pred. None draws a random half. For time
+            series pass a block: random rows have neighbours on the other side.
         seed: of that draw.
 
     Returns:
@@ -63,7 +63,7 @@ def r2_per_source(
     array([1., 0.])
     """
     true, pred = as_pair(z_true, z_pred)
-    fit, rest = split_rows(len(true), fit_rows, seed)
+    fit, rest = split_rows(len(true), fit_rows, seed, min_fit=2, of=(z_true, z_pred))
     true, pred = true.astype(np.float64, copy=False), pred.astype(np.float64, copy=False)
     residual = true[rest] - _linear_prediction(pred[fit], true[fit], pred[rest])
     spread = true[rest] - true[rest[0]]  # exactly 0 for a constant column

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from identiflow.shared.auxiliary import Auxiliary, Columns
+from identiflow.shared.auxiliary.encoder import call_of
 from identiflow.shared.auxiliary.reading import as_array, read_values
 from identiflow.shared.inputs.containers import column_names
+from identiflow.shared.inputs.moments import UTC, WRITTEN
 from identiflow.shared.inputs.pairing import check_paired, parts_of
 from identiflow.shared.inputs.validation import as_matrix, is_plain
 
@@ -138,7 +140,8 @@ class _Part(NamedTuple):
     """The u of a part as it was read, and what it was read from."""
 
     columns: Columns
-    kind: str
+    number: int
+    kind: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -164,11 +167,19 @@ def _read(u: Any, n_rows: int, number: int) -> _Part:
         raise ValueError(
             f"Expected u with {n_rows} rows in part {number}, one for each of x; got {got}."
         )
-    return _Part(columns, _kind_of(u, columns))
+    return _Part(columns, number, _kind_of(u, columns))
 
 
-def _kind_of(u: Any, columns: Columns) -> str:
-    """What has to be the same in all parts."""
+def _kind_of(u: Any, columns: Columns) -> tuple[str, ...]:
+    """What has to be the same in all parts, in words; "" where a part does not say."""
+    made_by = "" if columns.made_by is None else call_of(columns.made_by)
+    kinds = columns.kinds
+    if len(kinds) > 1:
+        kinds = tuple(f"{kind} in column {i} of values" for i, kind in enumerate(kinds))
+    return _form_of(u, columns), made_by, _zones_of(columns.labels), *kinds
+
+
+def _form_of(u: Any, columns: Columns) -> str:
     if columns.names is not None:
         labels, values = columns.names
         return f"a frame with labels {labels} and values {values}"
@@ -180,14 +191,30 @@ def _kind_of(u: Any, columns: Columns) -> str:
     return f"{of} of shape {('N', *as_array(u).shape[1:])}"
 
 
+def _zones_of(labels: NDArray[Any] | None) -> str:
+    """Whether the moments among labels are in a zone, in words; "" if there are none."""
+    words = [] if labels is None else str(labels[0]).split(", ")
+    zones = [word.endswith(UTC) for word in words if WRITTEN.fullmatch(word.removesuffix(UTC))]
+    return " and ".join(f"labels of times {'in a' if zone else 'without a'} zone" for zone in zones)
+
+
 def _together(parts: list[_Part]) -> AsRead:
     """The u of all parts as one."""
-    kinds = sorted({part.kind for part in parts})
-    if len(kinds) > 1:
-        raise ValueError(f"Expected u of one kind in all parts; got {' and '.join(kinds)}.")
+    for kinds in zip(*(part.kind for part in parts), strict=False):
+        _check_alike([(kind, part.number) for kind, part in zip(kinds, parts, strict=True) if kind])
     first = parts[0].columns
     labels, values = (
         None if first[i] is None else np.concatenate([part.columns[i] for part in parts])
         for i in (0, 1)
     )
     return AsRead(first._replace(labels=labels, continuous=values))
+
+
+def _check_alike(kinds: list[tuple[str, int]]) -> None:
+    """Raise unless a thing that parts of these numbers say is the same in all."""
+    other = next((pair for pair in kinds if pair[0] != kinds[0][0]), None)
+    if other is not None:
+        raise ValueError(
+            f"Expected u of one kind in all parts; got {kinds[0][0]} in part {kinds[0][1]} and "
+            f"{other[0]} in part {other[1]}. Make them alike."
+        )

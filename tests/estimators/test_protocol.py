@@ -158,7 +158,7 @@ def test_every_prior_and_every_kind_of_u_will_do(
     if reading not in ("TimeSegments", "History"):
         assert fit.sample(u).shape == (200, 2)
     elif prior != "unconditional":
-        with pytest.raises(ValueError, match="Expected x together with u"):
+        with pytest.raises(ValueError, match="Expected u with rows of its own.*not passed"):
             fit.sample(u)
 
 

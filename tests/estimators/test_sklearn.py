@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import clone, config_context
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -131,8 +131,14 @@ def test_objects_in_the_place_of_u_are_split_into_folds(case: str) -> None:
 @pytest.mark.parametrize("u", [TimeSegments(3), History(1), Mixed(TimeSegments(3), DOSE)])
 def test_what_is_made_of_rows_of_x_is_not_split(u: Any) -> None:
     x = np.random.default_rng(0).normal(size=(60, 2))
-    with pytest.raises(ValueError, match="made from the rows of x; got u alone"):
-        GridSearchCV(IFlow(), {"n_layers": [1]}, cv=2).fit(x, u)
+    message = r"where x is split into folds .* got u = \w+, made from the rows of x.* Pass what it"
+    for call in (
+        lambda: GridSearchCV(IFlow(), {"n_layers": [1]}, cv=2).fit(x, u),
+        lambda: cross_val_score(IFlow(), x, u),
+        lambda: u[:3],
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
 
 
 def test_labels_are_an_array_to_others() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import re
 from collections.abc import Callable
@@ -16,9 +19,19 @@ from hypothesis import strategies as st
 
 from identiflow.tables import read_table
 from identiflow.text import read_text
-from tests.identiflow.test_dialect_laws import LABELS, PACKINGS, SEPARATORS, X, written
 
 ALL = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+SEPARATORS = {",": ".csv", ";": ".csv", "|": ".csv", "\t": ".tsv", " ": ".txt"}
+PACKINGS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+RANDOM = np.random.default_rng(0)
+X = pd.DataFrame(
+    {
+        "left, in mV": RANDOM.normal(size=12).round(3),
+        "Größe": RANDOM.normal(size=12) * 1e-7,
+        "n; of cells": RANDOM.integers(0, 9, 12),
+    }
+)
+TABLE = X.assign(u=np.array(["a", "b, c", 'the "ü"', "d; e"])[np.arange(12) // 3])
 
 
 def bytes_of(save: Callable[..., None], path: Path) -> bytes:
@@ -85,7 +98,7 @@ def test_damaged_files_are_refused_by_name(case: str, tmp_path: Path) -> None:
 AT = st.floats(0, 1, exclude_max=True)
 LENGTHS = st.integers(0, 50)
 PIECES = list("\"'#%\n\r,;\t| é\0 1a.-") + ["\r\n", "\n\n", "NA", "Total"]
-TEXT = {separator: written(separator, ".", "none") for separator in SEPARATORS}
+TEXT = {separator: TABLE.to_csv(index=False, sep=separator) for separator in SEPARATORS}
 
 
 def struck(whole: bytes, damages: list[tuple[float, int, bytes]]) -> bytes:
@@ -118,7 +131,7 @@ def test_damaged_text_is_refused_for_what_is_in_it(
 def with_a_mark_more_or_less(draw: st.DrawFn) -> tuple[str, str]:
     """A separator, and a table in which one, or a line break, is lost, doubled or elsewhere."""
     separator = draw(st.sampled_from([s for s in SEPARATORS if s != " "]))
-    table = X.assign(u=LABELS)[["u", *X.columns]]  # of which the last column is not used
+    table = TABLE[["u", *X.columns]]  # of which the last column is not used
     text, mark = table.to_csv(index=False, sep=separator), draw(st.sampled_from([separator, "\n"]))
     places = [i for i, letter in enumerate(text[:-1]) if letter == mark]
     place = draw(st.sampled_from(places))
@@ -158,7 +171,6 @@ BINARY: dict[str, Callable[[], bytes]] = {
     **{
         f".csv{packing}": lambda pack=pack: pack(TEXT[","].encode())  # type: ignore[misc]
         for packing, pack in PACKINGS.items()
-        if packing
     },
 }
 OURS = re.compile(

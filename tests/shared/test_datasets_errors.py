@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from identiflow.shared import datasets
@@ -107,3 +108,25 @@ BAD_LOADS = {
 def test_bad_calls_of_loaders_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+X = np.zeros((12, 2))
+NAMES = [f"cell {i}" for i in range(12)]
+IN_ORDER, BACK = pd.Series(range(12), NAMES), pd.Series(range(12), NAMES[::-1])
+OTHER_ROWS = {
+    "u too short": ({"u": np.arange(11)}, "Expected u with 12 rows, one for each row of x; got 11"),
+    "z too long": ({"z": np.zeros((13, 2))}, "Expected z with 12 rows, .*; got 13"),
+    "a short covariate": ({"covariates": {"age": np.arange(3)}}, "Expected age with 12 rows"),
+    "u of another index": ({"u": BACK}, r"u with the index of x.* Pass u\.loc\[x\.index\]"),
+    "z of another index": ({"z": BACK.to_frame()}, "z with the index of x"),
+    "a covariate of another index": ({"covariates": {"age": BACK}}, "age with the index of x"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_ROWS)
+def test_rows_of_a_data_set_are_those_of_x(case):
+    parts, message = OTHER_ROWS[case]
+    x = pd.DataFrame(X, NAMES)
+    assert len(datasets.Dataset(name="fine", x=x, u=IN_ORDER, z=IN_ORDER.to_frame())) == 12
+    with pytest.raises(ValueError, match=message):
+        datasets.Dataset(**{"name": "other", "x": x, "u": IN_ORDER, **parts})

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
+import torch
+import xarray as xr
 
+from identiflow.iflow import IFlow
+from identiflow.shared.auxiliary import Labels, TimeSegments
 from identiflow.shared.metrics import mean_corr_coef
 from identiflow.shared.plotting import (
     MAX_POINTS,
@@ -37,6 +43,90 @@ def test_a_matching_found_elsewhere_is_used(latents):
     axes = plot_sources(z_true, z_pred, u, matching=matching)
     drawn = np.asarray(axes[1].collections[0].get_offsets())
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.2
+
+
+def drawn(ax):
+    points = ax.collections[0]
+    return np.asarray(points.get_offsets()), np.asarray(points.get_array())
+
+
+ROWS = np.arange(500) * 7 % 500
+HOLDERS = {
+    "frame": lambda v: pd.DataFrame(v),
+    "frame with an index": lambda v: pd.DataFrame(v, index=[f"row {i}" for i in ROWS]),
+    "nullable frame": lambda v: pd.DataFrame(v).convert_dtypes(),
+    "pyarrow": lambda v: pa.Table.from_pandas(pd.DataFrame(v).rename(columns=str)),
+    "xarray": lambda v: xr.DataArray(v),
+    "tensor": torch.as_tensor,
+    "list": np.ndarray.tolist,
+}
+
+
+@pytest.mark.parametrize("of_u", HOLDERS)
+@pytest.mark.parametrize("of_z", HOLDERS)
+def test_figures_are_the_same_whatever_holds_their_rows(latents, of_z, of_u):
+    z_true, z_pred, u = latents
+    hold, u_held = HOLDERS[of_z], HOLDERS[of_u](u[:, None])
+    expected, got = plot_latents(z_true, u), plot_latents(hold(z_true), u_held)
+    for part, other in zip(drawn(expected), drawn(got), strict=True):
+        np.testing.assert_array_equal(part, other)
+    panels = plot_sources(z_true, z_pred, u), plot_sources(hold(z_true), hold(z_pred), u_held)
+    for ax, another in zip(*panels, strict=True):
+        np.testing.assert_array_equal(drawn(ax)[0], drawn(another)[0])
+
+
+@pytest.mark.parametrize("form", ["pandas", "default"])
+def test_what_transform_returns_is_drawn(form):
+    u = np.arange(300) % 5
+    x = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 2)) * (u + 1)[:, None])
+    x.index = ROWS[:300]
+    flow = IFlow(n_layers=1, hidden=(4,), max_steps=2).set_output(transform=form).fit(x, u)
+    z = flow.transform(x)
+    points = drawn(plot_latents(z, pd.Series(u, x.index)))[0]
+    assert set(map(tuple, points)) == set(map(tuple, np.asarray(z)))
+    assert len(plot_sources(z, z, Labels(u))) == 2
+
+
+COLOURS = {
+    "words": ["a", "b"],
+    "words and numbers": ["a", 1],
+    "flags": [True, False],
+    "dates": [pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-02")],
+}
+
+
+@pytest.mark.parametrize("case", COLOURS)
+def test_labels_of_any_type_have_a_colour_each(latents, case):
+    colours = drawn(plot_latents(latents[0], COLOURS[case] * 250))[1]
+    assert np.unique(colours, return_counts=True)[1].tolist() == [250, 250]
+
+
+Z = np.random.default_rng(1).normal(size=(500, 3))
+WRONG = {
+    "one column": (lambda: plot_latents(Z[:, :1], ROWS), "z with at least 2 columns.*got 1"),
+    "a vector": (lambda: plot_latents(Z[:, 0], ROWS), "z with at least 2 columns.*got 1"),
+    "words": (lambda: plot_latents([["a", "b"]] * 500, ROWS), "Expected z to be numeric"),
+    "NaN": (lambda: plot_sources(Z, Z * np.nan, ROWS), "finite values in z_pred"),
+    "rows of u": (lambda: plot_latents(Z, ROWS[1:]), "u with 500 rows, .* of z; got 499"),
+    "no u": (lambda: plot_latents(Z, None), "u with 500 rows, .* of z; got 0"),
+    "u of x": (lambda: plot_latents(Z, TimeSegments(3)), "u with 500 rows, .* of z; got 0"),
+    "rows": (lambda: plot_sources(Z, Z[1:], ROWS), "z_pred with 500 rows, .* of z_true; got 499"),
+    "u of another index": (
+        lambda: plot_latents(pd.DataFrame(Z, ROWS), pd.Series(ROWS)),
+        "u with the index of z",
+    ),
+    "latents of another index": (
+        lambda: plot_sources(pd.DataFrame(Z), pd.DataFrame(Z, ROWS), ROWS),
+        "z_pred with the index of z_true",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_drawn_is_refused_by_name(case):
+    call, message = WRONG[case]
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_large_data_are_thinned():
