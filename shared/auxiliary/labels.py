@@ -167,10 +167,10 @@ def remark_doubtful(labels: Sequence[Any], counts: NDArray[np.int64]) -> None:
             f"Labels of u that may be one, written in two ways, are two: {first}{more}. If they are"
             " the same, write them alike before fit."
         )
-    for pair in twins_in_single(labels)[:1]:
+    if any(isinstance(label, float) for label in labels) and (same := twins_in_single(labels)):
         remark(
-            f"Labels of u that are one number in single precision are two: {pair[0]} and {pair[1]}."
-            " If they are the same, give all in one precision."
+            "Labels of u that are one number in single precision are two: "
+            f"{' and '.join(map(str, same[0]))}. If they are the same, give all in one precision."
         )
     if none := _for_nothing(labels):
         remark(
