@@ -27,6 +27,7 @@ from identiflow.numerals import NUMBER
 
 BEGINNING = 1 << 16  # so many bytes tell the dialect
 MOST_TITLE, ENOUGH = 10, 3  # lines of a title above a table; lines that make a table
+NEARLY_ALL = 0.9  # of the rows are as long as their header, which others are not
 
 
 def _unzipped(path: Path) -> IO[bytes]:
@@ -163,9 +164,16 @@ def _start(text: str, whole: bool, usual: str) -> tuple[str, int, list[str]]:
         has_header = fit_below[0] == fit[0] and header.is_above(rows)
         if names or has_header or fit_below[0] > fit[0]:
             return below, comments[0].count("\n"), names
-    elif fit[0] not in (0.5, 1.0) or header.is_title(_rows(text, whole, separator)):
+    elif not _begins_at_once(fit[0], _rows(text, whole, separator)):
         return *(_below_title(text, whole, usual) or (separator, 0)), []
     return separator, 0, []
+
+
+def _begins_at_once(fit: float, rows: Sequence[Sequence[str]]) -> bool:
+    """True if no title stands above these rows: all are as long as the first, or it is a header."""
+    if fit in (0.5, 1.0):
+        return not header.is_title(rows)
+    return fit > NEARLY_ALL and header.is_above(rows)
 
 
 def _below_title(text: str, whole: bool, usual: str) -> tuple[str, int] | None:

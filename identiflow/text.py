@@ -113,10 +113,13 @@ def _check_quotes(file: TextFile, table: DataFrame) -> None:
     of_text = [i for i, dtype in enumerate(table.dtypes) if dtype.kind == "O" and of_numbers]
     for i in of_text:
         cells = table.iloc[:, i].astype(str)
-        for row in cells.str.contains("\n", regex=False).to_numpy().nonzero()[0]:
+        broken = cells.str.contains("\n", regex=False).to_numpy(dtype=bool)
+        others = cells[~broken]
+        are_numbers = 0 < len(others) < len(cells) and others.str.fullmatch(NUMBER).all()
+        for row in broken.nonzero()[0]:
             lines = cells.iloc[row].split("\n")
             parts = [line.split(file.dialect.separator) for line in lines]
-            if any(_is_row(cells_of, table.shape[1], of_numbers) for cells_of in parts):
+            if are_numbers or any(_is_row(part, table.shape[1], of_numbers) for part in parts):
                 raise ValueError(
                     f"{len(lines)} lines in one cell, of the column {seen(table.columns[i])} in row"
                     f" {row + 1}, some of them rows. Remove the quotation mark at its beginning"

@@ -130,6 +130,11 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         )
         for mark in " .'\u2009\u2019"
     },
+    "quotation marks around parts of two rows": (
+        "t.csv",
+        NUMBERS.format(",", "1", "2").replace("2,2.5,b\n1,1.5", '2,"2.5,b\n1,1.5"', 1).encode(),
+        "got 2 lines in one cell, of the column b in row 2, some of them rows. Remove the quot",
+    ),
     "names that stand again": (
         "t.csv",
         NUMBERS.format(",", "1", "2").encode() + b"a,b,u\n",
