@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from identiflow.numerals import GROUPED, WITH_COMMA
+from identiflow.numerals import GROUPED, WITH_COMMA, is_date
 
 if TYPE_CHECKING:
     from pandas import Series
 
+# A number with a sign or a unit beside it: $5, <0.1, 8.9 %, (1.2), 5 mV.
+MARKED = re.compile(r"\s*[^\w\s]{0,2}\s*[+-]?\d+([.,]\d+)*([eEdD][+-]?\d+)?\s*\S{0,3}\s*")
 MOST_LINES = 3  # above or below the data, that are none
 
 
@@ -43,7 +46,7 @@ def about_text(cell: Any) -> str:
     """What a cell that is no number may be, and what to do about it; "" if it is just text."""
     text = str(cell)
     if GROUPED.fullmatch(text):
-        return "Write numbers without separators of thousands."
+        return f"Write numbers without separators of thousands{_or_decimal(text.strip())}."
     if WITH_COMMA.fullmatch(text):
         return "Write all numbers with a decimal point, or all with a decimal comma."
     if "\u2212" in text:
@@ -52,4 +55,15 @@ def about_text(cell: Any) -> str:
 
     if says_nothing(text):
         return "If that says that nothing was measured, leave those rows out, or fill the cells in."
+    if MARKED.fullmatch(text) and not is_date(cell):
+        return (
+            "Write the number alone, without a unit or a sign, or leave the column out with --drop."
+        )
     return ""
+
+
+def _or_decimal(text: str) -> str:
+    """What to write for 1,234, which is one of two numbers."""
+    if text.count(",") != 1 or "." in text or len(text.partition(",")[2]) != 3:
+        return ""
+    return f": {text.replace(',', '')}; or {text.replace(',', '.')}, if that is a decimal comma"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 MOST = 8  # rows of totals at an end, as many as pandas' describe has
+FEWEST = 5  # rows whose sum or mean the next one may be
+ROUNDED, CLOSE = 1e-3, 5e-3  # of a sum; of a standard deviation: a sum and a mean as printed
 COMMENT = re.compile(r"\s*#")
 # What stands before the sum or the mean of other rows.
 TOTALS = re.compile(
@@ -21,14 +23,17 @@ TOTALS = re.compile(
     r"(totals?|all|sums?|summe|somme|suma|means?|averages?|avg|median|mittelwert|mittel|moyenne|"
     r"media|max|maximum|min|minimum|std|std\.? ?dev\.?|st\.? ?dev\.?|sd|stdev|"
     r"standard (deviation|error)|sem?|variance|var|cv|rsd|range|counts?|n ?= ?\d+|\d\d? ?%|q[123]|"
-    r"gesamt|insgesamt|total general)\s*(%|\([^)]*\))?\s*:?",
+    r"gesamt|insgesamt|total general|gesamtergebnis|ergebnis|totale( complessivo)?|eindtotaal|"
+    r"totalsumma|hovedtotal|suma końcowa|celkový součet|genel toplam|toplam|общий итог|итого|总计|"
+    r"合计|総計|合計)\s*(%|\([^)]*\))?\s*:?",
     re.IGNORECASE,
 )
 
 
 def doubts_of_rows(table: DataFrame) -> list[str]:
     """What is to be said of rows that may be none of the data, by their cells of text."""
-    return [*doubts_of_totals(table), *_doubts_of_comments(table)]
+    doubts = doubts_of_totals(table) or _doubts_of_sums(table)
+    return [*doubts, *_doubts_of_comments(table)]
 
 
 def doubts_of_totals(table: DataFrame) -> list[str]:
@@ -75,6 +80,28 @@ def _said(words: Series, column: str, rows: NDArray[np.intp]) -> str:
         f"Rows {where} have {cells} in the column {column}. If they are totals or means of other "
         "rows, delete them."
     )
+
+
+def _doubts_of_sums(table: DataFrame) -> list[str]:
+    """What is to be said of a last row whose numbers are sums, or means, of those above them."""
+    of_numbers = [i for i, dtype in enumerate(table.dtypes) if dtype.kind in "iuf"]
+    values = table.iloc[:, of_numbers].to_numpy(float)
+    if len(values) < FEWEST + 1 or len(of_numbers) < 2:
+        return []
+    above, last = values[:-1], values[-1]
+    with np.errstate(all="ignore"):  # of infinite numbers, which are refused where they are used
+        sums, means, spread = above.sum(0), above.mean(0), above.std(0)
+        are_sums = (np.abs(last - sums) <= ROUNDED * np.abs(sums)) & (
+            np.abs(last) > np.abs(above).max(0)
+        )
+        are_means = (np.abs(last - means) < CLOSE * spread) & (spread > 0)
+    for are, what in ((are_sums, "sum"), (are_means, "mean")):
+        if are.sum() >= 2 and 2 * are.sum() > len(of_numbers):
+            return [
+                f"Row {len(values)}, the last, has the {what} of the rows above in {are.sum()} "
+                "columns. If it is no row of the data, delete it."
+            ]
+    return []
 
 
 def _doubts_of_comments(table: DataFrame) -> list[str]:

@@ -25,7 +25,7 @@ from identiflow.text_file import AS_TEXT, TextFile
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 WHOLE_WITH_COMMA = re.compile(r"^\s*([+-]?\d+),0+\s*$")
 
@@ -78,7 +78,7 @@ def _decoded(file: TextFile) -> tuple[TextFile, DataFrame]:
 
 def _with_decimals(file: TextFile, table: DataFrame) -> tuple[TextFile, DataFrame]:
     """The same with decimal commas, if that makes numbers of text and text of no numbers."""
-    of_text = [table.iloc[:, i] for i, dtype in enumerate(table.dtypes) if dtype.kind == "O"]
+    of_text = [column for column in _columns(table) if column.dtype.kind == "O"]
     if not any(map(has_decimal_commas, of_text)):
         return file, table
     with_commas = replace(file, dialect=replace(file.dialect, decimal=","))
@@ -89,7 +89,7 @@ def _with_decimals(file: TextFile, table: DataFrame) -> tuple[TextFile, DataFram
     if before <= after:
         return with_commas, _with_points(again)
     cells = file.parsed(usecols=sorted(before - after), dtype=str)
-    if after - before and all(are_grouped(cells[name]) for name in cells.columns):
+    if after - before and all(_may_be_grouped(cells[name]) for name in cells.columns):
         raise ValueError(
             f"points between thousands in the column {seen(cells.columns[0])}, beside decimal "
             "commas. Write numbers without separators of thousands"
@@ -172,27 +172,48 @@ def _is_row(cells: Sequence[str], width: int, of_numbers: Sequence[int]) -> bool
 
 
 def _doubts_of_points(file: TextFile, table: DataFrame) -> list[str]:
-    """What is to be said of points that may stand between thousands; an error if they do.
+    """What is to be said of points that may stand between thousands.
 
-    Between semicolons they may: commas are the decimal marks there.
+    An error between semicolons: commas are the decimal marks there.
     """
+    if file.dialect.decimal == ",":
+        return []
     floats = [i for i, dtype in enumerate(table.dtypes) if dtype.kind == "f"]
-    if not floats or (file.dialect.separator, file.dialect.decimal) != (";", "."):
-        return []
-    cells = file.parsed(usecols=floats, dtype=str)
-    for name in cells.columns:
-        if may_be_thousands(cells[name]):
-            raise ValueError(
-                f"whole numbers with points in the column {seen(name)}, which may stand between "
-                "thousands. Write numbers without separators of thousands"
-            )
-    first = cells.columns[0]
-    if not all(are_grouped(cells[name]) for name in cells.columns):
-        return []
+    between = [i for i in floats if _are_thousandths(table.iloc[:, i])]
+    cells = file.parsed(usecols=between, dtype=str) if between else table.iloc[:, :0]
+    mixed = [name for name in cells.columns if may_be_thousands(cells[name])]
+    is_theirs = file.dialect.separator == ";"
+    if mixed and is_theirs:
+        raise ValueError(
+            f"whole numbers with points in the column {seen(mixed[0])}, which may stand between "
+            "thousands. Write numbers without separators of thousands"
+        )
+    all_grouped = len(between) == len(floats) and all(map(are_grouped, _columns(cells)))
+    doubtful = mixed or (list(cells.columns[:1]) if is_theirs and all_grouped else [])
     return [
-        f"Points are taken for decimal points, as in {cells[first].dropna().iloc[0]} in the column "
-        f"{seen(first)}. If they stand between thousands, write numbers without them."
+        f"Points are taken for decimal points, as in {_with_a_point(cells[name])} in the column "
+        f"{seen(name)}. If they stand between thousands, write numbers without them."
+        for name in doubtful[:1]
     ]
+
+
+def _may_be_grouped(column: Series) -> bool:
+    return are_grouped(column) or may_be_thousands(column)
+
+
+def _are_thousandths(column: Series) -> bool:
+    """True for numbers of no more than three decimals, some of them at least one."""
+    thousandths = column.dropna() * 1000
+    return bool(len(thousandths) and ((thousandths - thousandths.round()).abs() < 1e-4).all())
+
+
+def _columns(table: DataFrame) -> list[Series]:
+    return [table.iloc[:, i] for i in range(table.shape[1])]
+
+
+def _with_a_point(column: Series) -> str:
+    """The first cell that has one."""
+    return next(cell for cell in column.dropna() if "." in cell)
 
 
 def _with_words(

@@ -23,6 +23,10 @@ TOO_LONG = (
     "write.table left have no name: write.csv(table, file, row.names = FALSE); numbers with "
     "decimal commas need other separators than commas"
 )
+ESCAPED = (
+    "a quotation mark behind a backslash in line {}, as Spark and MySQL write it. Write it twice, "
+    'as "" in "a ""b"" c"'
+)
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,11 @@ class TextFile:
                     low_memory=False,
                     **{"decimal": dialect.decimal, **_exact(pd.__version__), **options},
                 )
-            except pd.errors.ParserWarning:
-                raise ValueError(TOO_LONG) from None
+            except (pd.errors.ParserWarning, pd.errors.ParserError) as error:
+                if (line := self._escaped()) is not None:
+                    raise ValueError(ESCAPED.format(line)) from None
+                is_known = isinstance(error, pd.errors.ParserError)
+                raise error if is_known else ValueError(TOO_LONG) from None
         if not header:
             return table.rename(columns=lambda number: f"x{number}")
         return table.rename(columns=str.strip) if dialect.spaced else table
@@ -73,6 +80,13 @@ class TextFile:
             for _ in range(self.dialect.lines_before):
                 file.readline()
             yield file
+
+    def _escaped(self) -> int | None:
+        """The line of the first quotation mark behind a backslash; None if there is none."""
+        before = self.dialect.lines_before
+        with self._text() as file:
+            lines = enumerate(file, before + 1)
+            return next((number for number, line in lines if '\\"' in line), None)
 
     def widths(self) -> list[int]:
         """The number of cells in each row."""

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from identiflow.no_data import doubts_of_totals
+from identiflow.no_data import doubts_of_rows, doubts_of_totals
 from identiflow.tables import read_table, write_table
 
 N = 40
@@ -28,6 +30,9 @@ TOTALS = [
     "n = 40",
     "Average (n=60)",
     "% CV",
+    "Gesamtergebnis",
+    "Totale complessivo",
+    "总计",
     "Std. Dev.",
     "",
     " ",
@@ -94,8 +99,30 @@ def test_many_words_are_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["s40", "totally", "sum of parts", "x", "7"])
 def test_other_words_are_none(word: str, tmp_path: Path) -> None:
-    write_table(with_last(word), tmp_path / "t.csv")
+    table = with_last(word)
+    table.loc[N, ["left", "right"]] = [0.7, -0.3]
+    write_table(table, tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv").attrs["doubts"] == []
+
+
+@pytest.mark.parametrize("of", ["sum", "mean"])
+@pytest.mark.parametrize("digits", [2, 9])
+@pytest.mark.parametrize("word", ["Alles", "计", "s40"])
+def test_sums_and_means_are_remarked_on_whatever_they_are_called(
+    word: str, digits: int, of: str, taken: Callable, tmp_path: Path
+) -> None:
+    shifted = TABLE.assign(left=X.left + 3, right=X.right * 40 - 99)
+    last = getattr(shifted[["left", "right"]], of)().round(digits).to_frame().T
+    write_table(pd.concat([shifted, last.assign(u="a", who=word)]), tmp_path / "t.csv")
+    (said,) = taken(tmp_path / "t.csv", "--aux", "u", "--drop", "who").said
+    assert f"Row 41, the last, has the {of} of the rows above in 2 columns. If it is no" in said
+
+
+@given(st.integers(0, 10**6), st.integers(2, 6), st.integers(6, 60))
+def test_a_row_of_the_data_is_no_sum(seed: int, columns: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(rng.normal(size=columns) * 3, 1, size=(rows, columns)).round(3)
+    assert doubts_of_rows(pd.DataFrame(values)) == []
 
 
 def test_a_word_that_others_have_is_none(tmp_path: Path) -> None:
