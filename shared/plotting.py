@@ -140,7 +140,7 @@ def _as_latents(values: Any, name: str) -> NDArray[np.float64]:
 
 def _colour_codes(u: Any, n_rows: int, name: str) -> NDArray[Any]:
     """A number for each row, (N,): u itself if it is floats, else one for each label."""
-    values = np.asarray(u) if isinstance(u, Auxiliary) else to_numpy(u, "u")
+    values = _of_auxiliary(u) if isinstance(u, Auxiliary) else to_numpy(u, "u")
     _expect_rows(len(values) if values.ndim else 0, "u", n_rows, name)
     if values.ndim > 1:
         values = values[:, 0]
@@ -149,6 +149,17 @@ def _colour_codes(u: Any, n_rows: int, name: str) -> NDArray[Any]:
     if values.dtype.kind == "O":  # of which some may not be compared
         values = values.astype(str)
     return np.unique(values, return_inverse=True)[1]
+
+
+def _of_auxiliary(u: Auxiliary) -> NDArray[Any]:
+    """The values that it is of, if they are its own and of one kind."""
+    if not hasattr(u, "__array__"):
+        raise ValueError(
+            f"Expected u as labels or values, (N,), for the colours; got {type(u).__name__}. Pass "
+            "one of its parts, u.labels, or what it makes of the rows of x: u.columns(x).labels of "
+            "segments, a column of u.columns(x).continuous of a past."
+        )
+    return np.asarray(u)
 
 
 def _expect_rows(got: int, name: str, expected: int, other: str) -> None:

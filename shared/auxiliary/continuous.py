@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,20 @@ from numpy.typing import NDArray
 from identiflow.shared.auxiliary.labels import check_none_missing
 from identiflow.shared.inputs.columns import ranges_of
 from identiflow.shared.inputs.moments import NUMBERED, as_numbers, as_numpy, is_in_zone
+from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import check_finite, first_word
 
 NUMBERS = "numbers"
 KINDS = {"M": "dates or times", "m": "durations"}  # numpy's words for the types of moments
+ZONES = {True: " in a zone", False: " without a zone"}
+NUMBERS_FOR_MOMENTS = (
+    "u had dates, times or durations in fit and has plain numbers here, which are taken for "
+    "nanoseconds. Pass moments: Continuous(pd.to_timedelta(u, unit='s')) of seconds."
+)
+OF_ZONES = (
+    "Those without a zone are taken to be of UTC; t.dt.tz_convert(zone).dt.tz_localize(None) are "
+    "the times of a place without its zone."
+)
 LEAST = 1e-8  # of all that there can be: below it waves differ by their rounding
 
 
@@ -80,8 +91,30 @@ def _kind_of(column: NDArray[Any]) -> str:
     if not holds_moments(column):
         return NUMBERS
     kind = as_numpy(column[0]).dtype.kind
-    zone = {True: " in a zone", False: " without a zone"}[is_in_zone(column[0])]
-    return KINDS[kind] + (zone if kind == "M" else "")
+    return KINDS[kind] + (ZONES[is_in_zone(column[0])] if kind == "M" else "")
+
+
+def remark_other_kinds(seen: Sequence[str] | None, moments: bool, here: Sequence[str]) -> None:
+    """Warn of continuous values of another kind than in fit, which are other numbers there.
+
+    Args:
+        seen: what `kinds_of` said in fit; None if that is not known.
+        moments: whether there were some in fit.
+        here: what it says now; nothing for values that were made of x.
+    """
+    here = here or (NUMBERS,)
+    if moments and set(here) == {NUMBERS}:
+        remark(NUMBERS_FOR_MOMENTS)
+        return
+    pairs = list(zip(seen or (), here, strict=False))
+    number = next((i for i, (then, now) in enumerate(pairs) if then != now), None)
+    if number is None:
+        return
+    then, now = pairs[number]
+    column = f" in column {number}" if len(pairs) > 1 else ""
+    is_zone = {then, now} == {KINDS["M"] + zone for zone in ZONES.values()}
+    way = f" {OF_ZONES}" if is_zone else ""
+    remark(f"u had {then} in fit and has {now} here{column}. Pass them as in fit.{way}")
 
 
 def _check_zones(columns: list[NDArray[Any]]) -> None:

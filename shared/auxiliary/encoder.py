@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identiflow.shared.auxiliary.continuous import limits_of, ranges_within
+from identiflow.shared.auxiliary.continuous import limits_of, ranges_within, remark_other_kinds
 from identiflow.shared.auxiliary.labels import (
     REFIT,
     advice_on,
@@ -28,10 +28,6 @@ from identiflow.shared.inputs.validation import check_spread
 
 TOLERATED = 0.01  # of the range of fit: what rounding and another sample add to it
 SAME = 1e-5  # of the one value that fit saw: what rounding adds to that
-NUMBERS_FOR_MOMENTS = (
-    "u had dates, times or durations in fit and has plain numbers here, which are taken for "
-    "nanoseconds. Pass moments: Continuous(pd.to_timedelta(u, unit='s')) of seconds."
-)
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,8 @@ class AuxiliaryEncoder:
     made_by: list[Any] | None = field(default=None)
     # Whether there were dates, times or durations among the continuous values.
     moments: bool = field(default=False)
+    # What each of them was, as `Columns` has it; None in files from before.
+    kinds: list[str] | None = field(default=None)
 
     @classmethod
     def fit(cls, columns: Columns, train: Tensor | None = None) -> AuxiliaryEncoder:
@@ -94,6 +92,7 @@ class AuxiliaryEncoder:
             recording=columns.recording,
             made_by=columns.made_by,
             moments=columns.moments,
+            kinds=list(columns.kinds),
         )
 
     @property
@@ -113,8 +112,7 @@ class AuxiliaryEncoder:
         if columns.incomplete is not None and columns.incomplete.any():
             remark(_without_past(columns.incomplete))
         if columns.continuous is not None:
-            if self.moments and not columns.moments:
-                remark(NUMBERS_FOR_MOMENTS)
+            remark_other_kinds(self.kinds, self.moments, columns.kinds)
             self._remark_beyond(columns.continuous)
         return columns
 

@@ -24,6 +24,7 @@ from identiflow.shared.auxiliary.reading import (
     as_array,
     names_of_parts,
 )
+from identiflow.shared.inputs.chosen import positions_of
 from identiflow.shared.inputs.moments import as_numbers, as_numpy, phases_of
 from identiflow.shared.inputs.options import POSITIVE, number
 from identiflow.shared.inputs.validation import check_same_rows
@@ -46,7 +47,8 @@ class OfRows(Auxiliary):
         return (len(self),)
 
     def __getitem__(self, rows: Any) -> Self:
-        return replace(self, **{name: _taken(getattr(self, name), rows) for name in self.in_rows})
+        chosen = positions_of(rows, len(self), self)
+        return replace(self, **{name: _taken(getattr(self, name), chosen) for name in self.in_rows})
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Fourier(OfValues):
     an angle. For values that do not repeat, take a period of twice their range. Values that fit did
     not see lie between those that it saw, on the circle, and are not remarked on; but a wave that
     was the same in all rows of fit, as that of 12 hours in rows of each noon, stays so.
+    Phases of dates and times are those of UTC, whatever their zone: for the hours of a place pass
+    its times without a zone, `t.dt.tz_localize(None)` of t in that zone.
 
     Reference: Tancik et al. 2020, "Fourier features let networks learn high frequency functions in
         low dimensional domains".
@@ -228,9 +232,8 @@ class History(Auxiliary):
         return Columns(None, values, incomplete=incomplete, made_by=made_by)
 
 
-def _taken(values: Any, rows: Any) -> Any:
-    """Some of the rows of what is given as labels or as continuous values."""
-    rows = np.atleast_1d(np.arange(len(values))[rows])
+def _taken(values: Any, rows: NDArray[np.int64]) -> Any:
+    """The rows numbered, (k,), of what is given as labels or as continuous values."""
     if isinstance(values, Auxiliary):
         return values[rows]
     return values.iloc[rows] if hasattr(values, "iloc") else as_array(values)[rows]

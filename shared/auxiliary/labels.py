@@ -22,7 +22,7 @@ from identiflow.shared.auxiliary.precision import (
 from identiflow.shared.inputs.columns import codes
 from identiflow.shared.inputs.moments import MOMENTS, as_written, word_of, words_of
 from identiflow.shared.inputs.remarks import remark
-from identiflow.shared.inputs.validation import check_finite
+from identiflow.shared.inputs.validation import check_finite, missing_rows
 
 INT64 = np.iinfo(np.int64)
 NONE = ("nan", "NaN", "<NA>", "None", "NaT", "NULL", "null", "")  # missing values as words
@@ -209,7 +209,7 @@ def check_none_missing(
     columns: Sequence[NDArray[Any]], names: Sequence[Any] = (), what: str = "label"
 ) -> None:
     """Raise if a cell of these columns (N,) has no value, naming row and column."""
-    missing = [(row, number) for number, c in enumerate(columns) for row in _missing_rows(c)]
+    missing = [(row, number) for number, c in enumerate(columns) for row in missing_rows(c)]
     if missing:
         row, number = min(missing)
         column = f", column {names[number]!r}" if len(names) else ""
@@ -272,17 +272,3 @@ def _too_large(value: Any) -> str:
         f"Expected integer labels of u within 64 bits (≤ {INT64.max}); got {value}. Use strings "
         "for identifiers this long."
     )
-
-
-def _missing_rows(column: NDArray[Any]) -> list[int]:
-    if column.dtype.kind not in "OfMm":
-        return []
-    return [row for row, value in enumerate(column) if _is_missing(value)]
-
-
-def _is_missing(value: Any) -> bool:
-    # NaN and NaT differ from themselves; pandas' NA refuses to say, which is a TypeError.
-    try:
-        return value is None or bool(value != value)
-    except (TypeError, ValueError):
-        return True

@@ -273,5 +273,7 @@ def as_array(values: Any) -> NDArray[Any]:
 def _advice(array: NDArray[Any]) -> str:
     if array.ndim == 3:
         return f" Of trials pass one row for each row of x: u.reshape(-1, {array.shape[-1]})."
+    if array.ndim and array.size == 0:
+        return " It is empty: pass at least one row and one column, or leave the call out."
     is_name = array.dtype.kind == "U" and array.ndim == 0
     return " Of a table pass the column itself, table['name']." if is_name else ""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.pairing import check_paired
+from identiflow.shared.inputs.validation import missing_rows, to_numpy
 
 _DatasetT = TypeVar("_DatasetT", bound="Dataset")
 
@@ -37,7 +38,9 @@ class Dataset:
         description: where the data comes from and what was done to it.
 
     Raises:
-        ValueError: for u, z or covariates of other rows than x, or of another index.
+        TypeError: for u that is no array or series, such as `Labels`.
+        ValueError: for u, z or covariates of other rows than x, or of another index, and for u of
+            several columns or with missing values.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Dataset:
     description: str = ""
 
     def __post_init__(self) -> None:
+        _check_u(self.u)
         of_rows = {"u": self.u, "z": self.z, **self.covariates}
         check_paired(self.x, *of_rows.values(), names=("x", *of_rows))
         for name, values in of_rows.items():
@@ -117,6 +121,21 @@ class Dataset:
             members = np.flatnonzero(self.u == label)
             held_out[rng.permutation(members)[: round(test_fraction * len(members))]] = True
         return self.take(~held_out), self.take(held_out)
+
+
+def _check_u(u: Any) -> None:  # noqa: ANN401 - whatever users have
+    """Raise unless u is a label or a value for each row."""
+    values = to_numpy(u, "u")
+    if values.ndim != 1:
+        raise ValueError(
+            f"Expected u of shape (N,), one entry for each row of x; got shape {values.shape}. "
+            "Pass one column, and others as covariates={name: column}."
+        )
+    if missing := missing_rows(values):
+        raise ValueError(
+            f"Expected u with a value in every row of x; got {len(missing)} missing, the first in "
+            f"row {missing[0]}. Drop those rows or give them a value of their own."
+        )
 
 
 def _take_rows(value: Any, index: NDArray[Any]) -> Any:  # noqa: ANN401 - array, dict of arrays or None

@@ -153,6 +153,15 @@ def _is_a(*types: type) -> Callable[[Any], bool]:
     return lambda values: isinstance(values, types)
 
 
+def _are_parts(values: Any) -> bool:
+    """True for a list of pairs (x, u), each of several rows."""
+    if not (isinstance(values, list | tuple) and values):
+        return False
+    first = values[0]
+    is_pair = isinstance(first, list | tuple) and len(first) == 2
+    return is_pair and getattr(first[0], "ndim", 0) == 2
+
+
 # Whether it is one, how it is called (by default its type), what to do.
 NOT_ROWS: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
     (_is_a(DataLoader), "a torch DataLoader", "Pass its dataset to fit: x=loader.dataset, u=None."),
@@ -166,6 +175,8 @@ NOT_ROWS: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
     (_has("data_vars"), "an xarray Dataset", "Pass one of its arrays, or its to_dataframe()."),
     (_is_lazy, "", "Pass its compute()."),
     (_has("collect", "collect_schema"), "", "Pass its collect()."),
+    (_are_parts, "a list of pairs", "Of parts (x, u) pass iter(parts) to fit, without u."),
+    (_has("take", "split", "aux_name"), "", "Pass its rows and its u: fit(data.x, data.u)."),
     (_is_a(Mapping), "", "Pass a data frame of it, or its columns as one array."),
     (_is_a(Set), "", "It has no order; pass a list."),
     (

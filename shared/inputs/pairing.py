@@ -30,11 +30,23 @@ def check_paired(x: Any, *others: Any, names: tuple[str, ...] = ("x", "u", "u_ne
     if in_order and indexed[0][1] is not None:
         check_order(*indexed[0], in_order[0])
     for name, other in zip(names[1:], others, strict=False):
-        indexed += _indexes(name, other)
+        indexed += indexes_of(name, other)
     indexed = [(name, index) for name, index in indexed if index is not None]
     way = _way((x, *others)).format(indexed[0][0] if indexed else names[0])
     for name, index in indexed[1:]:
         _compare(*indexed[0], name, index, way)
+
+
+def check_mask(u: Any, rows: Any) -> None:
+    """Raise if the index of a mask says that it is not of the rows of u, or of what u holds.
+
+    Raises:
+        ValueError: for indexes that differ in their labels or in the order of these.
+    """
+    own = index_of(rows)
+    for name, index in indexes_of("u", u) if own is not None else ():
+        if index is not None:
+            _compare(name, index, "rows", own, f"loc[{name}.index]")
 
 
 def _way(all_values: tuple[Any, ...]) -> str:
@@ -59,13 +71,13 @@ def _held_by(u: Any) -> dict[str, Any]:
     return {field.name: getattr(u, field.name) for field in fields(u)} if is_holder else {}
 
 
-def _indexes(name: str, values: Any) -> Iterator[tuple[str, Any]]:
+def indexes_of(name: str, values: Any) -> Iterator[tuple[str, Any]]:
     """The index of u, or of each of the parts that an object in its place holds."""
     held = _held_by(values)
     if not held:
         yield name, index_of(values)
     for part, value in held.items():
-        yield from _indexes(f"{name}.{part}", value)
+        yield from indexes_of(f"{name}.{part}", value)
 
 
 def _compare(name: str, index: Any, other: str, another: Any, way: str) -> None:

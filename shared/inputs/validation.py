@@ -140,11 +140,13 @@ def to_numpy(values: Any, name: str) -> NDArray[Any]:
         TypeError: for what is sparse, has no rows to read, or a tensor without data.
         ValueError: for masked cells, rows of different lengths, or a structured array.
     """
-    if hasattr(values, "toarray") or getattr(values, "layout", torch.strided) != torch.strided:
+    if _is_sparse(values):
         raise TypeError(f"Expected {name} to be dense; got a sparse matrix. Pass its toarray().")
     _check_rows(values if isinstance(values, list | tuple) else [values], name)
     if isinstance(values, torch.Tensor):
         return _of_tensor(values.detach(), name)
+    if isinstance(values, list | tuple):
+        expect_rows(values, name)
     if not isinstance(values, PLAIN):
         expect_rows(values, name)
         if not is_pandas(values) and (table := table_of(values)) is not None:
@@ -161,6 +163,12 @@ def to_numpy(values: Any, name: str) -> NDArray[Any]:
             f"{', '.join(array.dtype.names)}. Pass it as a data frame: pd.DataFrame({name})."
         )
     return array
+
+
+def _is_sparse(values: Any) -> bool:
+    """True for a matrix of scipy's kind, or a tensor; arrays are dense, whatever they can do."""
+    has_way = hasattr(values, "toarray") and not isinstance(values, np.ndarray)
+    return has_way or getattr(values, "layout", torch.strided) != torch.strided
 
 
 def _check_rows(rows: Sequence[Any], name: str) -> None:
@@ -211,6 +219,21 @@ def check_finite(values: NDArray[Any], name: str, names: tuple[Any, ...] | None 
             f"Expected finite values in {name}; got {n_bad} NaN, infinite or beyond {LARGEST:g}, "
             f"the first at {first}{column}. Drop or impute those rows."
         )
+
+
+def missing_rows(column: NDArray[Any]) -> list[int]:
+    """The numbers of the cells (N,) that have no value."""
+    if column.dtype.kind not in "OfMm":
+        return []
+    return [row for row, value in enumerate(column) if _is_missing(value)]
+
+
+def _is_missing(value: Any) -> bool:
+    # NaN and NaT differ from themselves; pandas' NA refuses to say, which is a TypeError.
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):
+        return True
 
 
 def check_enough_rows(x: NDArray[Any]) -> None:

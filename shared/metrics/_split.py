@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.inputs.chosen import are_positions, vector_of
 from identiflow.shared.inputs.containers import index_of, is_index
 from identiflow.shared.inputs.pairing import check_paired
 from identiflow.shared.inputs.validation import to_numpy
 
 FitRows: TypeAlias = ArrayLike | slice | None
 NAMES = ("z_true", "z_pred")
-BOOLEANS = (bool, np.bool_)
 
 
 def split_rows(
@@ -53,7 +52,7 @@ def split_rows(
 
 def _as_given(fit_rows: Any, n_rows: int, of: tuple[Any, Any]) -> AnyArray:
     """A mask (N,) or indices that are each of another row."""
-    rows = _vector(to_numpy(fit_rows, "fit_rows"))
+    rows = vector_of(to_numpy(fit_rows, "fit_rows"))
     if rows.dtype != bool:
         _refuse_labels(fit_rows, of)
     if rows.ndim != 1:
@@ -64,22 +63,6 @@ def _as_given(fit_rows: Any, n_rows: int, of: tuple[Any, Any]) -> AnyArray:
     check_paired(*of, fit_rows, names=(*NAMES, "fit_rows"))
     if len(rows) != n_rows:
         _refuse(n_rows, f"{len(rows)} booleans")
-    return rows
-
-
-def _vector(rows: AnyArray) -> AnyArray:
-    """One column as (N,), and objects as the booleans or numbers that they are."""
-    rows = rows[:, 0] if rows.ndim == 2 and rows.shape[1] == 1 else rows
-    if rows.size == 0:
-        return rows.astype(np.int64)
-    if rows.dtype != object:
-        return rows
-    types = set(map(type, rows.flat))
-    if np.timedelta64 in types:  # which numpy counts among integers
-        return rows
-    for kind, dtype in ((BOOLEANS, bool), (Integral, np.int64), (Real, np.float64)):
-        if all(issubclass(t, kind) for t in types):
-            return rows.astype(dtype)
     return rows
 
 
@@ -104,17 +87,12 @@ def _refuse_labels(fit_rows: Any, of: tuple[Any, Any]) -> None:
     if not is_index(fit_rows):
         return
     for name, index in zip(NAMES, map(index_of, of), strict=True):
-        if index is not None and not _are_positions(index):
+        if index is not None and not are_positions(index):
             raise ValueError(
                 "Expected fit_rows to be a slice, a mask or positions; got a pandas "
                 f"{type(fit_rows).__name__}, which may be labels of the index of {name}. Of labels "
                 f"pass the mask {name}.index.isin(fit_rows), of positions fit_rows.to_numpy()."
             )
-
-
-def _are_positions(index: Any) -> bool:
-    is_of_integers = getattr(index.dtype, "kind", "O") in "iu"
-    return is_of_integers and np.array_equal(index, np.arange(len(index)))
 
 
 def _refuse(n_rows: int, got: str, way: str = "Pass the rows to fit on.") -> NoReturn:

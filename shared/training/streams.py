@@ -78,10 +78,23 @@ def _collated(items: list[Any]) -> Any:
     """Pairs as two batches; rows that are lists stay so, where torch would take columns of them."""
     if not all(isinstance(item, tuple | list) and len(item) == 2 for item in items):
         return default_collate(items)
+    for x, _ in items:
+        _expect_row(x)
     return [
         [list(row) for row in part] if isinstance(part[0], tuple | list) else default_collate(part)
         for part in map(list, zip(*items, strict=True))
     ]
+
+
+def _expect_row(x: Any) -> None:
+    """Raise for an item of a Dataset that is a batch."""
+    shape = tuple(getattr(x, "shape", ()))
+    if len(shape) > 1 or (isinstance(x, list | tuple) and len(x) and np.ndim(x[0]) > 0):
+        raise ValueError(
+            "Expected items of a Dataset to be single rows, pairs (x, u) with x of shape (d,); got "
+            f"x {f'of shape {shape}' if shape else 'as a list of rows'}. Of parts, each of many "
+            "rows, pass iter(dataset) instead, or iter(loader) of a DataLoader."
+        )
 
 
 class Written(np.memmap):

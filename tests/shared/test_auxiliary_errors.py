@@ -105,6 +105,8 @@ UNREADABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "one phase": (lambda: Fourier(CODES * 24, 24), "at least 2 different values"),
     "waves as labels": (lambda: Mixed(Fourier(CODES, 9), VALUES), "labels first .* got Fourier"),
     "complex labels": (lambda: CODES + 0j, "words or real numbers; got complex"),
+    "no rows": (lambda: np.zeros(0, int), r"got shape \(0,\)\. It is empty: pass at least one row"),
+    "labels of no rows": (lambda: Labels([]), "It is empty"),
     "a class": (lambda: Labels, "a row for each of x; got <class"),
     "a period of text": (lambda: Fourier(VALUES, "24"), "to be positive; got '24'"),
     "no waves": (lambda: Fourier(VALUES, 1.0, 0), "harmonics of u = .* at least 1; got 0"),

@@ -15,6 +15,7 @@ import xarray as xr
 from torch.utils.data import DataLoader, TensorDataset
 
 from identiflow.shared.auxiliary import AuxiliaryEncoder, read_auxiliary
+from identiflow.shared.datasets import nonstationary_sources
 from identiflow.shared.inputs.containers import column_names
 from identiflow.shared.inputs.validation import as_matrix
 
@@ -156,6 +157,13 @@ WITHOUT_ROWS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "dask": (lambda: type("Lazy", (), {"__dask_graph__": dict})(), r"Pass its compute\(\)"),
     "a lazy frame": (lambda: stand_in("collect", "collect_schema"), r"Pass its collect\(\)"),
+    "parts": (lambda: [(X[:5], CODES[:5]), (X, CODES)], r"pairs. Of .* pass iter\(parts\) to fit"),
+    "one part": (lambda: [(X, CODES)], r"pass iter\(parts\) to fit"),
+    "parts of tensors": (lambda: ((torch.tensor(X), CODES),) * 2, r"pass iter\(parts\) to fit"),
+    "a data set": (
+        lambda: nonstationary_sources(2, n_segments=3, samples_per_segment=8),
+        r"Pass its rows and its u: fit\(data.x, data.u\)",
+    ),
     "a dict": (lambda: {"a": TIME, "b": TIME}, "a dict. Pass a data frame of it"),
     "a set": (lambda: set(WORDS.tolist()), "a set. It has no order; pass a list"),
     "a generator": (generator, "a generator. Only fit reads streams"),
@@ -178,6 +186,19 @@ def test_what_has_no_rows_is_refused_at_once_by_its_type(case: str, place: str) 
     with pytest.raises(TypeError, match=f"Expected {place[0]} as an array.*; got .*{message}"):
         read(make())
     assert time.perf_counter() - started < 5
+
+
+class View(np.ndarray):
+    """An array that can be asked for itself, as the parts of an AnnData are."""
+
+    def toarray(self) -> np.ndarray:
+        return np.asarray(self)
+
+
+def test_an_array_with_a_way_to_arrays_is_dense() -> None:
+    np.testing.assert_array_equal(as_matrix(X.view(View)), X)
+    np.testing.assert_array_equal(encoded(CODES.view(View)), encoded(CODES))
+    np.testing.assert_array_equal(encoded(TIME.view(View)), encoded(TIME))
 
 
 UNREADABLE_X: dict[str, tuple[Callable[[], Any], str]] = {

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from identiflow.shared import datasets
+from identiflow.shared.auxiliary import Labels, TimeSegments
 from identiflow.shared.datasets import nonstationary_sources, oracle_importance_log_prob
 
 SMALL = {"latent_dim": 3, "n_segments": 4, "samples_per_segment": 50, "seed": 1}
@@ -121,6 +122,30 @@ OTHER_ROWS = {
     "z of another index": ({"z": BACK.to_frame()}, "z with the index of x"),
     "a covariate of another index": ({"covariates": {"age": BACK}}, "age with the index of x"),
 }
+
+
+NO_U = {
+    "labels": (Labels(np.arange(12)), "Expected u as an array.*; got a Labels.* pass its values"),
+    "segments": (TimeSegments(3), "got a TimeSegments"),
+    "two columns": (
+        np.zeros((12, 2)),
+        r"u of shape \(N,\), .*; got shape \(12, 2\)\. Pass one",
+    ),
+    "a frame": (pd.DataFrame({"a": range(12)}), r"got shape \(12, 1\)"),
+    "one value": ("word", r"got shape \(\)"),
+    "NaN": (np.r_[np.nan, np.arange(11)], "value in every row of x; got 1 missing, .* in row 0"),
+    "None": (np.array(["a", None] * 6), "got 6 missing, the first in row 1"),
+    "NA": (pd.Series(["a", pd.NA] * 6), "got 6 missing, the first in row 1"),
+    "NaT": (np.array(["2020-01-01", "NaT"] * 6, "M8[D]"), "got 6 missing, the first in row 1"),
+}
+
+
+@pytest.mark.parametrize("case", NO_U)
+def test_u_of_a_data_set_is_one_known_value_a_row(case):
+    u, message = NO_U[case]
+    with pytest.raises((TypeError, ValueError), match=message):
+        datasets.Dataset(name="other", x=X, u=u)
+    assert len(datasets.Dataset(name="none", x=X[:0], u=np.zeros(0, int))) == 0
 
 
 @pytest.mark.parametrize("case", OTHER_ROWS)

@@ -10,7 +10,8 @@ import torch
 import xarray as xr
 
 from identiflow.iflow import IFlow
-from identiflow.shared.auxiliary import Labels, TimeSegments
+from identiflow.shared.auxiliary import History as Lags
+from identiflow.shared.auxiliary import Labels, Mixed, TimeSegments
 from identiflow.shared.metrics import mean_corr_coef
 from identiflow.shared.plotting import (
     MAX_POINTS,
@@ -109,7 +110,13 @@ WRONG = {
     "NaN": (lambda: plot_sources(Z, Z * np.nan, ROWS), "finite values in z_pred"),
     "rows of u": (lambda: plot_latents(Z, ROWS[1:]), "u with 500 rows, .* of z; got 499"),
     "no u": (lambda: plot_latents(Z, None), "u with 500 rows, .* of z; got 0"),
-    "u of x": (lambda: plot_latents(Z, TimeSegments(3)), "u with 500 rows, .* of z; got 0"),
+    "u of x": (lambda: plot_latents(Z, TimeSegments(3)), "colours; got TimeSegments.* segments"),
+    "a past": (lambda: plot_latents(Z, Lags(2)), r"colours; got History\. Pass .* of a past"),
+    "labels and values": (
+        lambda: plot_latents(Z, Mixed(ROWS, Z[:, 0])),
+        r"u as labels or values, \(N,\), for the colours; got Mixed\. Pass one of its parts, u.lab",
+    ),
+    "labels beside sources": (lambda: plot_sources(Z, Z, Mixed(ROWS, Z[:, 0])), "got Mixed"),
     "rows": (lambda: plot_sources(Z, Z[1:], ROWS), "z_pred with 500 rows, .* of z_true; got 499"),
     "u of another index": (
         lambda: plot_latents(pd.DataFrame(Z, ROWS), pd.Series(ROWS)),

@@ -35,6 +35,11 @@ class Rows(torch.utils.data.Dataset):
         return self.item(row)
 
 
+class Batches(torch.utils.data.IterableDataset):
+    def __iter__(self) -> Any:
+        return iter([(X[first : first + 8], CODES[first : first + 8]) for first in (0, 8, 16)])
+
+
 def read_stream(x: Any) -> tuple[np.ndarray, Any]:
     with on_disk(x, None) as (rows, u):
         return np.array(rows), u.columns(rows)
@@ -74,6 +79,18 @@ STREAMS: dict[str, tuple[Callable[[], Any], str]] = {
     "dictionaries": (lambda: iter([{"x": X, "u": CODES}]), r"got dict as item 0 with the keys"),
     "words": (lambda: iter(["xu"]), "got str as item 0"),
     "a Dataset of objects": (lambda: Rows(lambda row: (object(), 1)), "pairs.*of numbers or words"),
+    "batches of a Dataset": (
+        lambda: Batches(),
+        r"single rows.*x of shape \(8, 3\).*iter\(data",
+    ),
+    "batches of a Dataset with a length": (
+        lambda: Rows(lambda row: (torch.tensor(X), CODES)),
+        r"single rows.*x of shape \(24, 3\).*iter\(loader\) of a DataLoader",
+    ),
+    "lists of rows of a Dataset": (
+        lambda: Rows(lambda row: (X.tolist(), CODES.tolist())),
+        "single rows.*x as a list of rows",
+    ),
     "rows one by one": (
         lambda: zip(X, CODES, strict=True),
         r"Expected x in part 0 of shape.*a single row np.atleast_2d\(x in part 0\)",
@@ -99,6 +116,12 @@ STREAMS: dict[str, tuple[Callable[[], Any], str]] = {
         "Expected u with the index of x",
     ),
 }
+
+
+def test_an_iterator_over_a_dataset_of_batches_is_read_as_parts() -> None:
+    x, columns = read_stream(iter(Batches()))
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(columns.labels, CODES)
 
 
 @pytest.mark.parametrize("case", STREAMS)
