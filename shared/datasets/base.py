@@ -39,8 +39,8 @@ class Dataset:
 
     Raises:
         TypeError: for u that is no array or series, such as `Labels`.
-        ValueError: for u, z or covariates of other rows than x, or of another index, and for u of
-            several columns or with missing values.
+        ValueError: for u, z or covariates of other rows than x, or of another index, and for u
+            with missing values.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Dataset:
             (train, test), each of the type of this data set.
 
         Raises:
-            ValueError: if test_fraction is not inside (0, 1).
+            ValueError: if test_fraction is not inside (0, 1), or u has several columns.
 
         Example:
             >>> from identiflow.shared.datasets import nonstationary_sources
@@ -115,6 +115,11 @@ class Dataset:
                 f"Expected test_fraction between 0 and 1, both excluded; got {test_fraction}. "
                 "Pass for example 0.2 to hold one row in five out."
             )
+        if np.ndim(self.u) != 1:
+            raise ValueError(
+                f"Expected u of shape (N,) to split by; got {np.shape(self.u)}. Choose rows with "
+                "take(rows)."
+            )
         rng = np.random.default_rng(seed)
         held_out = np.zeros(len(self), dtype=bool)
         for label in np.unique(self.u):
@@ -124,14 +129,14 @@ class Dataset:
 
 
 def _check_u(u: Any) -> None:  # noqa: ANN401 - whatever users have
-    """Raise unless u is a label or a value for each row."""
+    """Raise unless u has a row for each of x, and one column of it no missing value."""
     values = to_numpy(u, "u")
-    if values.ndim != 1:
+    if values.ndim not in (1, 2):
         raise ValueError(
             f"Expected u of shape (N,), one entry for each row of x; got shape {values.shape}. "
             "Pass one column, and others as covariates={name: column}."
         )
-    if missing := missing_rows(values):
+    if missing := missing_rows(values) if values.ndim == 1 else []:
         raise ValueError(
             f"Expected u with a value in every row of x; got {len(missing)} missing, the first in "
             f"row {missing[0]}. Drop those rows or give them a value of their own."

@@ -127,11 +127,10 @@ OTHER_ROWS = {
 NO_U = {
     "labels": (Labels(np.arange(12)), "Expected u as an array.*; got a Labels.* pass its values"),
     "segments": (TimeSegments(3), "got a TimeSegments"),
-    "two columns": (
-        np.zeros((12, 2)),
-        r"u of shape \(N,\), .*; got shape \(12, 2\)\. Pass one",
+    "trials": (
+        np.zeros((3, 4, 2)),
+        r"u of shape \(N,\), .*; got shape \(3, 4, 2\)\. Pass one",
     ),
-    "a frame": (pd.DataFrame({"a": range(12)}), r"got shape \(12, 1\)"),
     "one value": ("word", r"got shape \(\)"),
     "NaN": (np.r_[np.nan, np.arange(11)], "value in every row of x; got 1 missing, .* in row 0"),
     "None": (np.array(["a", None] * 6), "got 6 missing, the first in row 1"),
@@ -146,6 +145,13 @@ def test_u_of_a_data_set_is_one_known_value_a_row(case):
     with pytest.raises((TypeError, ValueError), match=message):
         datasets.Dataset(name="other", x=X, u=u)
     assert len(datasets.Dataset(name="none", x=X[:0], u=np.zeros(0, int))) == 0
+
+
+def test_several_columns_of_u_are_not_split_by():
+    data = datasets.Dataset(name="past", x=X, u=X)
+    assert len(data.take(np.arange(3))) == 3
+    with pytest.raises(ValueError, match=r"u of shape \(N,\) to split by; got \(12, \d\)\. Choose"):
+        data.split()
 
 
 @pytest.mark.parametrize("case", OTHER_ROWS)
