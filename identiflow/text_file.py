@@ -60,8 +60,9 @@ class TextFile:
             except (pd.errors.ParserWarning, pd.errors.ParserError) as error:
                 if (line := self._escaped()) is not None:
                     raise ValueError(ESCAPED.format(line)) from None
-                is_known = isinstance(error, pd.errors.ParserError)
-                raise error if is_known else ValueError(TOO_LONG) from None
+                if isinstance(error, pd.errors.ParserError):
+                    raise
+                raise ValueError(TOO_LONG) from None
         if not header:
             return table.rename(columns=lambda number: f"x{number}")
         return table.rename(columns=str.strip) if dialect.spaced else table

@@ -240,10 +240,10 @@ class AuxiliaryEncoder:
 
 def _advice_on(label: Any, known: Sequence[Any]) -> str:
     """What to do about a label that fit has not seen."""
-    near = near_in_single(label, known)
-    if not near or (advice := advice_on(label, known)) != REFIT:
-        return advice_on(label, known)
-    return f"In single precision it is {near[0]}. If it is that, pass it as in fit. {advice}"
+    advice, near = advice_on(label, known), near_in_single(label, known)
+    if near and advice == REFIT:
+        return f"In single precision it is {near[0]}. If it is that, pass it as in fit. {advice}"
+    return advice
 
 
 def _is_same(recording: list[Any], other: list[Any] | None) -> bool:

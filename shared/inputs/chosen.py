@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, NoReturn
 
@@ -57,17 +58,39 @@ def vector_of(rows: AnyArray) -> AnyArray:
     return rows
 
 
-def are_positions(index: Any) -> bool:
+def _are_positions(index: Any) -> bool:
     """True for an index of pandas whose labels are 0 to N - 1, in this order."""
     is_of_integers = getattr(index.dtype, "kind", "O") in "iu"
     return is_of_integers and np.array_equal(index, np.arange(len(index)))
+
+
+def check_no_labels(
+    rows: Any, called: str, wanted: str, indexes: Iterable[tuple[str, Any]]
+) -> None:
+    """Raise for an index of pandas beside values whose labels are not their positions.
+
+    Args:
+        rows: what may be one.
+        called: its name, in errors.
+        wanted: the beginning of what is expected, in errors.
+        indexes: of the values, each with its name; None where one has no index.
+    """
+    if not is_index(rows):
+        return
+    for name, index in indexes:
+        if index is not None and not _are_positions(index):
+            raise ValueError(
+                f"Expected {wanted} a slice, a mask or positions; got a pandas "
+                f"{type(rows).__name__}, which may be labels of the index of {name}. Of labels "
+                f"pass the mask {name}.index.isin({called}), of positions {called}.to_numpy()."
+            )
 
 
 def _as_given(rows: Any, n_rows: int, u: Any) -> AnyArray:
     """A mask (N,), positions (k,) or a single one."""
     given = vector_of(to_numpy(rows, "rows"))
     if given.dtype != bool:
-        _refuse_labels(rows, u)
+        check_no_labels(rows, "rows", "u[rows] with", indexes_of("u", u))
     if given.ndim > 1:
         _refuse(n_rows, f"an array of shape {given.shape}")
     if given.dtype.kind not in "iub":
@@ -77,19 +100,6 @@ def _as_given(rows: Any, n_rows: int, u: Any) -> AnyArray:
         if given.shape != (n_rows,):
             _refuse(n_rows, f"{given.size} booleans")
     return given
-
-
-def _refuse_labels(rows: Any, u: Any) -> None:
-    """Raise for an index of pandas beside values whose labels are not their positions."""
-    if not is_index(rows):
-        return
-    for name, index in indexes_of("u", u):
-        if index is not None and not are_positions(index):
-            raise ValueError(
-                "Expected u[rows] with a slice, a mask or positions; got a pandas "
-                f"{type(rows).__name__}, which may be labels of the index of {name}. Of labels "
-                f"pass the mask {name}.index.isin(rows), of positions rows.to_numpy()."
-            )
 
 
 def _refuse(n_rows: int, got: str) -> NoReturn:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from identiflow.shared.inputs.arrays import AnyArray
-from identiflow.shared.inputs.chosen import are_positions, vector_of
-from identiflow.shared.inputs.containers import index_of, is_index
+from identiflow.shared.inputs.chosen import check_no_labels, vector_of
+from identiflow.shared.inputs.containers import index_of
 from identiflow.shared.inputs.pairing import check_paired
 from identiflow.shared.inputs.validation import to_numpy
 
@@ -44,8 +44,7 @@ def split_rows(
     if len(fit) < min_fit or len(rest) < 2:
         raise ValueError(
             f"Expected fit_rows to leave at least {min_fit} rows to fit on and 2 to score on; got "
-            f"{len(fit)} and {len(rest)}. Pass "
-            "another fit_rows, or more samples."
+            f"{len(fit)} and {len(rest)}. Pass another fit_rows, or more samples."
         )
     return fit, rest
 
@@ -54,7 +53,8 @@ def _as_given(fit_rows: Any, n_rows: int, of: tuple[Any, Any]) -> AnyArray:
     """A mask (N,) or indices that are each of another row."""
     rows = vector_of(to_numpy(fit_rows, "fit_rows"))
     if rows.dtype != bool:
-        _refuse_labels(fit_rows, of)
+        indexes = zip(NAMES, map(index_of, of), strict=True)
+        check_no_labels(fit_rows, "fit_rows", "fit_rows to be", indexes)
     if rows.ndim != 1:
         _refuse(n_rows, f"an array of shape {rows.shape}")
     if rows.dtype != bool:
@@ -80,19 +80,6 @@ def _check_indices(rows: AnyArray, n_rows: int, fit_rows: Any) -> None:
     if (counts > 1).any():
         most = counts.argmax()
         _refuse(n_rows, f"row {places[most]} {counts[most]} times", "Pass each row once.")
-
-
-def _refuse_labels(fit_rows: Any, of: tuple[Any, Any]) -> None:
-    """Raise for an index of pandas beside rows whose labels are not their positions."""
-    if not is_index(fit_rows):
-        return
-    for name, index in zip(NAMES, map(index_of, of), strict=True):
-        if index is not None and not are_positions(index):
-            raise ValueError(
-                "Expected fit_rows to be a slice, a mask or positions; got a pandas "
-                f"{type(fit_rows).__name__}, which may be labels of the index of {name}. Of labels "
-                f"pass the mask {name}.index.isin(fit_rows), of positions fit_rows.to_numpy()."
-            )
 
 
 def _refuse(n_rows: int, got: str, way: str = "Pass the rows to fit on.") -> NoReturn:
