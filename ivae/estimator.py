@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -238,6 +239,11 @@ class IVAE(IdentifiableEstimator):
         return LIKELIHOODS[self.likelihood].of(n_features, **known)
 
     def _look_at(self, x: Array) -> dict[str, Any]:
+        if self.encoder_sees_u and self.prior == "unconditional":
+            raise ValueError(
+                "Expected encoder_sees_u=False with prior='unconditional', which reads no u; got "
+                "True. Pass informative=0 in the place of that prior: it ignores u, but reads it."
+            )
         if self.latent_dim > x.shape[1]:
             raise ValueError(
                 f"Expected latent_dim between 1 and the {x.shape[1]} columns of x; got "
@@ -276,5 +282,6 @@ class IVAE(IdentifiableEstimator):
 def _check_support(likelihood: Likelihood, x: Array) -> None:
     rows_before = 0
     for part in chunks_of(x):
-        likelihood.check(torch.tensor(part, dtype=torch.float64), rows_before)
+        numbers = torch.from_numpy(np.require(part, np.float64, ["C", "W"]))
+        likelihood.check(numbers, rows_before)
         rows_before += len(part)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,13 +83,19 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary file beside `path` to write to, which takes its place at the end, or is removed.
 
     It is flushed to disk before it is renamed. A symbolic link stays: what it leads to is replaced.
+    Who may read what was there may read what takes its place, and nobody else.
     """
     place = Path(os.path.realpath(path))
     temporary = place.with_name(f"{place.name}.{secrets.token_hex(4)}.part")
+    replaces = place.exists()
     try:
+        if replaces:
+            temporary.touch(mode=0o600)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        if replaces:
+            shutil.copymode(place, temporary)
         os.replace(temporary, place)
     finally:
         temporary.unlink(missing_ok=True)
@@ -111,7 +118,8 @@ def load_tensors(
         FileFormatError: if it is not ours, is damaged, is of another kind or a newer version.
     """
     with _opened(path) as (file, header):
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # What is read is a view of the file, which others may change.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     if header.get("kind") != kind:
         raise FileFormatError(f"Expected {path} to hold {kind!r}; got {header.get('kind')!r}.")
     if header.get("sha256") != _digest(tensors, header.get("info", "")):

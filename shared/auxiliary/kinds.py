@@ -228,7 +228,7 @@ class History(Auxiliary):
         past = [x[np.maximum(np.arange(len(x)) - lag, first)] for lag in lags]
         incomplete = np.arange(len(x)) - first < self.lags
         made_by = ["History", self.series is not None]
-        values = np.concatenate(past, axis=1)
+        values = np.concatenate(past, axis=1, dtype=np.float64)  # x on disk may have few digits
         return Columns(None, values, incomplete=incomplete, made_by=made_by)
 
 

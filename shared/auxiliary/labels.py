@@ -71,6 +71,8 @@ def as_labels(values: NDArray[Any]) -> NDArray[Any]:
 def joint_labels(columns: Sequence[NDArray[Any]], names: Sequence[Any] = ()) -> NDArray[Any]:
     """One label for each combination of the columns, (N,) each: "subject 1, left"."""
     check_none_missing(columns, names)
+    for column in columns:
+        _remark_merged(column)
     parts = [map(_escaped, _as_printed(column)) for column in columns]
     return np.asarray([", ".join(row) for row in zip(*parts, strict=True)])
 
@@ -254,7 +256,23 @@ def _are_integers(types: set[type]) -> bool:
 
 
 def _words(values: NDArray[Any]) -> NDArray[Any]:
+    _remark_merged(values)
     return np.asarray([_word(value) for value in values])
+
+
+def _remark_merged(values: NDArray[Any]) -> None:
+    """Warn of values (N,) of several types that are one label as words, such as 1 and "1"."""
+    if values.dtype.kind != "O" or len(set(map(type, values))) < 2:
+        return
+    first: dict[str, Any] = {}
+    for value in values:
+        other = first.setdefault(_word(value), value)
+        if other != value:
+            remark(
+                f"Labels of u of several types are one, as words: {other!r} and {value!r}. If they "
+                "are not the same, give them other words."
+            )
+            return
 
 
 def _word(value: Any) -> str:

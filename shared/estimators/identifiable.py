@@ -191,7 +191,7 @@ class IdentifiableEstimator(Estimator):
         return log_density(self.fitted_, self._rows(data), self._encode(u, data), **options)
 
     def _encode(self, u: Any, data: Array) -> Tensor:
-        if self.prior_.informative == 0:
+        if self.prior_.informative == 0 and not self.latents_need_u:
             return torch.zeros(len(data), dtype=torch.long)
         return super()._encode(u, data)
 
