@@ -118,8 +118,7 @@ def load_tensors(
         FileFormatError: if it is not ours, is damaged, is of another kind or a newer version.
     """
     with _opened(path) as (file, header):
-        # What is read is a view of the file, which others may change.
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if header.get("kind") != kind:
         raise FileFormatError(f"Expected {path} to hold {kind!r}; got {header.get('kind')!r}.")
     if header.get("sha256") != _digest(tensors, header.get("info", "")):
@@ -127,7 +126,8 @@ def load_tensors(
             f"Expected {path} as it was written; got other contents. The file is damaged: restore "
             "it from a copy, or delete it and start anew."
         )
-    return tensors, json.loads(header["info"])
+    # What was read is a view of the file, which others may change.
+    return {name: t.clone() for name, t in tensors.items()}, json.loads(header["info"])
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:

@@ -1,4 +1,4 @@
-"""A fit is what it was when it was made: files, options and buffers that change do not change it."""
+"""A fit is what it was when it was made: no file, option or array that changes, changes it."""
 
 from __future__ import annotations
 
