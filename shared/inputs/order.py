@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -13,9 +13,15 @@ from identiflow.shared.inputs.arrays import AnyArray
 from identiflow.shared.inputs.remarks import remark
 
 GAP = 20  # times the usual step between two rows
-SORTED = re.compile(r"\d{4}-\d\d(-\d\d)?([T ].*)?")  # words for moments that sort as these do
+# Words for moments that sort as these do, where all are of one zone.
+SORTED = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d(:\d\d.*)?)?)?")
 MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+DAY = re.compile(r"\d{4}-\d\d-\d\d")  # of which the rest may be another
 UNSORTED = re.compile(rf"\d\d?[./ -](\d\d?|{MONTH})[./ -]\d\d(\d\d)?\b.*|{MONTH}\.? \d.*", re.I)
+YEAR_FIRST = re.compile(r"\d{4}[./ -]\w.*")
+ZONE = re.compile(r":\d\d.*?(Z|[+-]\d\d:?\d\d| [A-Z]{2,5})$")
+DIGITS = re.compile(r"\d+")
+DECIMAL = re.compile(r"\d+\.\d+")
 
 
 def check_order(name: str, index: Any, u: Any) -> None:
@@ -42,7 +48,7 @@ def check_order(name: str, index: Any, u: Any) -> None:
             "what tells recordings apart, with the rows of each together and in order of time."
         )
     if not _are_moments(index) and not _are_numbers(index):
-        return _remark_words(made, name, index)
+        return _look_at_words(made, name, index, series)
     _check_none_missing(made, name, index)
     for first, last in _stretches(series, len(index)):
         stretch = index[first:last]
@@ -73,9 +79,12 @@ def _are_moments(index: Any) -> bool:
 
 
 def _of_time(index: Any) -> AnyArray:
-    """Where labels of an index say when a row was, (N,)."""
+    """Where labels of an index say when a row was, (N,); nowhere, if words for it do not sort."""
     if getattr(index.dtype, "kind", "O") != "O":
         return ~np.asarray(index.isna())
+    words = [label for label in index if isinstance(label, str)]
+    if _are_of_zones(words) or any(DAY.match(w) and not SORTED.fullmatch(w) for w in words):
+        return np.zeros(len(index), dtype=bool)
     return np.array([isinstance(i, date) or bool(SORTED.fullmatch(str(i))) for i in index])
 
 
@@ -119,15 +128,51 @@ def _first_back(name: str, index: Any, first: int) -> int:
     return 0
 
 
-def _remark_words(made: str, name: str, index: Any) -> None:
-    """Warn of an index of dates as words from which the order of rows cannot be told."""
-    words = [str(label) for label in index[:100]]
-    if 2 * sum(UNSORTED.fullmatch(word) is not None for word in words) > len(words):
-        remark(
+def _look_at_words(made: str, name: str, index: Any, series: Any) -> None:
+    """Warn of an index of words that goes back by the numbers in them, or that may do so."""
+    words = [str(label) for label in index]
+    forms = {_form(word) for word in words}
+    of_dates = _most(UNSORTED, words) or (_most(YEAR_FIRST, words) and len(forms) > 1)
+    if of_dates or _are_of_zones(words):
+        return remark(
             f"u = {made} takes the rows of {name} in order of time; whether they are is not "
             f"checked, since their index has dates as words, such as {words[0]!r}. Read them with "
             "pd.to_datetime."
         )
+    if len(forms) > 1:
+        return None
+    numbers = [_numbers_in(word) for word in words]
+    for first, last in _stretches(series, len(words)):
+        for row in range(first + 1, last):
+            if numbers[row] < numbers[row - 1]:
+                return remark(
+                    f"u = {made} takes the rows of {name} in order of time; their index goes back, "
+                    f"first in row {row}, from {words[row - 1]!r} to {words[row]!r}. Sort them by "
+                    f"time, or pass {name}.to_numpy() if the index is no time."
+                )
+    return None
+
+
+def _most(pattern: re.Pattern[str], words: Sequence[str]) -> bool:
+    """True if most words, by the first of them, are of a pattern."""
+    return 2 * sum(pattern.fullmatch(word) is not None for word in words[:100]) > len(words[:100])
+
+
+def _form(word: str) -> str:
+    """A word without its digits: the same for words of which numbers say the order."""
+    return DIGITS.sub("#", word)
+
+
+def _are_of_zones(words: Sequence[str]) -> bool:
+    """True for words for times that say of which zone they are, if it is not the same of all."""
+    found = [ZONE.search(word) for word in words]
+    return len({match[1] for match in found if match}) > 1
+
+
+def _numbers_in(word: str) -> list[float]:
+    """The numbers in a word, that which counts most first."""
+    is_one = len(DIGITS.findall(word)) == 2 and DECIMAL.search(word)  # 0.5 s, and not 1.2.2024
+    return [float(part) for part in (DECIMAL if is_one else DIGITS).findall(word)]
 
 
 def _remark_several(made: str, name: str, number: int, level: Any) -> None:

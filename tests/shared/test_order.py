@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import date, datetime
 from typing import Any
 
@@ -127,3 +128,54 @@ def test_words_for_dates_that_do_not_sort_are_remarked_on(form: str) -> None:
 def test_names_are_in_no_order_of_time(names: list[Any]) -> None:
     for u in MADE:
         check_paired(pd.DataFrame(ROWS, index=pd.Index(names, dtype=object)), u)
+
+
+HOURS = pd.date_range("2023-10-28 07:00", periods=60, freq="35h")  # into winter and another year
+# How programs write times, by whether the order of rows can be told from the words.
+WRITTEN: dict[str, tuple[Any, bool]] = {
+    **{form: (form, True) for form in ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M:%SZ")},
+    **{form: (form, True) for form in ("%Y/%m/%d %H:%M", "%Y.%m.%d %H.%M", "%Y %m %d %H")},
+    **{form: (form, True) for form in ("%Y%m%d%H", "%Y%m%dT%H%M%S", "%G-W%V-%u %H", "%Y-%j %H")},
+    **{form: (form, True) for form in ("t%Y_%m_%d_%H", "run %Y-%m-%d %H h", "%Y年%m月%d日 %H時")},
+    **{form: (form, False) for form in ("%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%y %H:%M")},
+    **{form: (form, False) for form in ("%d %b %Y %H:%M", "%b %d, %Y %H:%M", "%Y-%b-%d %H:%M")},
+    **{form: (form, False) for form in ("%Y-%m-%d %I:%M %p", "%Y/%m/%d %I:%M:%S %p")},
+    "no zeros": (lambda t: f"{t.year}-{t.month}-{t.day} {t.hour}:{t.minute}", True),
+    "no zeros, bars": (lambda t: f"{t.year}/{t.month}/{t.day} {t.hour}:{t.minute:02}", True),
+    "hours without a zero": (lambda t: f"{t:%Y-%m-%d} {t.hour}:{t:%M}", True),
+    "seconds since": (lambda t: f"{(t - HOURS[0]).total_seconds() / 7e4} s", True),
+    "numbers of rows": (lambda t: f"row {(t - HOURS[0]) // pd.Timedelta('35h')}", True),
+    "durations": (lambda t: str(t - HOURS[0]), True),
+    "summer and winter": (lambda t: str(t.tz_localize("UTC").tz_convert("Europe/Paris")), False),
+    "two zones": (lambda t: f"{t:%Y-%m-%d %H:%M} CE{'S' * (t.month == 10)}T", False),
+}
+
+
+def as_words(form: Any) -> list[str]:
+    return [time.strftime(form) if isinstance(form, str) else form(time) for time in HOURS]
+
+
+@pytest.mark.parametrize("made", MADE[:2], ids=repr)
+@pytest.mark.parametrize("case", WRITTEN)
+def test_rows_in_another_order_are_noticed_however_their_times_are_written(
+    case: str, made: Any
+) -> None:
+    form, is_told = WRITTEN[case]
+    words = [time.strftime(form) if isinstance(form, str) else form(time) for time in HOURS]
+    rows = pd.DataFrame({"a": range(60), "b": 0}, index=words)
+    in_order = nullcontext() if is_told else pytest.raises(InputWarning, match="not checked")
+    with in_order:
+        check_paired(rows, made)
+    order = np.arange(60)
+    for other in (order[::-1], np.r_[1:41, 0, 41:60], np.random.default_rng(0).permutation(60)):
+        with pytest.raises((ValueError, InputWarning), match="goes back|not checked"):
+            check_paired(rows.iloc[other], made)
+
+
+def test_words_are_in_order_within_each_series() -> None:
+    words = [f"2024/{month}/3" for month in (9, 10, 11)] * 4
+    series = np.repeat([0, 1, 2, 3], 3)
+    x = pd.DataFrame(ROWS, index=words)
+    check_paired(x, History(1, series))
+    with pytest.raises(InputWarning, match="goes back, first in row 4, from '2024/10/3' to '2024/"):
+        check_paired(x.iloc[[0, 1, 2, 4, 3, 5, *range(6, 12)]], History(1, series))
