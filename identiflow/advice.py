@@ -29,9 +29,10 @@ def _about_line(column: Series, row: int) -> str:
     import pandas as pd
 
     bad = pd.to_numeric(column.astype(object), errors="coerce").isna().to_numpy()
+    bad = bad & ~column.map(is_date).to_numpy(dtype=bool)
     number = int(bad.sum())
     if (
-        number > MOST_LINES
+        not 0 < number <= MOST_LINES
         or len(bad) - number < 2
         or not (bad[:number].all() or bad[-number:].all())
     ):

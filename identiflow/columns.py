@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from identiflow.advice import about_cell, about_text
+from identiflow.advice import about_cell
 from identiflow.numerals import NUMBER, is_date
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _real(column: Series, advice: str) -> Series:
             if others.mean() < 0.5:  # most are dates
                 row = int(others.argmax()) + 1
                 cell = column.iloc[row - 1]
-            hint = "" if is_date(cell) else about_text(cell) or advice
+            hint = "" if is_date(cell) else about_cell(cell, column, row) or advice
             raise ValueError(
                 f"Expected numbers, or dates as 2024-01-31, in the column {seen(column.name)} of "
                 f"continuous u; got {_described(cell)} in row {row}.{hint and ' '}{hint}"

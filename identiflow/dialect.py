@@ -132,6 +132,9 @@ def dialect_of(path: Path) -> Dialect:
         raise ValueError(_foreign(*kind))
     encoding = _encoding(beginning)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(beginning)
+    for number, line in enumerate(text.split("\n", MOST_TITLE)[:MOST_TITLE], 1):
+        if header.is_drawn(line):
+            raise ValueError(f"a line drawn between names and rows, line {number}. Delete it")
     told = FROM_EXCEL.match(text)
     if told and told[1] in SEPARATORS:
         return Dialect(told[1], encoding, packing, lines_before=1)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 BEHIND = re.compile(r"#+\s+")  # as numpy writes a header; a name may begin with # itself
+DRAWN = re.compile(r"-+(\+-+)+")
 NO_NAME = re.compile(r"Unnamed: \d+|")
 
 Rows = Sequence[Sequence[str]]
@@ -36,9 +37,16 @@ def is_above(rows: Rows) -> bool:
 
 def longer_by_one(rows: Rows) -> list[str]:
     """The names in the first row and one more, if all others end in a separator; else none."""
-    if len(rows) < 2 or not all(len(row) == len(rows[0]) + 1 and not row[-1] for row in rows[1:]):
+    if len(rows) < 2 or not rows[0][-1]:  # the header ends in one itself
+        return []
+    if not all(len(row) == len(rows[0]) + 1 and not row[-1] for row in rows[1:]):
         return []
     return [*rows[0], ""]
+
+
+def is_drawn(line: str) -> bool:
+    """True for a line between names and rows, as psql draws it."""
+    return DRAWN.fullmatch(line.strip()) is not None
 
 
 def is_title(rows: Rows) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from identiflow.columns import seen, some
+from identiflow.numerals import NUMBER, is_date
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST = 8  # rows of totals at an end, as many as pandas' describe has
 FEWEST = 5  # rows whose sum or mean the next one may be
+ENOUGH = 200  # rows that tell a first one from others
 ROUNDED, CLOSE = 1e-3, 5e-3  # of a sum; of a standard deviation: a sum and a mean as printed
 COMMENT = re.compile(r"\s*#")
 # What stands before the sum or the mean of other rows.
@@ -33,7 +35,7 @@ TOTALS = re.compile(
 def doubts_of_rows(table: DataFrame) -> list[str]:
     """What is to be said of rows that may be none of the data, by their cells of text."""
     doubts = doubts_of_totals(table) or _doubts_of_sums(table)
-    return [*doubts, *_doubts_of_comments(table)]
+    return [*doubts, *_doubts_of_units(table), *_doubts_of_comments(table)]
 
 
 def doubts_of_totals(table: DataFrame) -> list[str]:
@@ -55,7 +57,7 @@ def _totals(words: Series) -> NDArray[np.intp] | None:
     totals = words.isin([word for word in words.unique() if TOTALS.fullmatch(word)]).to_numpy()
     empty = (words == "").to_numpy(dtype=bool)
     if not totals.any():
-        return empty.nonzero()[0] if empty.sum() == 1 and empty[-1] else None
+        return empty.nonzero()[0] if empty.sum() == 1 and (empty[-1] or empty[0]) else None
     for found in (totals | empty, totals):
         rows = found.nonzero()[0]
         number = len(rows)
@@ -72,9 +74,10 @@ def _said(words: Series, column: str, rows: NDArray[np.intp]) -> str:
     where = some([int(row) + 1 for row in rows])
     if len(rows) == 1:
         last = ", the last," if rows[0] == len(words) - 1 else ""
+        units = "a line of units, or " if rows[0] == 0 else ""
         return (
-            f"Row {where}{last} has {cells} in the column {column}. If it is a total or a mean of "
-            "other rows, delete it."
+            f"Row {where}{last} has {cells} in the column {column}. If it is {units}a total or a "
+            "mean of other rows, delete it."
         )
     return (
         f"Rows {where} have {cells} in the column {column}. If they are totals or means of other "
@@ -102,6 +105,28 @@ def _doubts_of_sums(table: DataFrame) -> list[str]:
                 "columns. If it is no row of the data, delete it."
             ]
     return []
+
+
+def _doubts_of_units(table: DataFrame) -> list[str]:
+    """What is to be said of a first row of units, going by columns that no one need read."""
+    if len(table) < FEWEST + 1:
+        return []
+    for column in (table.iloc[:, i] for i, dtype in enumerate(table.dtypes) if dtype.kind == "O"):
+        first, *others = map(str, column.iloc[:ENOUGH])
+        if not _is_value(first) and all(map(_is_value, others)):
+            return [
+                f"Row 1 has {first!r} in the column {seen(column.name)}, where others have numbers "
+                "or dates. If it is a line of units, delete it."
+            ]
+    of_numbers = all(dtype.kind in "iuf" for dtype in table.dtypes) and table.shape[1] > 2
+    places = np.arange(1, table.shape[1] + 1)
+    if of_numbers and (table.iloc[0].to_numpy() == places).all():
+        return [f"Row 1 has the numbers 1 to {len(places)}. If they number columns, delete it."]
+    return []
+
+
+def _is_value(cell: str) -> bool:
+    return NUMBER.fullmatch(cell) is not None or is_date(cell)
 
 
 def _doubts_of_comments(table: DataFrame) -> list[str]:

@@ -20,13 +20,14 @@ from identiflow.numerals import (
     may_be_thousands,
     with_point,
 )
-from identiflow.text_file import AS_TEXT, TextFile
+from identiflow.text_file import AS_TEXT, TOO_LONG, TextFile
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from pandas import DataFrame, Series
 
+FIRST_LINES = 10  # among which the first row of data is
 WHOLE_WITH_COMMA = re.compile(r"^\s*([+-]?\d+),0+\s*$")
 
 
@@ -47,6 +48,7 @@ def read_text(
         header: True if the first line has the names; else columns are x0, x1, ….
     """
     file, table = _decoded(TextFile(path, dialect_of(path), header))
+    _check_lengths(file, table)
     file, table = _with_decimals(file, table)
     _check_quotes(file, table)
     doubts = [
@@ -124,6 +126,32 @@ def _check_quotes(file: TextFile, table: DataFrame) -> None:
                     f"{len(lines)} lines in one cell, of the column {seen(table.columns[i])} in row"
                     f" {row + 1}, some of them rows. Remove the quotation mark at its beginning"
                 )
+
+
+def _check_lengths(file: TextFile, table: DataFrame) -> None:
+    """Raise if rows have more cells than there are names, which pandas cuts off where it can.
+
+    It takes the first row for as long as all are, and says so of longer ones below it.
+    """
+    names = table.shape[1]
+    if NO_NAME.fullmatch(str(table.columns[-1])) and file.header:
+        behind = table.iloc[:, -1].notna().to_numpy()
+        if behind.any() and not behind.all():
+            raise ValueError(
+                f"cells behind the last name in {int(behind.sum())} rows, the first row "
+                f"{int(behind.argmax()) + 1}, and none in others. Name that column; or, if a cell "
+                "before it has a separator or a quotation mark in it, quote that cell"
+            )
+    if file.dialect.separator == " " or max(file.widths(FIRST_LINES), default=0) <= names:
+        return
+    widths = file.widths()
+    if len(set(widths)) == 1:
+        raise ValueError(TOO_LONG)
+    first = next(number for number, width in enumerate(widths, 1) if width > names)
+    raise ValueError(
+        f"{widths[first - 1]} cells in row {first}, where there are {names} names. Quote a cell "
+        "with a separator in it, and write a quotation mark in it twice"
+    )
 
 
 def _doubts_of_short(file: TextFile, table: DataFrame) -> list[str]:

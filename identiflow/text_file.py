@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -89,14 +90,14 @@ class TextFile:
             lines = enumerate(file, before + 1)
             return next((number for number, line in lines if '\\"' in line), None)
 
-    def widths(self) -> list[int]:
-        """The number of cells in each row."""
+    def widths(self, most: int | None = None) -> list[int]:
+        """The number of cells in each row, or in no more than so many of the first lines."""
         dialect = self.dialect
         with self._text() as file:
             rows = csv.reader(
                 file, delimiter=dialect.separator, skipinitialspace=dialect.spaced, strict=False
             )
-            found = [len(row) for row in rows if row or dialect.alone]
+            found = [len(row) for row in islice(rows, most) if row or dialect.alone]
         return found[1:] if self.header and not dialect.names else found
 
     def first_cells(self) -> list[str]:

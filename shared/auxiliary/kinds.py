@@ -27,7 +27,7 @@ from identiflow.shared.auxiliary.reading import (
 from identiflow.shared.inputs.chosen import positions_of
 from identiflow.shared.inputs.moments import as_numbers, as_numpy, phases_of
 from identiflow.shared.inputs.options import POSITIVE, number
-from identiflow.shared.inputs.validation import check_same_rows
+from identiflow.shared.inputs.validation import as_matrix, check_same_rows
 
 WHOLE = number("to be a whole number", lambda v: v % 1 == 0)
 AT_LEAST_ONE = number("to be a whole number of at least 1", lambda v: v >= 1 and v % 1 == 0)
@@ -189,6 +189,7 @@ class TimeSegments(Auxiliary):
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
         WHOLE.check("n of u = TimeSegments(n)", self.n)
+        x = _rows_of(x)
         if not 2 <= self.n <= len(x):
             raise ValueError(
                 f"Expected u = TimeSegments(n) with 2 ≤ n ≤ {len(x)} rows of x; got n = {self.n}."
@@ -204,9 +205,11 @@ class History(Auxiliary):
 
     The first `lags` rows of a series have no such past in x. `fit` leaves them out, and says so if
     they are more than a tenth; where they are asked for later, they are taken to have an average
-    past, with a warning. `series`, (N,), separates several series, so that no history reaches
-    across: the rows of each are together, one after another in time. Where x has an index of
-    moments it has to rise in each; of a gap in it fit warns.
+    past, with a warning. `columns(x)` has the pasts of all rows as `continuous`, with that average
+    where `incomplete` is true: leave those rows out where pasts are passed as u themselves.
+    `series`, (N,), separates several series, so that no history reaches across: the rows of each
+    are together, one after another in time. Where x has an index of moments it has to rise in
+    each; of a gap in it fit warns.
     """
 
     in_order: ClassVar[bool] = True
@@ -215,6 +218,7 @@ class History(Auxiliary):
 
     def columns(self, x: NDArray[np.float64]) -> Columns:
         WHOLE.check("lags of u = History(lags)", self.lags)
+        x = _rows_of(x)
         if not 1 <= self.lags < len(x):
             raise ValueError(
                 f"Expected u = History(lags) with 1 ≤ lags < {len(x)} rows of x; got {self.lags}."
@@ -229,6 +233,9 @@ class History(Auxiliary):
         incomplete = np.arange(len(x)) - first < self.lags
         made_by = ["History", self.series is not None]
         values = np.concatenate(past, axis=1, dtype=np.float64)  # x on disk may have few digits
+        if incomplete.any():  # those rows are not their own past
+            known = np.ones_like(incomplete) if incomplete.all() else ~incomplete
+            values[incomplete] = values[known].mean(0)
         return Columns(None, values, incomplete=incomplete, made_by=made_by)
 
 
@@ -237,6 +244,11 @@ def _taken(values: Any, rows: NDArray[np.int64]) -> Any:
     if isinstance(values, Auxiliary):
         return values[rows]
     return values.iloc[rows] if hasattr(values, "iloc") else as_array(values)[rows]
+
+
+def _rows_of(x: Any) -> NDArray[Any]:
+    """x as an array, which it is but where users call `columns` themselves."""
+    return x if isinstance(x, np.ndarray) else as_matrix(x)
 
 
 def _part(values: Any, kind: type[Labels | Continuous], x: NDArray[np.float64]) -> Columns:

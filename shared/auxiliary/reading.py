@@ -125,7 +125,8 @@ class Auxiliary(ABC):
         return ValueError(
             f"Expected u with rows of its own, where x is split into folds or not passed; got u = "
             f"{type(self).__name__}, made from the rows of x, all of them in order. Pass what it "
-            "makes of an array of all: columns(x).labels of segments, .continuous of a past."
+            "makes of an array of all: columns(x).labels of segments, or .continuous of a past, "
+            "without the rows that are .incomplete."
         )
 
 

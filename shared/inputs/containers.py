@@ -221,7 +221,7 @@ def _of_others(values: Any) -> Table | None:
     native = native.to_frame() if is_series else native
     if not isinstance(native, nw.DataFrame):
         return None
-    columns = [native[name] for name in native.columns]
+    columns = list(native.iter_columns())  # by their places: names may be numbers, or None
     return Table(
         tuple(map(_column, columns)),
         tuple(native.columns),

@@ -107,6 +107,21 @@ def test_a_cell_that_is_no_date_is_named_among_dates(
     assert f"'{cell}' in row 42" in said
 
 
+@pytest.mark.parametrize(
+    "row, line", [(0, "units below the names"), (N - 1, "a total or a comment")]
+)
+@pytest.mark.parametrize(
+    "values", [np.linspace(0, 1, N).astype(str), MOMENTS["days"]], ids=["", "days"]
+)
+def test_a_line_that_is_no_data_is_named_as_such(
+    values: Any, row: int, taken: Callable, tmp_path: Path
+) -> None:
+    table = X.assign(time=np.where(np.arange(N) == row, "second", values))
+    write_table(table, tmp_path / "t.csv")
+    said = taken(tmp_path / "t.csv", "--continuous", "time").said[-1]
+    assert f"got 'second' in row {row + 1}. If that line is {NO_DATA[row]}" in said
+
+
 def test_an_infinite_number_is_named_by_its_line(taken: Callable, tmp_path: Path) -> None:
     table = X.assign(u=LABELS)
     table.loc[4, "right"] = -np.inf

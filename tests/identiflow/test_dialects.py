@@ -176,6 +176,11 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         NUMBERS.format(",", "1", "2").replace("u\n", "u\n-----,---,-\n", 1).encode(),
         "got '-----' in the column a, row 1. If that line is drawn between names and rows, delete",
     ),
+    "a line that psql draws": (
+        "t.txt",
+        b" a | b | u \n-----+---+---\n" + b" 1.5 | 2 | x \n 2.5 | 3 | y \n" * 6,
+        "a line drawn between names and rows, line 2. Delete it",
+    ),
     "points between thousands": (
         "t.csv",
         NUMBERS.format(";", "1.234", "950").encode(),

@@ -130,3 +130,43 @@ def test_a_word_that_others_have_is_none(tmp_path: Path) -> None:
     assert read_table(tmp_path / "t.csv").attrs["doubts"] == []
     assert doubts_of_totals(pd.DataFrame({"u": ["a", "Total"]})) == []
     assert doubts_of_totals(pd.DataFrame({"u": [], "x": []}, dtype=str)) == []
+
+
+UNITS = {
+    "dates": ("UTC", [f"2024-01-{i % 28 + 1:02}" for i in range(N)]),
+    "times": ("s", [f"{i % 24}:{i:02}" for i in range(N)]),
+    "numbers": ("count", [str(i) for i in range(N)]),
+}
+
+
+@pytest.mark.parametrize("case", UNITS)
+def test_a_line_of_units_is_seen_in_columns_that_are_not_read(
+    case: str, taken: Callable, tmp_path: Path
+) -> None:
+    unit, cells = UNITS[case]
+    first = pd.DataFrame({"left": [1.0], "right": [0.001], "u": ["a"], "who": [unit]})
+    write_table(pd.concat([first, TABLE.assign(who=cells)]), tmp_path / "t.csv")
+    said = " ".join(taken(tmp_path / "t.csv", "--aux", "u", "--drop", "who").said)
+    assert f"Row 1 has '{unit}' in the column who, where others have numbers or dates. If" in said
+    write_table(TABLE.assign(who=cells), tmp_path / "t.csv")
+    assert not any("Row 1" in line for line in taken(tmp_path / "t.csv", "--aux", "u").said)
+
+
+def test_a_first_row_without_a_label_is_remarked_on_as_a_last_one_is(tmp_path: Path) -> None:
+    first = pd.DataFrame({"left": [1.0], "right": [0.001], "u": [""], "who": ["s0"]})
+    write_table(pd.concat([first, TABLE]), tmp_path / "t.csv")
+    (said,) = read_table(tmp_path / "t.csv").attrs["doubts"]
+    assert said.startswith(
+        "Row 1 has no cell in the column u. If it is a line of units, or a total"
+    )
+
+
+def test_numbers_of_columns_below_their_names_are_remarked_on(tmp_path: Path) -> None:
+    table = X.assign(u=1.5)
+    write_table(
+        pd.concat([pd.DataFrame([[1, 2, 3]], columns=table.columns), table]), tmp_path / "t.csv"
+    )
+    (said,) = read_table(tmp_path / "t.csv").attrs["doubts"]
+    assert said == "Row 1 has the numbers 1 to 3. If they number columns, delete it."
+    write_table(table, tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv").attrs["doubts"] == []

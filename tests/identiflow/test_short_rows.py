@@ -1,4 +1,4 @@
-"""Rows with fewer cells than names: refused or remarked on, whatever columns are used."""
+"""Rows with fewer or more cells than names: refused or remarked on, whatever columns are used."""
 
 from __future__ import annotations
 
@@ -70,3 +70,45 @@ def test_a_quoted_line_break_is_in_a_cell(tmp_path: Path) -> None:
     rows = [[*row[:-1], '"two\nlines"'] for row in ROWS[:-1]] + [ROWS[-1][:-1]]
     (tmp_path / "t.csv").write_text(text(",", rows))
     assert "in 1 rows, the first row 20." in read_table(tmp_path / "t.csv").attrs["doubts"][0]
+
+
+# Cells that say one thing and are two, as people and PsychoPy write them.
+TORN = {
+    "a separator": "hi{0} you",
+    "quotation marks": '"He said "hi"{0} ok"',
+}
+
+
+LONGER = (
+    "cells behind the last name in ",
+    "rows with more cells than the header has names",
+    " cells in row 1, where there are ",
+    ", where lines before it have ",
+)
+
+
+@pytest.mark.parametrize("ends", ["", "header", "rows", "header, rows"])
+@pytest.mark.parametrize("torn", [[0], [0, 4, 8], [5], [19]], ids=str)
+@pytest.mark.parametrize("cell", TORN)
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_longer_ones_are_refused(
+    separator: str, cell: str, torn: list[int], ends: str, taken: Callable, tmp_path: Path
+) -> None:
+    cells = [TORN[cell].format(separator) if i in torn else "word" for i in range(len(ROWS))]
+    rows = [[row[0], word, *row[1:]] for row, word in zip(ROWS, cells, strict=True)]
+    rows = [[*row, ""] if "rows" in ends else row for row in rows]
+    names = [NAMES[0], "note", *NAMES[1:], *([""] if "header" in ends else [])]
+    path = tmp_path / f"t{SEPARATORS[separator]}"
+    path.write_text(text(separator, rows, names))
+    x, _, said = taken(path, *USED)
+    assert x is None and any(words in said[0] for words in LONGER)
+
+
+@pytest.mark.parametrize("ends", ["header", "rows", "header, rows"])
+def test_a_last_separator_is_no_cell(ends: str, taken: Callable, tmp_path: Path) -> None:
+    rows = [[*row, ""] if "rows" in ends else row for row in ROWS]
+    names = [*NAMES, ""] if "header" in ends else NAMES
+    (tmp_path / "t.csv").write_text(text(",", rows, names))
+    x, _, said = taken(tmp_path / "t.csv", *USED)
+    assert x is not None and said == []
+    assert x.to_numpy().tolist() == [[float(cell) for cell in row[1:4]] for row in ROWS]

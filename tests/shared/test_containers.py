@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -123,6 +124,14 @@ class Eager:
 
 def test_whatever_narwhals_reads_is_read() -> None:
     np.testing.assert_array_equal(encoded(Eager(pa.chunked_array([WORDS.tolist()]))), CODES)
+
+
+@pytest.mark.parametrize("names", [NAMES, [0, 1, 2], [("a", 1), ("b", 2), ("b", 3)]], ids=str)
+def test_narwhals_own_frames_have_columns_of_any_name(names: list[Any]) -> None:
+    frame = nw.from_native(pd.DataFrame(X, columns=pd.Index(names, tupleize_cols=False)))
+    np.testing.assert_array_equal(as_matrix(frame), X)
+    series = nw.from_native(pd.Series(WORDS), series_only=True)
+    np.testing.assert_array_equal(encoded(series), CODES)
 
 
 # What holds none --------------------------------------------------------------------------------
