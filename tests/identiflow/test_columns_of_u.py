@@ -107,15 +107,15 @@ def test_a_cell_that_is_no_date_is_named_among_dates(
     assert f"'{cell}' in row 42" in said
 
 
-@pytest.mark.parametrize(
-    "row, line", [(0, "units below the names"), (N - 1, "a total or a comment")]
-)
-@pytest.mark.parametrize(
-    "values", [np.linspace(0, 1, N).astype(str), MOMENTS["days"]], ids=["", "days"]
-)
+NO_DATA = {0: "units below the names", N - 1: "a total or a comment"}
+
+
+@pytest.mark.parametrize("row", NO_DATA)
+@pytest.mark.parametrize("kind", ["numbers", "days"])
 def test_a_line_that_is_no_data_is_named_as_such(
-    values: Any, row: int, taken: Callable, tmp_path: Path
+    kind: str, row: int, taken: Callable, tmp_path: Path
 ) -> None:
+    values = MOMENTS["days"] if kind == "days" else np.linspace(0, 1, N).astype(str)
     table = X.assign(time=np.where(np.arange(N) == row, "second", values))
     write_table(table, tmp_path / "t.csv")
     said = taken(tmp_path / "t.csv", "--continuous", "time").said[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import hypothesis.strategies as st
@@ -64,6 +65,32 @@ def test_labels_that_may_be_one_are_named(fitted_on: FittedOn, case: str) -> Non
     with pytest.warns(InputWarning, match="may be one, written in two ways, are two: ") as said:
         fitted_on(u)
     assert repr(first) in str(said[0].message) and repr(second) in str(said[0].message)
+
+
+# Values of two types that are one word, with that word.
+MERGED: dict[str, tuple[Any, Any]] = {
+    "a number and its word": (1, "1"),
+    "a float and its word": (0.5, "0.5"),
+    "a flag and its word": (True, "True"),
+    "bytes and their text": (b"ctl", "ctl"),
+    "a day and its word": (date(2024, 1, 31), "2024-01-31"),
+}
+
+
+@pytest.mark.parametrize("case", MERGED)
+def test_values_of_several_types_that_are_one_word_are_named(
+    fitted_on: FittedOn, case: str
+) -> None:
+    first, second = MERGED[case]
+    u = np.array(["other", first, second], dtype=object)[CODES]
+    said = re.escape(f"{first!r} and {second!r}")
+    other_way = re.escape(f"{second!r} and {first!r}")
+    with pytest.warns(InputWarning, match=f"types are one, as words: ({said}|{other_way})"):
+        encoder = fitted_on(u)
+    assert len(encoder.labels) == 2
+    with pytest.warns(InputWarning, match="types are one, as words"):
+        fitted_on(np.column_stack([u, np.full(len(u), "here", dtype=object)]))
+    fitted_on(np.array([1, "two", "three"], dtype=object)[CODES])
 
 
 def test_floats_that_rounding_parts_are_twins(fitted_on: FittedOn) -> None:
