@@ -127,6 +127,7 @@ def fit(
     found = {
         "model": str(output),
         "rows": len(x),
+        **models.ends_of(columns_of_u, x),
         "u": models.described(estimator.auxiliary_),
         "latents": estimator.prior_.latent_dim,
         "held_out_nats": estimator.held_out_nats_,

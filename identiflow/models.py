@@ -191,6 +191,19 @@ def described(auxiliary: AuxiliaryEncoder) -> str:
     return ", ".join(parts)
 
 
+def ends_of(u: DataFrame, x: DataFrame) -> dict[str, str]:
+    """The first row and the last as they were read, u before x: wrong ones are seen there."""
+    import pandas as pd
+
+    ends = pd.concat([part.iloc[[0, -1]] for part in (u, x)], axis=1)
+    rows = ends.itertuples(index=False, name=None)
+    first, last = (
+        [f"{seen(name)} = {cell}" for name, cell in zip(ends.columns, row, strict=True)]
+        for row in rows
+    )
+    return {"first_row": some(first), "last_row": some(last)}
+
+
 def _names_of_x(table: DataFrame, chosen: Chosen) -> tuple[list[str], list[str]]:
     """The columns of x in the order of the table, and all that were named one by one."""
     insisted, by_pattern = chosen_by(chosen.columns, table)
