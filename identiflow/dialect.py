@@ -79,6 +79,7 @@ MARKS = {
 # Bytes that are no text in the one are taken for the other; in the last all bytes are text.
 NEXT_ENCODING = {"utf-8": "cp1252", "utf-8-sig": "cp1252", "cp1252": "latin-1"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
+MARK = re.compile(r"[,;\t|]")  # a separator, wherever it stands
 COMMENTS = re.compile(r"(#[^\n]*\n)+")
 OF_SYSTEMS = re.compile(r"/$|^__MACOSX/|(^|/)\.")  # folders, and what systems put beside a file
 FROM_EXCEL = re.compile(r'"?sep=(.)"?\r?\n')  # a first line that names the separator
@@ -167,7 +168,7 @@ def _start(text: str, whole: bool, usual: str) -> tuple[str, int, list[str]]:
         has_header = fit_below[0] == fit[0] and header.is_above(rows)
         if names or has_header or fit_below[0] > fit[0]:
             return below, comments[0].count("\n"), names
-    elif not _begins_at_once(fit[0], _rows(text, whole, separator)):
+    if not _begins_at_once(fit[0], _rows(text, whole, separator)):
         return *(_below_title(text, whole, usual) or (separator, 0)), []
     return separator, 0, []
 
@@ -183,7 +184,7 @@ def _below_title(text: str, whole: bool, usual: str) -> tuple[str, int] | None:
     """The separator of a table below a title, and how many lines that has."""
     lines = _lines(text)
     for title in range(1, min(MOST_TITLE, len(lines) - ENOUGH) + 1):
-        table = "".join(lines[title:])
+        table = "".join(_without_footer(lines[title:], whole))
         fit, separator = _separator(table, whole, usual)
         rows = _rows(table, whole, separator)
         # Data below a line of cells: that is a header, of other length than the rows.
@@ -192,6 +193,18 @@ def _below_title(text: str, whole: bool, usual: str) -> tuple[str, int] | None:
         if fit[0] == 1 and fit[1] > 0 and not (header.is_title(rows) or is_data):
             return separator, title
     return None
+
+
+def _without_footer(lines: list[str], whole: bool) -> list[str]:
+    """The lines without those at the end, a few, that are shorter than all others by far."""
+    if not whole:
+        return lines
+    marks = [len(MARK.findall(line)) for line in lines]
+    fewest = min(marks[:ENOUGH], default=0)
+    end = len(lines)
+    while len(lines) - end < MOST_TITLE and end > ENOUGH and marks[end - 1] < fewest:
+        end -= 1
+    return lines[:end]
 
 
 def _lines(text: str) -> list[str]:

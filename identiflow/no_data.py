@@ -34,8 +34,24 @@ TOTALS = re.compile(
 
 def doubts_of_rows(table: DataFrame) -> list[str]:
     """What is to be said of rows that may be none of the data, by their cells of text."""
-    doubts = doubts_of_totals(table) or _doubts_of_sums(table)
+    doubts = doubts_of_totals(table) or _doubts_of_gaps(table) or _doubts_of_sums(table)
     return [*doubts, *_doubts_of_units(table), *_doubts_of_comments(table)]
+
+
+def _doubts_of_gaps(table: DataFrame) -> list[str]:
+    """What is to be said of a first or a last row that alone misses a cell of some column."""
+    missing = table.isna().to_numpy()
+    for row in (0, len(missing) - 1):
+        alone = missing[row] & (missing.sum(0) == 1)
+        if alone.any() and len(missing) > FEWEST:
+            names = some(
+                [name for name, is_so in zip(table.columns, alone, strict=True) if is_so], seen
+            )
+            return [
+                f"Row {row + 1}{', the last,' if row else ''} alone has no cell in {names}. If it "
+                "is no row of the data, but units, counts or a total, delete it."
+            ]
+    return []
 
 
 def doubts_of_totals(table: DataFrame) -> list[str]:

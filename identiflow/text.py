@@ -57,7 +57,8 @@ def read_text(
         *doubts_of_rows(table),
     ]
     table, spelt = _with_words(file, table, words, unless_floats)
-    shared = shared_names(file.first_cells(), list(table.columns)) if header else {}
+    has_names = header and not file.dialect.names  # which have been looked at
+    shared = shared_names(file.first_cells(), list(table.columns)) if has_names else {}
     table = without_empty(table)
     note = ", ".join(file.dialect.unlike(path))
     table.attrs |= {"note": note, "shared": shared, "spelt": spelt, "doubts": doubts}

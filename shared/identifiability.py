@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identiflow.shared.compute.random import seeded
+from identiflow.shared.compute.random import seeded, usual_modes
 from identiflow.shared.priors.base import ConditionalPrior
 
 # Below this many nats a latent's prior is the same for every u, as far as data can tell.
@@ -148,6 +148,7 @@ class IdentifiabilityReport:
 
 
 @torch.no_grad()
+@usual_modes()
 def check_conditions(
     prior: ConditionalPrior,
     u: Tensor,

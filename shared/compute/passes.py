@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from identiflow.shared.compute.compilation import is_of_known_parts
+from identiflow.shared.compute.random import usual_modes
 from identiflow.shared.inputs.rows import Rows
 
 CHUNK_ROWS = 4096
@@ -42,7 +43,7 @@ def in_chunks(function: Callable[..., Tensor], *tensors: Rows) -> NDArray[np.flo
     torch.empty(KEPT_BYTES, dtype=torch.uint8)
     chunks = zip(*(t.split(CHUNK_ROWS) for t in tensors), strict=True)
     n_threads = _threads_for(function, len(tensors[0]) // CHUNK_ROWS)
-    with torch.no_grad():
+    with torch.no_grad(), usual_modes():
         results = list(side_by_side(function, chunks, n_threads))
         return torch.cat(results).numpy()
 

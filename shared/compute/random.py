@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol, TypeAlias
 
 import torch
@@ -48,10 +48,25 @@ def single_precision() -> Iterator[None]:
                 torch.set_default_dtype(before)
 
 
+@contextmanager
+def usual_modes() -> Iterator[None]:
+    """Run a block in torch's usual modes, whatever the caller's are: no autocast, on the CPU.
+
+    A model says itself where it computes and with how many digits.
+    """
+    with ExitStack() as stack:
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+            for device in ("cpu", "cuda"):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        yield
+
+
 def generator(seed: int) -> torch.Generator:
     """A generator on the CPU that starts from this seed."""
     SEED.check("seed", seed)
-    return torch.Generator().manual_seed(int(seed))
+    return torch.Generator("cpu").manual_seed(int(seed))
 
 
 class NoiseSource(Protocol):

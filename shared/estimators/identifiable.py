@@ -192,7 +192,7 @@ class IdentifiableEstimator(Estimator):
 
     def _encode(self, u: Any, data: Array) -> Tensor:
         if self.prior_.informative == 0 and not self.latents_need_u:
-            return torch.zeros(len(data), dtype=torch.long)
+            return torch.from_numpy(np.zeros(len(data), dtype=np.int64))
         return super()._encode(u, data)
 
     def _encode_new(self, u_new: Any, data: Array) -> Tensor:

@@ -98,4 +98,4 @@ def _exact_of_labels(fitted: Fitted, rows: Rows, n_labels: int, **options: Any) 
 
 
 def _codes(n_labels: int, n_rows: int) -> Tensor:
-    return torch.arange(n_labels)[:, None].expand(-1, n_rows)
+    return torch.from_numpy(np.arange(n_labels))[:, None].expand(-1, n_rows)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from identiflow.shared.auxiliary import AuxiliaryEncoder
-from identiflow.shared.compute.random import single_precision
+from identiflow.shared.compute.random import single_precision, usual_modes
 from identiflow.shared.estimators.fitted import Fitted
 from identiflow.shared.files import FileFormatError, load_tensors, save_tensors
 from identiflow.shared.inputs.options import as_they_are, is_plain
@@ -42,6 +42,7 @@ class Savable(Protocol):
     ) -> Any: ...
 
 
+@usual_modes()
 def save_estimator(estimator: Savable, path: str | os.PathLike[str]) -> None:
     """Write parameters, fitted tensors and plain fitted values.
 
@@ -97,6 +98,7 @@ def _check_written(
         )
 
 
+@usual_modes()
 def load_estimator(
     cls: type[EstimatorT], path: str | os.PathLike[str], replaced: dict[str, Any]
 ) -> EstimatorT:

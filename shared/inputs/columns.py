@@ -31,16 +31,13 @@ NEARLY_NOTHING = 1e-5
 MOST_SUSPECTS = 10
 # So few digits, in decimals or in bits (bfloat16, half precision), say that numbers were rounded.
 MOST_DIGITS, BITS_OF_HALF = 6, (7, 10)
-# What is written where nothing was measured: -9, 999, -888.8, ends of types, 1e20 and more, and 0.
-CODES = np.array(
-    [sign * float(digit * n) for sign in (1, -1) for digit in "789" for n in range(1, 7)]
-    + [sign * float(digit * 3 + "." + digit) for sign in (1, -1) for digit in "789"]
-    + [sign * float(f"1e{n}") for sign in (1, -1) for n in range(20, 39)]
-    + [sign * 2.0**n - (sign > 0) for sign in (1, -1) for n in (7, 15, 31, 63)]
-    + [2.0**n - 1 for n in (8, 16, 32)]
-    + [0.0, 9.96921e36]
-)
-FILLS = np.finfo("f4").max  # as it is, or as it was written
+# What is written where nothing was measured: -9, 999, -99.99, ends of types, 1e20 and more, and 0.
+_WORDS = [digit * n for digit in "789" for n in range(1, 7)]
+_WORDS += [f"{d * n}.{d * m}" for d in "789" for n in range(2, 6) for m in (1, 2, 3)]
+_WORDS += [f"1e{n}" for n in range(20, 39)] + [9.96921e36, 9.969209968386869e36, 3.40282e38, 0]
+_ENDS = [2**n - k for n in (7, 8, 15, 16, 31, 32, 63) for k in (0, 1)] + [np.finfo("f4").max]
+CODES = np.array([sign * float(code) for code in _WORDS + _ENDS for sign in (1, -1)], dtype="f4")
+REPEATED_FAR = 10  # times the range of all others, of a value that several rows have
 # Of values that are no larger than this a few others do not tell whether they are a code.
 SMALL, ENOUGH_OTHERS = 255, 10
 ENOUGH = 10  # rows, of which an order says something
@@ -252,15 +249,19 @@ def _most_frequent(column: int, values: Array) -> Atom:
     return Atom(column, float(different[most]), float(counts[most] / len(values)))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of values as large as there are
 def codes(x: Array) -> Iterator[Atom]:
     """Values of columns of x (N, d) that may say that nothing was measured, as -999 beside 3.7.
 
-    They are further away from all other values than these are from each other.
+    They are further away from all others than these are from each other; much further, and in
+    several rows, if they are none of CODES.
     """
-    suspects = _may_be_codes(x.min(0)) | _may_be_codes(x.max(0))
+    low, middle, high = x.min(0), np.median(x, axis=0), x.max(0)
+    sides = np.sort([middle - low, high - middle], axis=0)
+    suspects = _are_codes(low) | _are_codes(high) | (sides[1] > (REPEATED_FAR - 1) * sides[0])
     for column in map(int, np.flatnonzero(suspects)):
         values = x[:, column]
-        may_be = _may_be_codes(values)
+        may_be = _are_codes(values) | _are_alone(values)
         others = np.unique(values[~may_be])
         if not len(others):
             continue
@@ -271,8 +272,19 @@ def codes(x: Array) -> Iterator[Atom]:
                 yield Atom(column, float(code), float(np.mean(values == code)))
 
 
-def _may_be_codes(values: Array) -> NDArray[np.bool_]:
-    return np.isin(values, CODES) | np.isclose(np.abs(values), FILLS, rtol=1e-6)
+def _are_codes(values: Array) -> NDArray[np.bool_]:
+    return np.isin(values.astype("f4"), CODES)  # as files of single precision have them
+
+
+def _are_alone(values: Array) -> NDArray[np.bool_]:
+    """Where the value is that is furthest from all others, if several rows have it; or nowhere."""
+    different, counts = np.unique(values, return_counts=True)
+    if len(different) <= ENOUGH_OTHERS:
+        return np.zeros(len(values), dtype=bool)
+    steps = np.diff(different)
+    end = -1 if steps[-1] > steps[0] else 0
+    is_far = steps[end] > REPEATED_FAR * np.ptp(np.delete(different, end))
+    return (values == different[end]) & bool(is_far and counts[end] > 1)
 
 
 def counts_of_rows(x: Array) -> list[int]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from identiflow.shared.compute.random import single_precision
+from identiflow.shared.compute.random import single_precision, usual_modes
 from identiflow.shared.training.compiled import compiled_steps
 from identiflow.shared.training.history import History
 from identiflow.shared.training.interruption import Interruption
@@ -72,7 +72,7 @@ def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
     """Run plans side by side, stage by stage; what each of them returns."""
     replies: list[Any] = [None] * len(plans)
     values: list[T] = []
-    with single_precision(), torch.inference_mode(False):
+    with single_precision(), usual_modes(), torch.inference_mode(False):
         while not values:
             stages = []
             for plan, reply in zip(plans, replies, strict=True):
