@@ -41,9 +41,9 @@ def doubts_of_rows(table: DataFrame) -> list[str]:
 def _doubts_of_gaps(table: DataFrame) -> list[str]:
     """What is to be said of a first or a last row that alone misses a cell of some column."""
     missing = table.isna().to_numpy()
-    for row in (0, len(missing) - 1):
+    for row in (0, len(missing) - 1) if len(missing) > FEWEST else ():
         alone = missing[row] & (missing.sum(0) == 1)
-        if alone.any() and len(missing) > FEWEST:
+        if alone.any():
             names = some(
                 [name for name, is_so in zip(table.columns, alone, strict=True) if is_so], seen
             )

@@ -7,7 +7,7 @@ counts of the rows are no measurements.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -250,12 +250,13 @@ def _most_frequent(column: int, values: Array) -> Atom:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of values as large as there are
-def codes(x: Array) -> Iterator[Atom]:
+def codes(x: Array) -> list[Atom]:
     """Values of columns of x (N, d) that may say that nothing was measured, as -999 beside 3.7.
 
     They are further away from all others than these are from each other; much further, and in
     several rows, if they are none of CODES.
     """
+    found: list[Atom] = []
     low, middle, high = x.min(0), np.median(x, axis=0), x.max(0)
     sides = np.sort([middle - low, high - middle], axis=0)
     suspects = _are_codes(low) | _are_codes(high) | (sides[1] > (REPEATED_FAR - 1) * sides[0])
@@ -263,13 +264,12 @@ def codes(x: Array) -> Iterator[Atom]:
         values = x[:, column]
         may_be = _are_codes(values) | _are_alone(values)
         others = np.unique(values[~may_be])
-        if not len(others):
-            continue
-        for code in np.unique(values[may_be]):
+        for code in np.unique(values[may_be]) if len(others) else ():
             if abs(code) <= SMALL and len(others) < ENOUGH_OTHERS:
                 continue
             if np.abs(others - code).min() > max(np.ptp(others), abs(code) > SMALL):
-                yield Atom(column, float(code), float(np.mean(values == code)))
+                found.append(Atom(column, float(code), float(np.mean(values == code))))
+    return found
 
 
 def _are_codes(values: Array) -> NDArray[np.bool_]:
@@ -283,8 +283,8 @@ def _are_alone(values: Array) -> NDArray[np.bool_]:
         return np.zeros(len(values), dtype=bool)
     steps = np.diff(different)
     end = -1 if steps[-1] > steps[0] else 0
-    is_far = steps[end] > REPEATED_FAR * np.ptp(np.delete(different, end))
-    return (values == different[end]) & bool(is_far and counts[end] > 1)
+    is_far = steps[end] > REPEATED_FAR * np.ptp(np.delete(different, end)) and counts[end] > 1
+    return (values == different[end]) & is_far
 
 
 def counts_of_rows(x: Array) -> list[int]:

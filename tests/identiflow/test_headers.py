@@ -38,6 +38,9 @@ WAYS: dict[str, Callable[[str], str]] = {
     "below settings in two parts": lambda s: text(
         s, s.join(NAMES), above=f"[Head]\nDevice{s}X 1\nRate{s}0.5\n[Data]\n"
     ),
+    "below a mark and a setting of more cells": lambda s: text(
+        s, s.join(NAMES), above=f"##BLOCKS= 1\nPlate:{s}P1{s}1.3{s}TimeFormat{s}Raw\n"
+    ),
     "with a separator at its end": lambda s: text(s, s.join([*NAMES, ""])),
     "above rows with one": lambda s: text(s, s.join(NAMES), end=s),
     "all with one": lambda s: text(s, s.join([*NAMES, ""]), end=s),
@@ -127,3 +130,24 @@ def test_names_behind_a_mark_may_not_be_shared(taken: Callable, tmp_path: Path) 
     (tmp_path / "t.csv").write_text(text(",", "# left,left,u"))
     (message,) = taken(tmp_path / "t.csv", "--aux", "u").said
     assert "several columns of one name, left. Rename them" in message
+
+
+FOOTERS = ["END", '"Total rows: 12"', "\nSource: World Bank", "\n\nTotal amount, policy 1: 14"]
+TITLES = [
+    "Report\n",
+    "Notes (https://example.org/info.action)\n",
+    '"Annual report 2020"\n\n',
+]
+
+
+@pytest.mark.parametrize("footer", FOOTERS)
+@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("separator", [s for s in SEPARATORS if s != " "])
+def test_a_line_below_the_rows_is_named_below_a_title_too(
+    separator: str, title: str, footer: str, taken: Callable, tmp_path: Path
+) -> None:
+    path = tmp_path / f"t{SEPARATORS[separator]}"
+    path.write_text(text(separator, separator.join(NAMES), above=title) + footer + "\n")
+    x, _, said = taken(path, "--aux", "u")
+    assert x is None and "13. " in said[-1] and "header" not in said[-1]
+    assert "Delete those lines" in said[-1] or "If that line is no data, delete it" in said[-1]

@@ -170,3 +170,21 @@ def test_numbers_of_columns_below_their_names_are_remarked_on(tmp_path: Path) ->
     assert said == "Row 1 has the numbers 1 to 3. If they number columns, delete it."
     write_table(table, tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv").attrs["doubts"] == []
+
+
+@pytest.mark.parametrize("row", [0, N])
+@pytest.mark.parametrize("ending", [".csv", ".tsv"])
+def test_a_row_that_alone_misses_a_cell_is_named(
+    row: int, ending: str, taken: Callable, tmp_path: Path
+) -> None:
+    """As counts that Biopac writes below the names, where time has none."""
+    time = np.arange(N) / 100
+    counts = pd.DataFrame({"time": [None], "left": 120, "right": 120, "u": "a"})
+    table = TABLE.assign(time=time).drop(columns="who")
+    parts = [table[:row], counts, table[row:]]
+    write_table(pd.concat([p for p in parts if len(p)])[["time", *X, "u"]], tmp_path / f"t{ending}")
+    said = taken(tmp_path / f"t{ending}", "--aux", "u", "--drop", "time").said[0]
+    assert (
+        f"Row {row + 1}{', the last,' if row else ''} alone has no cell in time. If it is" in said
+    )
+    assert "units, counts or a total, delete it" in said

@@ -74,6 +74,22 @@ def test_several_codes_in_one_column_are_all_named() -> None:
     assert found == [(0, -999, 3), (0, 999, 2), (1, -99, 1)]
 
 
+FILLED = [9.969209968386869e36, 9.96921e36, 9.999e20, 1e20, 1e15, -3.4e38, -(2.0**100), -9999.9]
+FILLED += [-999.99, -99.9, -32767, -28672, -2147483647, -(2.0**63) + 1, 65535, 4e9, 1e308]
+
+
+@pytest.mark.parametrize("value", FILLED)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_what_several_rows_have_far_from_all_others_is_named(value: float, dtype: str) -> None:
+    with np.errstate(over="ignore"):
+        value = float(np.array(value, dtype=dtype))
+    if not np.isfinite(value):
+        return
+    x = X.copy()
+    x[[3, 9, 20], 1] = value
+    assert [(one.column, one.value) for one in codes(x.astype(dtype).astype(float))] == [(1, value)]
+
+
 @given(st.sampled_from(sorted(MEASURED)), SEEDS)
 def test_measurements_are_not_taken_for_codes(kind: str, seed: int) -> None:
     values = MEASURED[kind](np.random.default_rng(seed))
