@@ -34,9 +34,9 @@ MOST_DIGITS, BITS_OF_HALF = 6, (7, 10)
 # What is written where nothing was measured: -9, 999, -99.99, ends of types, 1e20 and more, and 0.
 _WORDS = [digit * n for digit in "789" for n in range(1, 7)]
 _WORDS += [f"{d * n}.{d * m}" for d in "789" for n in range(2, 6) for m in (1, 2, 3)]
-_WORDS += [f"1e{n}" for n in range(20, 39)] + [9.96921e36, 9.969209968386869e36, 3.40282e38, 0]
+_WORDS += [f"1e{n}" for n in range(20, 39)] + "9.96921e36 9.969209968386869e36 3.40282e38 0".split()
 _ENDS = [2**n - k for n in (7, 8, 15, 16, 31, 32, 63) for k in (0, 1)] + [np.finfo("f4").max]
-CODES = np.array([sign * float(code) for code in _WORDS + _ENDS for sign in (1, -1)], dtype="f4")
+CODES = np.array([sign * float(code) for code in (*_WORDS, *_ENDS) for sign in (1, -1)], dtype="f4")
 REPEATED_FAR = 10  # times the range of all others, of a value that several rows have
 # Of values that are no larger than this a few others do not tell whether they are a code.
 SMALL, ENOUGH_OTHERS = 255, 10
