@@ -225,7 +225,7 @@ def test_segments_of_other_rows_are_refused(make: Callable) -> None:
 def test_rows_without_a_past_are_in_no_batch(lags: int) -> None:
     """Of the first of these u would be x itself."""
     x = X.copy()
-    x[np.r_[:lags, 100 : 100 + lags]] = 1e6  # standardised, 5 and more
+    x[np.r_[:lags, 100 : 100 + lags]] += 1e6  # standardised, 5 and more
     stage = next(MAKE["IVAE"]().plan(x, History(lags, np.repeat([0, 1], 100))))
     rows = np.concatenate([stage.x, stage.x_held_out])
     assert len(rows) == 200 - 2 * lags and np.abs(rows).max() < 5
