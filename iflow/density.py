@@ -36,12 +36,26 @@ class FlowGivenU(Distribution):
         return self.latents.has_rsample
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log p(x | u) in nats, (..., B) for x (..., B, d)."""
+        """log p(x | u) in nats, (..., B) for x (..., B, d); one x or one u goes with many.
+
+        Raises:
+            ValueError: for x that has neither as many rows as u nor one, where u has several.
+        """
         x = self.scale.apply(value)
-        x = x.expand(*x.shape[:-2], *self.batch_shape, -1)
+        x = x.expand(*self._batch_of(value), -1)
         z, logabsdet = self.model.bijection(x.reshape(-1, *self.event_shape))
         log_p = self.latents.log_prob(z.view(x.shape))
         return log_p + logabsdet.view(log_p.shape) + self.scale.log_jacobian
+
+    def _batch_of(self, value: Tensor) -> torch.Size:
+        """The shape of the densities of these x."""
+        try:
+            return torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        except RuntimeError:
+            raise ValueError(
+                f"Expected x of shape (..., {len(self.codes)}, {len(self.scale.mean)}), a row for "
+                f"each of u; got {tuple(value.shape)}. Pass x[:, None] for each x under each u."
+            ) from None
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with torch.no_grad():

@@ -89,9 +89,14 @@ class IFlow(IdentifiableEstimator):
         return self._log_prob(x, u)
 
     def __call__(self, u: Any) -> FlowGivenU:
-        """p(x | u) as a torch distribution, batch shape (len(u),), event shape (d,), float64."""
-        model = self.model_
-        return FlowGivenU(model, self._encode(u, rows_of(u)), self.fitted_.scale.as_tensors)
+        """p(x | u) as a torch distribution, batch shape (len(u),), event shape (d,), float64.
+
+        It can be differentiated with respect to x, and to a tensor u of continuous values.
+        """
+        codes = self._encode(u, rows_of(u))
+        if isinstance(u, Tensor) and u.requires_grad and codes.is_floating_point():
+            codes = self.auxiliary_.differentiable(u)
+        return FlowGivenU(self.model_, codes, self.fitted_.scale.as_tensors)
 
     def _draws(self, data: Array, u: Any, seed: int) -> Array:
         return self._latents(data, u)

@@ -138,6 +138,14 @@ class AuxiliaryEncoder:
             values = np.concatenate([codes[:, None], values], axis=1)
         return torch.from_numpy(values)
 
+    def differentiable(self, u: Tensor) -> Tensor:
+        """Continuous values, which `encode` takes, as it encodes them, with their gradient."""
+        values = u.double().reshape(len(u), -1)
+        low, high, mean, scale = map(
+            values.new_tensor, (self.low, self.high, self.mean, self.scale)
+        )
+        return (values.clamp(low, high) - mean) / scale
+
     def code_of(self, label: Any) -> int:
         """The code of one label; a tuple is a combination of several columns.
 

@@ -185,3 +185,32 @@ def test_an_architecture_that_is_none_is_refused_before_training(
 def test_no_layers_are_refused() -> None:
     with pytest.raises(ValueError, match="n_layers to be an integer of at least 1; got 0"):
         small(n_layers=0).fit(X, U)
+
+
+WAVES = torch.from_numpy(np.c_[U / 5.0 - 1, np.cos(U)])  # continuous u
+
+
+@pytest.mark.parametrize("prior", ["scale", "mean_and_scale", "laplace", "mixture"])
+def test_a_density_has_the_gradient_of_u_in_the_range_of_fit(prior: str) -> None:
+    flow = small(prior=prior).fit(X, WAVES)
+    x, u = torch.from_numpy(X[:5]), torch.rand(5, 2, dtype=torch.float64) - 0.5
+    u[0] = 9.0  # beyond what fit saw, where the prior stays as it is
+    assert torch.autograd.gradcheck(lambda u: flow(u).log_prob(x), u.requires_grad_())
+    (gradient,) = torch.autograd.grad(flow(u).log_prob(x).sum(), u)
+    assert (gradient[1:] != 0).all() and (gradient[0] == 0).all()
+    np.testing.assert_array_equal(flow(u).log_prob(x).detach(), flow.log_prob(x, u))
+
+
+@pytest.mark.parametrize("prior", ["scale", "laplace", "mixture", "exponential_family"])
+def test_one_u_goes_with_many_x_and_many_with_one(prior: str) -> None:
+    flow, x = small(prior=prior).fit(X, U), torch.from_numpy(X)
+    np.testing.assert_allclose(flow([3]).log_prob(x), flow.log_prob(X, np.full(len(X), 3)))
+    each = flow([0, 3, 5]).log_prob(x[:, None])
+    for column, label in enumerate([0, 3, 5]):
+        expected = flow.log_prob(X, np.full(len(X), label))
+        np.testing.assert_allclose(each[:, column], expected)
+    np.testing.assert_array_equal(flow([0, 3, 5]).log_prob(x[:1]), each[0])
+    with pytest.raises(
+        ValueError, match=r"shape \(\.\.\., 3, 2\), a row .* got \(300, 2\)\. Pass x"
+    ):
+        flow([0, 3, 5]).log_prob(x)
