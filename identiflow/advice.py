@@ -65,6 +65,6 @@ def about_text(cell: Any) -> str:
 
 def _or_decimal(text: str) -> str:
     """What to write for 1,234, which is one of two numbers."""
-    if text.count(",") != 1 or "." in text or len(text.partition(",")[2]) != 3:
+    if not re.fullmatch(r"[+-]?\d+,\d{3}", text):
         return ""
     return f": {text.replace(',', '')}; or {text.replace(',', '.')}, if that is a decimal comma"

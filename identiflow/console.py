@@ -82,7 +82,7 @@ def _hint(ctx: click.Context | None) -> str:
 
 def say(text: str) -> None:
     """One line on stderr."""
-    click.echo(f"identiflow: {' '.join(text.split())}", err=True)
+    click.echo(f"identiflow: {' '.join(map(str.strip, text.splitlines()))}", err=True)
 
 
 def show(values: Mapping[str, Any], as_json: bool) -> None:

@@ -133,14 +133,21 @@ def dialect_of(path: Path) -> Dialect:
         raise ValueError(_foreign(*kind))
     encoding = _encoding(beginning)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(beginning)
-    for number, line in enumerate(text.split("\n", MOST_TITLE)[:MOST_TITLE], 1):
-        if header.is_drawn(line):
-            raise ValueError(f"a line drawn between names and rows, line {number}. Delete it")
+    _check_drawn(text.split("\n", MOST_TITLE)[:MOST_TITLE])
     told = FROM_EXCEL.match(text)
     if told and told[1] in SEPARATORS:
         return Dialect(told[1], encoding, packing, lines_before=1)
     layout = _layout(text, len(beginning) < BEGINNING, usual_separator(path))
     return replace(layout, encoding=encoding, packing=packing)
+
+
+def _check_drawn(lines: Sequence[str]) -> None:
+    """Raise for lines that are drawn for the eye."""
+    for number, line in enumerate(lines, 1):
+        if header.is_box(line):
+            raise ValueError("a box drawn around cells. Write it without, as mysql --batch does")
+        if number > 1 and header.is_drawn(line):
+            raise ValueError(f"a line drawn between names and rows, line {number}. Delete it")
 
 
 def _layout(text: str, whole: bool, usual: str) -> Dialect:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 BEHIND = re.compile(r"#+\s+")  # as numpy writes a header; a name may begin with # itself
-DRAWN = re.compile(r"-+(\+-+)+")
+DRAWN = re.compile(r"(-+[,;|\t+ ]+)*-{2,}([,;|\t+ ]+-+)*")
+BOX = re.compile(r"\+(-+\+)+")
 NO_NAME = re.compile(r"Unnamed: \d+|")
 
 Rows = Sequence[Sequence[str]]
@@ -45,8 +46,13 @@ def longer_by_one(rows: Rows) -> list[str]:
 
 
 def is_drawn(line: str) -> bool:
-    """True for a line between names and rows, as psql draws it."""
+    """True for a line between names and rows, as psql and sqlcmd draw it."""
     return DRAWN.fullmatch(line.strip()) is not None
+
+
+def is_box(line: str) -> bool:
+    """True for the upper or the lower side of a box, as mysql draws it."""
+    return BOX.fullmatch(line.strip()) is not None
 
 
 def is_title(rows: Rows) -> bool:

@@ -140,10 +140,8 @@ class AuxiliaryEncoder:
 
     def differentiable(self, u: Tensor) -> Tensor:
         """Continuous values, which `encode` takes, as it encodes them, with their gradient."""
-        values = u.double().reshape(len(u), -1)
-        low, high, mean, scale = map(
-            values.new_tensor, (self.low, self.high, self.mean, self.scale)
-        )
+        values, of = u.double().reshape(len(u), -1), u.double().new_tensor
+        low, high, mean, scale = (of(row) for row in (self.low, self.high, self.mean, self.scale))
         return (values.clamp(low, high) - mean) / scale
 
     def code_of(self, label: Any) -> int:

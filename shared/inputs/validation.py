@@ -129,8 +129,8 @@ def _two_dimensional(array: NDArray[Any], name: str) -> str:
     trials, times, columns = array.shape
     return (
         f"Of {trials} trials with {times} rows each pass {name}.reshape(-1, {columns}), and as u "
-        f"one row for each of these, such as the trial: np.repeat(np.arange({trials}), {times}). Of "
-        f"what is one row each, such as an image, pass {name}.reshape({trials}, -1)."
+        f"one row for each of these, such as the trial: np.repeat(np.arange({trials}), {times}). "
+        f"Of what is one row each, such as an image, pass {name}.reshape({trials}, -1)."
     )
 
 

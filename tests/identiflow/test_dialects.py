@@ -174,7 +174,12 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "a line that is drawn": (
         "t.csv",
         NUMBERS.format(",", "1", "2").replace("u\n", "u\n-----,---,-\n", 1).encode(),
-        "got '-----' in the column a, row 1. If that line is drawn between names and rows, delete",
+        "a line drawn between names and rows, line 2. Delete it",
+    ),
+    "a box that mysql draws": (
+        "t.txt",
+        b"+---+---+\n| a | u |\n+---+---+\n" + b"| 1 | x |\n| 2 | y |\n" * 6 + b"+---+---+\n",
+        "a box drawn around cells. Write it without, as mysql --batch does",
     ),
     "a line that psql draws": (
         "t.txt",

