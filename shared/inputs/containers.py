@@ -221,7 +221,8 @@ def _of_others(values: Any) -> Table | None:
     native = native.to_frame() if is_series else native
     if not isinstance(native, nw.DataFrame):
         return None
-    columns = list(native.iter_columns())  # by their places: names may be numbers, or None
+    # By their places: names may be numbers, or None.
+    columns = [native[:, number] for number in range(native.shape[1])]
     return Table(
         tuple(map(_column, columns)),
         tuple(native.columns),

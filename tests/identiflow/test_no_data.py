@@ -179,7 +179,7 @@ def test_a_row_that_alone_misses_a_cell_is_named(
 ) -> None:
     """As counts that Biopac writes below the names, where time has none."""
     time = np.arange(N) / 100
-    counts = pd.DataFrame({"time": [None], "left": 120, "right": 120, "u": "a"})
+    counts = pd.DataFrame({"time": [np.nan], "left": 120.0, "right": 120.0, "u": "a"})
     table = TABLE.assign(time=time).drop(columns="who")
     parts = [table[:row], counts, table[row:]]
     write_table(pd.concat([p for p in parts if len(p)])[["time", *X, "u"]], tmp_path / f"t{ending}")
