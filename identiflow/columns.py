@@ -126,7 +126,9 @@ def check_present(table: DataFrame, names: Sequence[str], headless: str = NO_HEA
     """
     for name in names:
         if name not in table.columns:
-            is_data = any(map(_is_no_name, table.columns))
+            # Columns that are called x0 have been read without a header already.
+            is_no_name = _is_number if headless == NO_HEADER else _is_no_name
+            is_data = any(map(is_no_name, table.columns))
             hint = _near(str(name), table.columns) or (f" {headless}" if is_data else "")
             raise ValueError(
                 f"Expected the column {seen(name)}; got a table with {_listed(table.columns)}."
@@ -252,9 +254,13 @@ def _folded(name: Any) -> str:
     return unicodedata.normalize("NFKC", str(name)).strip().casefold()
 
 
+def _is_number(name: Any) -> bool:
+    return NUMBER.fullmatch(str(name)) is not None
+
+
 def _is_no_name(name: Any) -> bool:
     """True for a number, and for the name that a column without a header has."""
-    return NUMBER.fullmatch(str(name)) is not None or POSITIONAL.fullmatch(str(name)) is not None
+    return _is_number(name) or POSITIONAL.fullmatch(str(name)) is not None
 
 
 def _rows(empty: Series) -> str:

@@ -80,7 +80,7 @@ MARKS = {
 NEXT_ENCODING = {"utf-8": "cp1252", "utf-8-sig": "cp1252", "cp1252": "latin-1"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
 MARK = re.compile(r"[,;\t|]")  # a separator, wherever it stands
-COMMENTS = re.compile(r"(#[^\n]*\n)+")
+COMMENTS = re.compile(rf"({header.MARKS}[^\n]*\n([ \t\r]*\n)*)+")
 OF_SYSTEMS = re.compile(r"/$|^__MACOSX/|(^|/)\.")  # folders, and what systems put beside a file
 FROM_EXCEL = re.compile(r'"?sep=(.)"?\r?\n')  # a first line that names the separator
 
@@ -168,13 +168,14 @@ def _start(text: str, whole: bool, usual: str) -> tuple[str, int, list[str]]:
     fit, separator = _separator(text, whole, usual)
     comments = COMMENTS.match(text)
     if comments:  # or a header that begins with a #, which fits the rows below it
-        rest = text[comments.end() :]
+        rest, number = text[comments.end() :], comments[0].count("\n")
         fit_below, below = _separator(rest, whole, usual)
         rows = _rows(rest, whole, below)
-        names = header.behind_comment(comments[0], rows, below)
-        has_header = fit_below[0] == fit[0] and header.is_above(rows)
-        if names or has_header or fit_below[0] > fit[0]:
-            return below, comments[0].count("\n"), names
+        if names := header.behind_comment(comments[0], rows, below):
+            return below, number, names
+        if fit_below[0] > fit[0] or (fit_below[0] == fit[0] and header.is_above(rows)):
+            separator, lines, names = _start(rest, whole, usual)
+            return separator, number + lines, names
     if not _begins_at_once(fit[0], _rows(text, whole, separator)):
         return *(_below_title(text, whole, usual) or (separator, 0)), []
     return separator, 0, []
@@ -183,7 +184,7 @@ def _start(text: str, whole: bool, usual: str) -> tuple[str, int, list[str]]:
 def _begins_at_once(fit: float, rows: Sequence[Sequence[str]]) -> bool:
     """True if no title stands above these rows: all are as long as the first, or it is a header."""
     if fit in (0.5, 1.0):
-        return not header.is_title(rows)
+        return not (header.is_title(rows) or header.are_sizes(rows))
     return fit > NEARLY_ALL and header.is_above(rows)
 
 

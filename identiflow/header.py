@@ -12,7 +12,9 @@ from identiflow.numerals import NUMBER
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-BEHIND = re.compile(r"#+\s+")  # as numpy writes a header; a name may begin with # itself
+MARKS = "(#|%|!|//)"  # of a line that is a comment, as numpy, Matlab, GEO and Igor write it
+BEHIND = re.compile(rf"{MARKS}+\s+")  # the names; one may begin with a mark itself
+WIDE = re.compile(r"\s{2,}|\t")
 DRAWN = re.compile(r"(-+[,;|\t+ ]+)*-{2,}([,;|\t+ ]+-+)*")
 BOX = re.compile(r"\+(-+\+)+")
 NO_NAME = re.compile(r"Unnamed: \d+|")
@@ -25,10 +27,14 @@ def behind_comment(comments: str, rows: Rows, separator: str) -> list[str]:
 
     It has as many cells as the first row, and that is like the second: it is no header itself.
     """
-    line = BEHIND.sub("", comments.splitlines()[-1])
-    cells = line.split() if separator == " " else next(csv.reader([line], delimiter=separator), [])
-    is_header = len(rows) > 1 and len(cells) == len(rows[0]) > 1 and are_alike(*rows[:2])
-    return [cell.strip() for cell in cells] if is_header else []
+    line = BEHIND.sub("", comments.rstrip().splitlines()[-1])
+    if len(rows) < 2 or len(rows[0]) < 2 or not are_alike(*rows[:2]):
+        return []
+    found = [line.split(), WIDE.split(line.strip())]  # T (K) is one name between wide spaces
+    if separator != " ":
+        found = [next(csv.reader([line], delimiter=separator), [])]
+    cells = next((cells for cells in found if len(cells) == len(rows[0])), [])
+    return [cell.strip() for cell in cells]
 
 
 def is_above(rows: Rows) -> bool:
@@ -58,6 +64,12 @@ def is_box(line: str) -> bool:
 def is_title(rows: Rows) -> bool:
     """True if the first row is a title, or an empty line, as a spreadsheet pads it."""
     return bool(rows) and len(rows[0]) > 2 and sum(map(bool, rows[0])) < 2
+
+
+def are_sizes(rows: Rows) -> bool:
+    """True for a first row of a few numbers above the names, as a GCT file counts rows there."""
+    is_shorter = len(rows) > 2 and len(rows[0]) < len(rows[1])
+    return is_shorter and len(_numbers(rows[0])) == len(rows[0]) and is_above(rows[1:])
 
 
 def is_spaced(line: str, separator: str) -> bool:

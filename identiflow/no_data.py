@@ -20,16 +20,19 @@ ENOUGH = 200  # rows that tell a first one from others
 ROUNDED, CLOSE = 1e-3, 5e-3  # of a sum; of a standard deviation: a sum and a mean as printed
 COMMENT = re.compile(r"\s*#")
 # What stands before the sum or the mean of other rows.
-TOTALS = re.compile(
-    r"(%\s*)?((grand|sub|sous|over)[ -]?)?"
-    r"(totals?|all|sums?|summe|somme|suma|means?|averages?|avg|median|mittelwert|mittel|moyenne|"
-    r"media|max|maximum|min|minimum|std|std\.? ?dev\.?|st\.? ?dev\.?|sd|stdev|"
-    r"standard (deviation|error)|sem?|variance|var|cv|rsd|range|counts?|n ?= ?\d+|\d\d? ?%|q[123]|"
-    r"gesamt|insgesamt|total general|gesamtergebnis|ergebnis|totale( complessivo)?|eindtotaal|"
-    r"totalsumma|hovedtotal|suma końcowa|celkový součet|genel toplam|toplam|общий итог|итого|总计|"
-    r"合计|総計|合計)\s*(%|\([^)]*\))?\s*:?",
-    re.IGNORECASE,
+_SUMS = (
+    "totals?|sums?|summe|somme|suma|gesamt|insgesamt|total general|gesamtergebnis|ergebnis|"
+    "totale( complessivo)?|eindtotaal|totalsumma|hovedtotal|suma końcowa|celkový součet|"
+    "genel toplam|toplam|общий итог|итого|总计|合计|総計|合計"
 )
+_OTHERS = (
+    r"all|means?|averages?|avg|median|mittelwert|mittel|moyenne|media|max|maximum|min|minimum|std|"
+    r"std\.? ?dev\.?|st\.? ?dev\.?|sd|stdev|standard (deviation|error)|sem?|variance|var|cv|rsd|"
+    r"range|counts?|n ?= ?\d+|\d\d? ?%|q[123]"
+)
+_OF = r"(%\s*)?((grand|sub|sous|over)[ -]?)?({})\s*(%|\([^)]*\))?\s*:?"
+SUMS = re.compile(_OF.format(_SUMS), re.IGNORECASE)
+TOTALS = re.compile(_OF.format(f"{_SUMS}|{_OTHERS}"), re.IGNORECASE)
 
 
 def doubts_of_rows(table: DataFrame) -> list[str]:
@@ -44,9 +47,7 @@ def _doubts_of_gaps(table: DataFrame) -> list[str]:
     for row in (0, len(missing) - 1) if len(missing) > FEWEST else ():
         alone = missing[row] & (missing.sum(0) == 1)
         if alone.any():
-            names = some(
-                [name for name, is_so in zip(table.columns, alone, strict=True) if is_so], seen
-            )
+            names = some(list(table.columns[alone]), seen)
             return [
                 f"Row {row + 1}{', the last,' if row else ''} alone has no cell in {names}. If it "
                 "is no row of the data, but units, counts or a total, delete it."
@@ -68,19 +69,27 @@ def doubts_of_totals(table: DataFrame) -> list[str]:
 def _totals(words: Series) -> NDArray[np.intp] | None:
     """The rows whose words are totals, if all are at one end, or all others are names of rows.
 
-    One empty word at the end is such a word, and so are those beside totals.
+    One empty word at the end is such a word, and so are those beside totals. A word for a sum is
+    one wherever it stands: a table of groups has rows of their sums.
     """
-    totals = words.isin([word for word in words.unique() if TOTALS.fullmatch(word)]).to_numpy()
+    totals, sums = (_are(pattern, words) for pattern in (TOTALS, SUMS))
     empty = (words == "").to_numpy(dtype=bool)
     if not totals.any():
         return empty.nonzero()[0] if empty.sum() == 1 and (empty[-1] or empty[0]) else None
-    for found in (totals | empty, totals):
+    for found in (totals | empty, totals, sums):
         rows = found.nonzero()[0]
         number = len(rows)
+        if not 0 < 2 * number < len(words):
+            continue
         at_an_end = number <= MOST and (rows[0] == len(words) - number or rows[-1] == number - 1)
-        if 2 * number < len(words) and (at_an_end or words[~found].is_unique):
+        if at_an_end or found is sums or words[~(found | empty)].is_unique:
             return rows
     return None
+
+
+def _are(pattern: re.Pattern[str], words: Series) -> NDArray[np.bool_]:
+    """Where a word is of a pattern."""
+    return words.isin([word for word in words.unique() if pattern.fullmatch(word)]).to_numpy()
 
 
 def _said(words: Series, column: str, rows: NDArray[np.intp]) -> str:

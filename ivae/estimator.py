@@ -24,6 +24,7 @@ from identiflow.shared.estimators.base import Path
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator
 from identiflow.shared.estimators.over_u import bound
 from identiflow.shared.inputs.arrays import Array
+from identiflow.shared.inputs.density import Observed, remark_on_u
 from identiflow.shared.inputs.extras import needed_by
 from identiflow.shared.inputs.options import (
     FLAG,
@@ -256,6 +257,10 @@ class IVAE(IdentifiableEstimator):
         if likelihood.continuous:
             check_varying(x)
         return {"n_categories_": n_categories}
+
+    def _check_density(self, model: IdentifiableVAE, table: Observed) -> None:
+        if model.prior.informative:
+            remark_on_u(table)
 
     def _check_new(self, data: Array) -> None:
         _check_support(self.model_.likelihood, data)

@@ -22,7 +22,7 @@ from identiflow.shared.estimators.saving import load_estimator, save_estimator
 from identiflow.shared.estimators.sklearn import SklearnProtocol, names_of
 from identiflow.shared.files import check_folder
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.density import Observed, remark_unmeasured, warn_if_they_part
+from identiflow.shared.inputs.density import Observed, remark_unmeasured
 from identiflow.shared.inputs.options import (
     SHARE,
     WIDTHS,
@@ -38,7 +38,7 @@ from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized
 from identiflow.shared.inputs.validation import as_matrix, check_enough_rows, is_plain
 from identiflow.shared.training import History, Plan, Stage, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds
-from identiflow.shared.training.loss import final_loss
+from identiflow.shared.training.loss import final_loss, warn_if_they_part
 from identiflow.shared.training.stage import Recipe, Split, device_named, hold_out
 from identiflow.shared.training.streams import STREAMS, on_disk
 

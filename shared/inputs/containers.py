@@ -164,7 +164,12 @@ def _are_parts(values: Any) -> bool:
 
 # Whether it is one, how it is called (by default its type), what to do.
 NOT_ROWS: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
-    (_is_a(DataLoader), "a torch DataLoader", "Pass its dataset to fit: x=loader.dataset, u=None."),
+    (
+        _is_a(DataLoader),
+        "a torch DataLoader",
+        "fit(iter(loader)), without u, reads batches (x, u), as its sampler and collate_fn make "
+        "them; fit(loader.dataset) its dataset.",
+    ),
     (_is_a(Dataset), "a torch Dataset", "fit(dataset) alone reads one, of pairs (x, u)."),
     (
         _has("obs_names", "var_names"),

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.columns import (
     NEARLY_NOTHING,
-    SINGLE,
     Atom,
     Dependence,
     Plane,
@@ -34,11 +33,10 @@ SHARE_OF_ROWS, SHARE_OF_A_LABEL = 0.1, 0.9
 FEWEST_ROWS, FEW_ROWS, ROWS_OF_A_LABEL = 3, 10, 20
 # Rows of a label that agree are no chance if others would agree as seldom as this.
 CHANCE = 1e-3
-# Nats a row by which what training said of held-out rows may differ from what float64 says.
-LARGEST_PART = 0.1
 MOST_LABELS, MOST_NAMED = 1000, 3
 
 NO_DENSITY = "Such x has no density, and the nats of a flow rise without end. "
+OF_U = "Leave it out of x: it is in u."
 WHAT_TO_DO = (
     "Drop the column, add noise of the size of its measurement error to it, or fit an IVAE with "
     "fewer latents than columns."
@@ -143,6 +141,15 @@ def remark_unmeasured(table: Observed) -> None:
         )
 
 
+def remark_on_u(table: Observed) -> None:
+    """Warn of columns of x that u says all of, which a model without a need for a density takes."""
+    if found := list(_columns_of_u(table)):
+        remark(
+            f"Part of x, though u says all of it: {_listed(found)}. A latent that the model spends "
+            f"on it is u, and no source. {OF_U}"
+        )
+
+
 def check_density(table: Observed) -> None:
     """Raise if x has no density that a flow could learn; warn if it hardly has one.
 
@@ -154,7 +161,7 @@ def check_density(table: Observed) -> None:
     if exact := [dependence for dependence in found if dependence.exact]:
         _refuse("", (_in_words(table, dependence) for dependence in exact))
     if of_u := list(_columns_of_u(table)):
-        _refuse(" beside u", of_u)
+        _refuse(" beside u", of_u, OF_U)
     if of_labels := list(_dependences_of_labels(table)):
         _refuse(" for each label of u", of_labels)
     _remark_copies(table.sample)
@@ -168,19 +175,6 @@ def check_density(table: Observed) -> None:
         remark(text[0].upper() + text[1:], DensityWarning)
 
 
-def warn_if_they_part(in_training: float, in_the_end: float) -> None:
-    """Warn if single precision and float64 do not agree on the loss of held-out rows, in nats."""
-    if not abs(in_training - in_the_end) > LARGEST_PART + SINGLE * abs(in_training):
-        return
-    remark(
-        f"Training, in single precision, took the held-out rows for {-in_training:.2f} nats of "
-        f"standardised x; in float64 they have {-in_the_end:.2f}, which is what held_out_nats_ and "
-        "every choice goes by. Values of x lie closer to each other, or to a plane, than single "
-        "precision tells apart. " + WHAT_TO_DO,
-        DensityWarning,
-    )
-
-
 def has_density(x: Array) -> bool:
     """True unless columns of x (N, d) depend on each other, or rows are too few to tell."""
     if len(x) < x.shape[1] + 2:
@@ -188,10 +182,10 @@ def has_density(x: Array) -> bool:
     return not Observed(x).sample.plane().dependences(to_rounding=False)
 
 
-def _refuse(where: str, texts: Iterable[str]) -> None:
+def _refuse(where: str, texts: Iterable[str], what_to_do: str = WHAT_TO_DO) -> None:
     raise ValueError(
         f"Expected columns of x that vary by themselves{where}; got {_listed(texts)}. "
-        f"{NO_DENSITY}{WHAT_TO_DO}"
+        f"{NO_DENSITY}{what_to_do}"
     )
 
 
@@ -210,8 +204,10 @@ def _in_words(table: Observed, dependence: Dependence) -> str:
 
 
 def _columns_of_u(table: Observed) -> Iterator[str]:
-    """Words for columns of x that are a linear function of one of u."""
+    """Words for columns of x that u says all of: of its labels, or of one of its values."""
     rows = table.sample
+    for column in _constant_under_labels(rows):
+        yield f"{table.named(column)}, which has one value for each label of u"
     if rows.continuous is None:
         return
     parts = (rows.x, rows.continuous)
@@ -219,6 +215,17 @@ def _columns_of_u(table: Observed) -> Iterator[str]:
     squares = np.square(x.T @ u / len(x))
     for column, of_u in np.argwhere(squares > 1 - NEARLY_NOTHING**2):
         yield f"{table.named(int(column))}, which is a linear function of column {of_u} of u"
+
+
+def _constant_under_labels(sample: Sample) -> list[int]:
+    """Columns that are constant under every label, and not by chance: not the same under most."""
+    groups = [sample.x[rows] for _, rows in sample.by_label()]
+    if not (several := [x for x in groups if len(x) >= FEWEST_ROWS]):
+        return []
+    constant = np.all([(x == x[0]).all(0) for x in groups], axis=0)
+    unusual = np.sum([len(x) * (x[0] != sample.center) for x in several], axis=0)
+    found = np.flatnonzero(constant & (unusual >= FEW_ROWS)).tolist()
+    return [] if constant.all() else found  # such rows are copies
 
 
 def _remark_copies(sample: Sample) -> None:

@@ -45,9 +45,10 @@ def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArr
     names = None if is_plain(values) else column_names(values)
     matrix = values if on_disk else _as_floats(to_numpy(values, name), name, names)
     if matrix.ndim != 2:
+        array = name if isinstance(values, np.ndarray) else f"np.array({name})"
         raise ValueError(
             f"Expected {name} of shape (N, d), one row for each observation; got shape "
-            f"{matrix.shape}. {_two_dimensional(matrix, name)}"
+            f"{matrix.shape}. {_two_dimensional(matrix, array)}"
         )
     if columns is not None and matrix.shape[1] != columns:
         raise ValueError(
@@ -124,13 +125,15 @@ def named(number: int, names: tuple[Any, ...] | None) -> str:
 def _two_dimensional(array: NDArray[Any], name: str) -> str:
     """How to bring another shape into that of rows and columns."""
     if array.ndim != 3:
-        single = f"a single column is np.c_[{name}], a single row np.atleast_2d({name})"
-        return f"Reshape your data: {single}."
+        single = f"a single column is np.c_[{name}], a single row np.atleast_2d({name})."
+        return f"Reshape your data: {single}"
     trials, times, columns = array.shape
     return (
-        f"Of {trials} trials with {times} rows each pass {name}.reshape(-1, {columns}), and as u "
-        f"one row for each of these, such as the trial: np.repeat(np.arange({trials}), {times}). "
-        f"Of what is one row each, such as an image, pass {name}.reshape({trials}, -1)."
+        f"Of {trials} trials with {times} rows of {columns} columns each pass "
+        f"{name}.reshape(-1, {columns}), and as u one row for each of these, such as the trial: "
+        f"np.repeat(np.arange({trials}), {times}). If the columns come before the rows, as in MNE "
+        f"and sktime, first take {name}.swapaxes(1, 2). Of what is one row each, such as an image, "
+        f"pass {name}.reshape({trials}, -1)."
     )
 
 

@@ -8,12 +8,17 @@ import torch
 from torch import Tensor
 
 from identiflow.shared.compute.random import Randomness
+from identiflow.shared.inputs.columns import SINGLE
+from identiflow.shared.inputs.density import WHAT_TO_DO, DensityWarning
+from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import Rows, head
 from identiflow.shared.training.model import Model
 from identiflow.shared.training.noise import SinglePrecision
 from identiflow.shared.training.parallel import Workers
 
 EVALUATION_ROWS = 4096
+# Nats a row by which what training said of held-out rows may differ from what float64 says.
+LARGEST_PART = 0.1
 
 
 @torch.no_grad()
@@ -31,3 +36,16 @@ def final_loss(model: Model, x: Rows, u: Tensor, seed: int, device: torch.device
     """
     loss = mean_loss(model, head(x, len(x)), u, SinglePrecision(seed, device))
     return Workers().from_first(lambda: loss if math.isfinite(loss) else math.inf)
+
+
+def warn_if_they_part(in_training: float, in_the_end: float) -> None:
+    """Warn if single precision and float64 do not agree on the loss of held-out rows, in nats."""
+    if not abs(in_training - in_the_end) > LARGEST_PART + SINGLE * abs(in_training):
+        return
+    remark(
+        f"Training, in single precision, took the held-out rows for {-in_training:.2f} nats of "
+        f"standardised x; in float64 they have {-in_the_end:.2f}, which is what held_out_nats_ and "
+        "every choice goes by. Values of x lie closer to each other, or to a plane, than single "
+        "precision tells apart. " + WHAT_TO_DO,
+        DensityWarning,
+    )

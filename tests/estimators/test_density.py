@@ -17,6 +17,7 @@ from identiflow.ivae import IVAE
 from identiflow.shared.estimators import base
 from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.files import load_tensors, save_tensors
+from identiflow.shared.inputs.remarks import InputWarning
 from identiflow.shared.training import fit_ensemble
 from identiflow.shared.training.stage import hold_out
 
@@ -140,6 +141,39 @@ def test_an_ivae_of_fewer_latents_is_fitted_to_it(
     with warnings.catch_warnings():
         warnings.simplefilter("error", DensityWarning)
         assert np.isfinite(vae.fit(spoilt, u).score(spoilt, u))
+
+
+TIME = np.linspace(0, 1, 200) ** 2
+ALL_OF_U: dict[str, tuple[Callable[[Array], Any], Callable[[Array], Array], str]] = {
+    "codes of labels": (lambda u: u, lambda u: u, "has one value for each label of u"),
+    "what labels mean": (
+        lambda u: np.array(list("abcdefghij"))[u],
+        lambda u: np.exp(u % 7),
+        "has one value for each label of u",
+    ),
+    "a number for several labels": (lambda u: u, lambda u: u % 2, "has one value for each label"),
+    "of one of two columns": (
+        lambda u: pd.DataFrame({"who": u.astype(str), "half": np.repeat(["a", "b"], 100)}),
+        lambda u: np.sin(u),
+        "has one value for each label of u",
+    ),
+    "time in another unit": (lambda u: TIME, lambda u: 60 * TIME + 3, "function of column 0 of u"),
+}
+
+
+@pytest.mark.parametrize("case", ALL_OF_U)
+def test_a_column_that_u_says_all_of_is_said_to_be_one(case: str, x: Array, u: Array) -> None:
+    of_u, column, message = ALL_OF_U[case]
+    both = np.c_[x, column(u)]
+    vae = IVAE(1, hidden=(8,), max_steps=2)
+    with pytest.warns(InputWarning, match=f"column 2, which .*{message}.* Leave it out of x"):
+        vae.fit(both, of_u(u))
+    with pytest.raises(ValueError, match=f"column 2, which .*{message}.* end. Leave it out of x: "):
+        IFlow(**SMALL).fit(both, of_u(u))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InputWarning)
+        IVAE(1, hidden=(8,), max_steps=2, informative=0).fit(both, of_u(u))
+        vae.fit(x, of_u(u))
 
 
 def test_an_ivae_does_not_start_from_a_flow_that_cannot_be(x: Array, u: Array) -> None:

@@ -113,6 +113,7 @@ def test_a_vae_takes_its_latents_as_a_setting(
     small: list[str], done: Callable, folder: Path, tmp_path: Path
 ) -> None:
     options = ["--model", "ivae", "--set", "latent_dim=1", "--aux", "condition", *small]
+    options += ["--drop", "age"]
     found = json.loads(done("fit", folder / "cells.csv", *options, "-o", tmp_path / "m", "--json"))
     assert found["latents"] == 1
 

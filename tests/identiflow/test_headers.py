@@ -31,6 +31,16 @@ WAYS: dict[str, Callable[[str], str]] = {
     "behind two marks": lambda s: text(s, "## " + s.join(NAMES)),
     "below marked lines": lambda s: text(s, "# " + s.join(NAMES), above="## by hand\n## in May\n"),
     "below a comment": lambda s: text(s, s.join(NAMES), above="# by hand\n"),
+    "behind another mark": lambda s: text(
+        s, "% " + s.join(NAMES), above="% Model: a\n% Nodes: 9\n"
+    ),
+    "below another mark": lambda s: text(s, s.join(NAMES), above="% by hand\n"),
+    "below marks and an empty line": lambda s: text(
+        s, s.join(NAMES), above=f"!Title{s}a{s}b\n!By{s}hand\n\n!Sample{s}1{s}2{s}3\n!begin\n"
+    ),
+    "below slashes": lambda s: text(s, s.join(NAMES), above="// by hand\n// in May\n"),
+    "below how many there are": lambda s: text(s, s.join(NAMES), above=f"#1.2\n{ROWS}{s}2\n"),
+    "below how many rows there are": lambda s: text(s, s.join(NAMES), above=f"{ROWS}\n"),
     "below a comment of cells": lambda s: text(s, s.join(NAMES), above=f"# a{s}b{s}c\n"),
     "below a title": lambda s: text(s, s.join(NAMES), above="Measured in May\n"),
     "below a padded title": lambda s: text(s, s.join(NAMES), above=f"May{s}{s}\n{s}{s}\n"),
@@ -54,6 +64,9 @@ OF_SPACES = (
     "right-aligned",
     "plain",
     "behind a mark, as numpy",
+    "behind another mark",
+    "below another mark",
+    "below slashes",
     "below marked lines",
     "below a comment",
 )
@@ -77,6 +90,14 @@ def test_the_mark_of_a_name_stays_with_it(taken: Callable, tmp_path: Path) -> No
     assert list(taken(tmp_path / "t.csv", "--aux", "u").x.columns) == ["#left", "right"]
 
 
+def test_names_behind_a_mark_have_spaces_between_wide_ones(taken: Callable, tmp_path: Path) -> None:
+    """As COMSOL writes them, with units."""
+    path = tmp_path / "t.txt"
+    names = "% x                y (m)            u\n"
+    path.write_text(text("      ", names.strip(), above="% Model:     a.mph\n% Nodes:     12\n"))
+    assert list(taken(path, "--aux", "u").x.columns) == ["x", "y (m)"]
+
+
 def test_data_below_a_comment_have_no_names(taken: Callable, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(text(",", "# by hand"))
@@ -84,6 +105,7 @@ def test_data_below_a_comment_have_no_names(taken: Callable, tmp_path: Path) -> 
     np.testing.assert_array_equal(x, X)
     assert said == [f"identiflow: note: read {path} as what follows line 1."]
     assert "pass --no-header" in taken(path, "--aux", "x2").said[0]
+    assert "pass --no-header" not in taken(path, "--aux", "u", "--no-header").said[0]
 
 
 def test_rows_longer_than_their_header_are_no_table_below_a_title(

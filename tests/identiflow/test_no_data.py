@@ -82,6 +82,27 @@ def test_means_of_groups_are_remarked_on_between_names_of_rows(tmp_path: Path) -
     assert said.startswith("Rows 1, 6, 11, 16, 21, 26, 31, 36 have 'Mean' in the column who. If")
 
 
+BETWEEN = {
+    "of groups": [f"s{i % 4}" if i % 5 else "Total" for i in range(N)],
+    "beside empty cells": ["" if i % 8 else "Total" for i in range(N)],
+    "means beside empty cells": ["" if i % 8 else "mean" for i in range(N)],
+    "beside one word": ["obs" if i % 8 else "Sum" for i in range(N)],
+    "of two sizes": ["obs" if i % 4 else ["Total", "Grand total"][i == 32] for i in range(N)],
+    "at the end, too": [["", "Gesamt"][i in (7, 20, N - 1)] for i in range(N)],
+}
+
+
+@pytest.mark.parametrize("case", BETWEEN)
+def test_totals_between_rows_are_remarked_on(case: str, taken: Callable, tmp_path: Path) -> None:
+    """As those of groups, in the column of notes that CDC WONDER leaves nearly empty."""
+    words = pd.Series(BETWEEN[case])
+    write_table(TABLE.assign(who=words), tmp_path / "t.csv")
+    (said,) = taken(tmp_path / "t.csv", "--aux", "u", "--drop", "who").said
+    rows = [i + 1 for i, word in enumerate(words) if word and word[0] in "TGSm"]
+    assert f"Rows {', '.join(map(str, rows))} have " in said
+    assert "in the column who. If they are totals" in said
+
+
 def test_rows_behind_a_comment_sign_are_remarked_on(taken: Callable, tmp_path: Path) -> None:
     who = [f"{'#' * (i in (3, 7))}s{i}" for i in range(N)]
     write_table(TABLE.assign(who=who)[["who", "left", "right", "u"]], tmp_path / "t.csv")
@@ -92,7 +113,7 @@ def test_rows_behind_a_comment_sign_are_remarked_on(taken: Callable, tmp_path: P
 
 
 def test_many_words_are_labels(tmp_path: Path) -> None:
-    words = ["s1"] * 20 + ["mean"] * 19 + ["total"]
+    words = ["s1"] * 20 + ["mean"] * 20
     write_table(TABLE.assign(who=words), tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv").attrs["doubts"] == []
 

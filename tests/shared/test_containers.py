@@ -153,13 +153,11 @@ def generator() -> Any:
     yield X, CODES
 
 
+OF_TORCH = TensorDataset(torch.tensor(X))
 WITHOUT_ROWS: dict[str, tuple[Callable[[], Any], str]] = {
     "AnnData": (lambda: stand_in("obs_names", "var_names"), r"an AnnData. Pass its to_df\(\)"),
-    "DataLoader": (
-        lambda: DataLoader(TensorDataset(torch.tensor(X))),
-        "a torch DataLoader. Pass its dataset to fit",
-    ),
-    "Dataset": (lambda: TensorDataset(torch.tensor(X)), r"a torch Dataset. fit\(dataset\) alone"),
+    "DataLoader": (lambda: DataLoader(OF_TORCH), r"DataLoader. fit\(iter\(loader\)\), with"),
+    "Dataset": (lambda: OF_TORCH, r"a torch Dataset. fit\(dataset\) alone"),
     "xarray's Dataset": (
         lambda: xr.Dataset({name: ("t", X[:, i]) for i, name in enumerate("ab")}),
         "an xarray Dataset. Pass one of its",
@@ -217,9 +215,10 @@ UNREADABLE_X: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "trials in an array": (
         lambda: np.stack([X, X]),
-        r"x of shape \(N, d\).*Of 2 trials with 24 rows each pass x.reshape\(-1, 3\)",
+        r"Of 2 trials with 24 rows of 3 columns .* x.reshape\(-1, 3\).* x.swapaxes\(1, 2\)",
     ),
-    "trials of one length in a list": (lambda: [X, X], r"x.reshape\(-1, 3\).*np.arange\(2\), 24"),
+    "trials of xarray": (lambda: xr.DataArray([X, X]), r"pass np.array\(x\).reshape\(-1, 3\)"),
+    "trials of one length in a list": (lambda: [X, X], r"\(x\).reshape\(-1, 3\).*\(2\), 24"),
     "a row": (lambda: X[0], r"a single column is np.c_\[x\], a single row np.atleast_2d"),
     "moments": (lambda: np.datetime64("2020-01-01") + CODES[:, None], "got dates or times"),
     "moments in a frame": (

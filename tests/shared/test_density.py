@@ -18,7 +18,6 @@ from identiflow.shared.inputs.density import (
     Observed,
     check_density,
     has_density,
-    warn_if_they_part,
 )
 
 Array = np.ndarray
@@ -202,7 +201,10 @@ OF_LABELS: dict[str, tuple[Array, str]] = {
         under(3, lambda x: x[:, 1]),
         r"column 1 \('b'\), .* of column 0 \('a'\) in the rows of label 'L3' of u\.",
     ),
-    "constant under all": (np.c_[X, U], r"column 3 \('d'\), which is constant in .* 'L0' of u"),
+    "constant under all": (
+        np.c_[X, U],
+        r"beside u; got column 3 \('d'\), which has one value for each label of u\. .* Leave it",
+    ),
 }
 
 
@@ -272,14 +274,6 @@ def test_looking_is_at_some_of_many_rows(shape: tuple[int, int]) -> None:
     x = RNG.random(shape, dtype=np.float32)
     assert Observed(x).sample.x.size <= 1_100_000
     assert refusal(x, np.arange(len(x)) % 50) == ""
-
-
-def test_scores_that_part_are_warned_of() -> None:
-    warn_if_they_part(1.0, 1.05)
-    with pytest.warns(DensityWarning, match=r"for -1\.00 nats of .* they have -3\.00.* Drop"):
-        warn_if_they_part(1.0, 3.0)
-    with pytest.warns(DensityWarning, match="they have -inf"):
-        warn_if_they_part(1.0, np.inf)
 
 
 @pytest.mark.parametrize("digits", [3, 4, 5])

@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from identiflow.shared.inputs.density import DensityWarning
 from identiflow.shared.training import DivergedError, History
+from identiflow.shared.training.loss import warn_if_they_part
 from identiflow.shared.training.training import MAX_BAD_STEPS_IN_A_ROW, Training
 
 
@@ -150,3 +152,14 @@ def test_progress_is_shown_when_asked_for(progress, shown, a_model, train, capsy
 def test_counts_below_one_are_refused(name, a_model, train):
     with pytest.raises(ValueError, match=f"^Expected {name} to be an integer of at least 1; got 0"):
         train(a_model("quadratic"), **{name: 0})
+
+
+# The loss in float64 ------------------------------------------------------------------------------
+
+
+def test_scores_that_part_are_warned_of() -> None:
+    warn_if_they_part(1.0, 1.05)
+    with pytest.warns(DensityWarning, match=r"for -1\.00 nats of .* they have -3\.00.* Drop"):
+        warn_if_they_part(1.0, 3.0)
+    with pytest.warns(DensityWarning, match="they have -inf"):
+        warn_if_they_part(1.0, math.inf)
