@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from torch import Tensor
 from identiflow.shared.compute.compilation import Compilation
 from identiflow.shared.compute.random import Randomness
 from identiflow.shared.files import FileFormatError, discard_parts, load_tensors, save_tensors
-from identiflow.shared.inputs.rows import CHUNK
+from identiflow.shared.training.fingerprint import fingerprint
 from identiflow.shared.training.history import History
 from identiflow.shared.training.loss import mean_loss
 from identiflow.shared.training.noise import ShareOfRows
@@ -54,7 +53,7 @@ class Training:
         self.noise: Randomness = self.generator
         if self.workers.many:
             self.noise = ShareOfRows(self.generator, self.batches.size, self.rows)
-        self.fingerprint = _fingerprint(stage) if stage.checkpoint is not None else ""
+        self.fingerprint = self._fingerprint() if stage.checkpoint is not None else ""
         self._begin()
         self._resume()
         self.seconds_before, self.started = self.history.seconds, time.perf_counter()
@@ -188,6 +187,12 @@ class Training:
 
     # Checkpoint ----------------------------------------------------------------------------------
 
+    def _fingerprint(self) -> str:
+        """Identifies the fit by all that changes a step of it."""
+        stage = self.stage
+        rows = (stage.x, stage.u, stage.x_held_out, stage.u_held_out)
+        return fingerprint(stage.settings, self.model.loss_name, self.model, rows)
+
     def save(self) -> None:
         """Write the checkpoint, if there is to be one, from which the fit goes on bit for bit."""
         self.history.seconds = self.seconds_before + time.perf_counter() - self.started
@@ -223,8 +228,9 @@ class Training:
         if info["fingerprint"] != self.fingerprint:
             raise FileFormatError(
                 f"Expected checkpoint {self.stage.checkpoint} to belong to this fit; got one of "
-                "other data or settings, of which the number of threads is one. Delete it to start "
-                "anew, or pass another file name."
+                "other data, settings, number of threads or version, or with parts of your own "
+                "that have changed, such as a list that they fill: make these anew. Delete it to "
+                "start anew, or pass another file name."
             )
         by_group: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
         for key, tensor in tensors.items():
@@ -237,14 +243,3 @@ class Training:
         self.best = by_group["best"]
         device = self.optimizer.flat.vector.device
         self.optimizer.state = {n: t.to(device) for n, t in by_group["optimizer"].items()}
-
-
-def _fingerprint(stage: Stage) -> str:
-    """Identifies a fit by its model, its starting weights, its data and its settings."""
-    # Models that start alike may still differ in their layers' kinds and in what they minimise.
-    what = (stage.settings, stage.model.loss_name, stage.model)
-    digest = hashlib.sha256(repr(what).encode())
-    data = (stage.x, stage.u, stage.x_held_out, stage.u_held_out)
-    for tensor in (*stage.model.state_dict().values(), *(p for d in data for p in d.split(CHUNK))):
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

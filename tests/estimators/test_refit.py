@@ -96,7 +96,7 @@ def test_a_checkpoint_of_another_loss_is_refused(
 ) -> None:
     vae = type(fits["IVAE, n < d"])(**fits["IVAE, n < d"].get_params())
     vae.set_params(max_steps=2).fit(x, u, checkpoint=tmp_path / "run")
-    with pytest.raises(ValueError, match="belong to this fit; got one of other data or settings"):
+    with pytest.raises(ValueError, match="belong to this fit; got one of other data, settings"):
         vae.set_params(**changed).fit(x, u, checkpoint=tmp_path / "run")
 
 

@@ -117,18 +117,28 @@ def calls_of_loss(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[None]]:
     """Counts the training calls of `model.loss`, and multiplies each by `before(number)`."""
 
     def watched(model: nn.Module, before: Callable[[int], float] = lambda _: 1.0) -> list[None]:
-        calls, loss = [], model.loss
-
-        def counted(*args: Any) -> Tensor:
-            if torch.is_grad_enabled():
-                calls.append(None)
-                return before(len(calls) - 1) * loss(*args)
-            return loss(*args)
-
+        counted = CountedLoss(model.loss, before)
         monkeypatch.setattr(model, "loss", counted)
-        return calls
+        return counted.calls
 
     return watched
+
+
+class CountedLoss:
+    """A loss with an effect on the side, which its pickle leaves out: a fit is the same with it."""
+
+    def __init__(self, loss: Callable[..., Tensor], before: Callable[[int], float]) -> None:
+        self.calls: list[None] = []
+        self.loss, self.before = loss, before
+
+    def __call__(self, *args: Any) -> Tensor:
+        if not torch.is_grad_enabled():
+            return self.loss(*args)
+        self.calls.append(None)
+        return self.before(len(self.calls) - 1) * self.loss(*args)
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return str, ("counted",)
 
 
 # One step, compiled or not -----------------------------------------------------------------------

@@ -79,6 +79,7 @@ def test_a_stop_while_evaluating_resumes_too(a_model, train, same, tmp_path, mon
 
 def test_a_finished_fit_is_not_trained_again(a_model, train, same, calls_of_loss, tmp_path):
     whole, model, path = a_model("linear flow"), a_model("linear flow"), tmp_path / "run.ckpt"
+    calls_of_loss(whole)
     expected = train(whole, checkpoint=path)
     calls = calls_of_loss(model)
     assert train(model, checkpoint=path) == expected

@@ -1,0 +1,249 @@
+"""One digest of all that a fit is made of: its rows, its settings, its model and what that calls.
+
+A checkpoint is of the same fit if this is the same, in another process too. So objects go by what
+they hold and functions by their code, never by where they are in memory or how they are printed.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import hashlib
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.inputs.rows import CHUNK, Rows, StoredRows
+
+OURS = {"identiflow", "iflow", "ivae", "shared"}
+INSTALLED = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
+# What a module keeps that no step depends on.
+OF_NO_STEP = {"training", "_compiled_call_impl", "_version"}
+
+
+def fingerprint(*parts: Any) -> str:
+    """The digest of values of any kind; tensors (N, ...) may be on disk, as `Rows` are.
+
+    Raises:
+        ValueError: for what cannot be told from others of its type, such as an open file.
+    """
+    digest = Digest()
+    for part in parts:
+        digest.add(part)
+    return digest.hexdigest
+
+
+class Digest:
+    """What was added so far, and which objects that were, so that circles end."""
+
+    def __init__(self) -> None:
+        self.sha = hashlib.sha256()
+        self.seen: dict[int, tuple[int, Any]] = {}  # the objects too, so that no number is reused
+
+    @property
+    def hexdigest(self) -> str:
+        """64 letters."""
+        return self.sha.hexdigest()
+
+    def add(self, value: Any) -> None:
+        """Add a value, whatever it holds included."""
+        value = _before_compilation(value)
+        if isinstance(value, PLAIN):
+            return self._say(type(value).__name__, repr(value))
+        if id(value) in self.seen:
+            return self._say("again", self.seen[id(value)][0])
+        if not isinstance(value, tuple | frozenset):  # which may be one object or several
+            self.seen[id(value)] = len(self.seen), value
+        way = next((way for kind, way in WAYS if isinstance(value, kind)), _add_object)
+        self._say(way.__name__)
+        return way(self, value)
+
+    def add_all(self, values: Any) -> None:
+        """Add several, and how many they are."""
+        every = list(values)
+        self._say("several", len(every))
+        for value in every:
+            self.add(value)
+
+    def add_bytes(self, array: AnyArray) -> None:
+        """Add the bytes of an array."""
+        self.sha.update(np.ascontiguousarray(array).tobytes())
+
+    def _say(self, *words: object) -> None:
+        self.sha.update(repr(words).encode())
+
+
+def _before_compilation(value: Any) -> Any:
+    """The module or the function that torch.compile was given; any other value as it is."""
+    if isinstance(value, nn.Module):
+        return value._modules.get("_orig_mod", value)
+    return getattr(value, "_torchdynamo_orig_callable", value) if callable(value) else value
+
+
+def _add_rows(digest: Digest, rows: Rows) -> None:
+    """The same for a tensor and for rows on disk."""
+    digest.add_all([str(rows.dtype), *rows.shape, getattr(rows, "requires_grad", False)])
+    for part in rows.split(CHUNK) if rows.shape else [rows]:
+        dense = part.detach().to_dense().cpu().contiguous()
+        digest.add_bytes(dense.view(-1).view(torch.uint8).numpy())
+
+
+def _add_array(digest: Digest, array: AnyArray) -> None:
+    digest.add_all([str(array.dtype), *array.shape])
+    if array.dtype.hasobject:
+        return digest.add_all(array.tolist())
+    return digest.add_bytes(array)
+
+
+def _add_module(digest: Digest, module: nn.Module) -> None:
+    held = vars(module)
+    digest.add(type(module))
+    for name in sorted(held.keys() - OF_NO_STEP):
+        # Hooks are numbered in the order in which all of a process were made.
+        value = list(held[name].values()) if name.endswith("_hooks") else held[name]
+        if value or not isinstance(value, dict | set | list):
+            digest.add_all([name, value])
+
+
+def _add_function(digest: Digest, function: FunctionType) -> None:
+    name = function.__qualname__
+    if _is_known(function):
+        digest.add(f"{function.__module__}.{name}")
+    else:
+        digest.add_all(_parts_of_code(function.__code__))
+        digest.add_all(_globals_of(function))
+    digest.add_all([function.__defaults__, function.__kwdefaults__])
+    digest.add_all(_contents(function))
+
+
+def _parts_of_code(code: CodeType) -> Iterator[Any]:
+    yield from (code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_flags)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _parts_of_code(constant)
+        else:
+            yield constant
+
+
+def _contents(function: FunctionType) -> list[Any]:
+    """What the variables of its closure hold now."""
+    return [_content(cell) for cell in function.__closure__ or ()]
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not set yet
+        return Ellipsis
+
+
+def _globals_of(function: FunctionType) -> Iterator[Any]:
+    """The names that a function uses of its module, and of modules of the user's, with values."""
+    names = sorted(
+        {
+            name
+            for name in _parts_of_code(function.__code__)
+            if isinstance(name, tuple)
+            for name in name
+            if isinstance(name, str)
+        }
+    )
+    for name in names:
+        if name in function.__globals__:
+            value = function.__globals__[name]
+            yield from (name, value)
+            if isinstance(value, ModuleType) and not _is_known(value):
+                yield from (part for part in names if hasattr(value, part))
+                yield from (getattr(value, part) for part in names if hasattr(value, part))
+
+
+def _add_class(digest: Digest, cls: type) -> None:
+    if _is_known(cls):
+        return digest.add(f"{cls.__module__}.{cls.__qualname__}")
+    digest.add_all(cls.__bases__)
+    for name, value in sorted(vars(cls).items()):
+        function = _function_of(value)
+        if isinstance(function, FunctionType) or not name.startswith("_"):
+            digest.add_all([name, function])
+    return None
+
+
+def _function_of(member: Any) -> Any:
+    """The function behind a method, a property and the like; any other member as it is."""
+    if isinstance(member, staticmethod | classmethod):
+        return member.__func__
+    if isinstance(member, property):
+        return member.fget
+    return member.func if isinstance(member, cached_property) else member
+
+
+def _add_set(digest: Digest, values: Any) -> None:
+    digest.add_all(sorted(map(fingerprint, values)))
+
+
+def _add_items(digest: Digest, items: list[Any] | tuple[Any, ...]) -> None:
+    digest.add_all([type(items), *items])
+
+
+def _add_dict(digest: Digest, items: dict[Any, Any]) -> None:
+    digest.add_all(part for item in items.items() for part in item)
+
+
+def _add_name(digest: Digest, module: ModuleType) -> None:
+    digest.add(module.__name__)
+
+
+def _add_object(digest: Digest, value: Any) -> None:
+    """Add any other object by what a pickle of it would hold, and by what it wraps."""
+    registered = copyreg.dispatch_table.get(type(value))
+    try:
+        parts = registered(value) if registered else value.__reduce_ex__(4)
+    except Exception as error:  # whatever a type raises that does not tell what it is
+        raise ValueError(
+            f"Expected parts of a model, with checkpoint=, that can be told from others of their "
+            f"type; got {value!r} ({error}). Keep it out of the model and what it calls, or fit "
+            "without a checkpoint."
+        ) from None
+    digest.add_all([type(value), getattr(value, "__wrapped__", None)])
+    # The name of a global; or what makes it, from what, its state, and items that it holds.
+    return digest.add(parts) if isinstance(parts, str) else digest.add_all(map(_listed, parts))
+
+
+def _listed(part: Any) -> Any:
+    return list(part) if isinstance(part, Iterator) else part
+
+
+def _is_known(value: Any) -> bool:
+    """True for what goes by its name, since it is of this package or of one that is installed."""
+    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+    return _is_of_package(str(name).partition(".")[0])
+
+
+@cache
+def _is_of_package(name: str) -> bool:
+    if name in OURS or name in sys.builtin_module_names:
+        return True
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
+    return any(file.startswith(str(folder) + os.sep) for folder in INSTALLED)
+
+
+WAYS: tuple[tuple[type | tuple[type, ...], Callable[[Digest, Any], None]], ...] = (
+    ((Tensor, StoredRows), _add_rows),
+    (np.ndarray, _add_array),
+    (nn.Module, _add_module),
+    (FunctionType, _add_function),
+    (type, _add_class),
+    (ModuleType, _add_name),
+    (dict, _add_dict),
+    ((list, tuple), _add_items),
+    ((set, frozenset), _add_set),
+)
