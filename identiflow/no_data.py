@@ -22,12 +22,14 @@ COMMENT = re.compile(r"\s*#")
 # What stands before the sum or the mean of other rows.
 _SUMS = (
     "totals?|sums?|summe|somme|suma|gesamt|insgesamt|total general|gesamtergebnis|ergebnis|"
-    "totale( complessivo)?|eindtotaal|totalsumma|hovedtotal|suma końcowa|celkový součet|"
+    "totale( complessivo)?|total (result|g[ée]n[ée]ral)|eindtotaal|totalsumma|hovedtotal|"
+    "suma końcowa|celkový součet|"
     "genel toplam|toplam|общий итог|итого|总计|合计|総計|合計"
 )
 _OTHERS = (
     r"all|means?|averages?|avg|median|mittelwert|mittel|moyenne|media|max|maximum|min|minimum|std|"
-    r"std\.? ?dev\.?|st\.? ?dev\.?|sd|stdev|standard (deviation|error)|sem?|variance|var|cv|rsd|"
+    r"(std|st)\.? ?(dev|error)\.?|sd|stdev|standard (deviation|error)|sem?|variance|var|cv|rsd|"
+    r"stdabw\.?|standardabweichung|anzahl|[ée]cart[ -]type|minimo|massimo|"
     r"range|counts?|n ?= ?\d+|\d\d? ?%|q[123]"
 )
 _OF = r"(%\s*)?((grand|sub|sous|over)[ -]?)?({})\s*(%|\([^)]*\))?\s*:?"

@@ -119,10 +119,11 @@ def _check_quotes(file: TextFile, table: DataFrame) -> None:
         broken = cells.str.contains("\n", regex=False).to_numpy(dtype=bool)
         others = cells[~broken]
         are_numbers = 0 < len(others) < len(cells) and others.str.fullmatch(NUMBER).all()
+        beside = (table.shape[1], i, of_numbers)
         for row in broken.nonzero()[0]:
             lines = cells.iloc[row].split("\n")
             parts = [line.split(file.dialect.separator) for line in lines]
-            if are_numbers or any(_is_row(part, table.shape[1], of_numbers) for part in parts):
+            if are_numbers or _are_rows(parts, *beside):
                 raise ValueError(
                     f"{len(lines)} lines in one cell, of the column {seen(table.columns[i])} in row"
                     f" {row + 1}, some of them rows. Remove the quotation mark at its beginning"
@@ -195,9 +196,24 @@ def _short(file: TextFile, table: DataFrame) -> NDArray[np.bool_]:
     return widths < named[-1] + 1 if same else np.zeros(1, dtype=bool)
 
 
+def _are_rows(
+    lines: Sequence[Sequence[str]], width: int, column: int, of_numbers: Sequence[int]
+) -> bool:
+    """True if lines in one cell have a row among them, or the end of one and the start of another.
+
+    A row has numbers in the same places as all others.
+    """
+    end, start = ["0"] * column + list(lines[0]), list(lines[-1]) + ["0"] * (width - 1 - column)
+    several = len(lines[0]) + len(lines[-1]) > 2
+    whole = any(_is_row(line, width, of_numbers) for line in lines)
+    return whole or (several and all(_is_row(line, width, of_numbers) for line in (end, start)))
+
+
 def _is_row(cells: Sequence[str], width: int, of_numbers: Sequence[int]) -> bool:
-    """True for as many cells as a row has, with numbers in the same places."""
-    return len(cells) == width and all(NUMBER.fullmatch(cells[i]) for i in of_numbers)
+    """True for as many cells as a row has, with numbers, or nothing, in the same places."""
+    return len(cells) == width and all(
+        NUMBER.fullmatch(cells[i]) or not cells[i] for i in of_numbers
+    )
 
 
 def _doubts_of_points(file: TextFile, table: DataFrame) -> list[str]:

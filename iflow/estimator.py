@@ -18,7 +18,7 @@ from identiflow.shared.compute.passes import in_chunks
 from identiflow.shared.estimators.base import Path
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator, rows_of
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.density import Observed, check_density
+from identiflow.shared.inputs.density import check_density
 from identiflow.shared.inputs.options import count, option, with_options
 from identiflow.shared.inputs.rows import Rows
 from identiflow.shared.inputs.validation import check_varying

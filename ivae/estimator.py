@@ -24,7 +24,7 @@ from identiflow.shared.estimators.base import Path
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator
 from identiflow.shared.estimators.over_u import bound
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.density import Observed, remark_on_u
+from identiflow.shared.inputs.density import remark_on_u
 from identiflow.shared.inputs.extras import needed_by
 from identiflow.shared.inputs.options import (
     FLAG,
@@ -37,7 +37,7 @@ from identiflow.shared.inputs.options import (
     optional,
     with_options,
 )
-from identiflow.shared.inputs.rows import Rows, chunks_of, head
+from identiflow.shared.inputs.rows import Observed, Rows, chunks_of, head
 from identiflow.shared.inputs.validation import check_varying
 from identiflow.shared.training import Plan
 

@@ -31,7 +31,7 @@ def plot_sources(
     *,
     matching: Matching | None = None,
     names: Sequence[str] = (),
-    axes: NDArray[Any] | None = None,
+    axes: Any = None,
 ) -> NDArray[Any]:
     """Each true source against the latent matched to it, coloured by u; one panel a source.
 
@@ -43,21 +43,26 @@ def plot_sources(
         u: labels or values, (N,), for the colours; of several columns the first.
         matching: which latent goes with which source; by default the best one on these rows.
         names: of the sources; numbers by default.
-        axes: n Axes to draw on; a new row of panels by default.
+        axes: n Axes to draw on, in any grid; a new row of panels by default.
 
     Raises:
-        ValueError: for what are no numbers, other rows, or indexes that differ.
+        ValueError: for what are no numbers, other rows, indexes that differ, or another number of
+            Axes or names.
     """
     check_paired(z_true, z_pred, u, names=("z_true", "z_pred", "u"))
     z_true, z_pred = _as_latents(z_true, "z_true"), _as_latents(z_pred, "z_pred")
     _expect_rows(len(z_pred), "z_pred", len(z_true), "z_true")
     if matching is None:
         matching = match_sources(z_true, z_pred, allow_unequal=True)
-    axes = _row_of_axes(len(matching.true_index)) if axes is None else np.atleast_1d(axes)
+    panels = _panels(axes, len(matching.true_index))
+    if len(names) and len(names) < z_true.shape[1]:
+        raise ValueError(
+            f"Expected names of all {z_true.shape[1]} sources; got {len(names)}. Name each."
+        )
     rows = _some_rows(len(z_true))
     colours = _colour_codes(u, len(z_true), "z_true")[rows]
     pairs = zip(
-        axes,
+        panels.flat,
         matching.true_index,
         matching.pred_index,
         matching.sign,
@@ -70,7 +75,7 @@ def plot_sources(
         panel.set_title(f"|r| = {abs(correlation):.3f}", fontsize=10)
         panel.set_xlabel(names[i] if len(names) else f"source {i + 1}")
         panel.set_ylabel(f"{'−' if sign < 0 else ''}latent {j + 1}")
-    return axes
+    return panels
 
 
 def plot_latents(z: ArrayLike, u: Any, *, ax: Axes | None = None) -> Axes:
@@ -96,7 +101,13 @@ def plot_latents(z: ArrayLike, u: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_history(history: History, *, ax: Axes | None = None) -> Axes:
-    """Training and held-out loss in nats against the step; the kept weights are marked."""
+    """Training and held-out loss in nats against the step; the kept weights are marked.
+
+    Args:
+        history: of a fit, or the estimator that has it.
+        ax: to draw on; a new figure's by default.
+    """
+    history = getattr(history, "history_", history)
     ax = _row_of_axes(1)[0] if ax is None else ax
     ax.plot(history.step, history.train_loss, label="training", color="0.6")
     ax.plot(history.step, history.held_out_loss, label="held out", color="C0")
@@ -108,9 +119,14 @@ def plot_history(history: History, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_modulation(modulation: ArrayLike, *, ax: Axes | None = None) -> Axes:
-    """A report's `modulation`: the change of each latent's prior by u (nats), strongest first."""
+    """A report's `modulation`: the change of each latent's prior by u (nats), strongest first.
+
+    Args:
+        modulation: (n,), or the report that has it.
+        ax: to draw on; a new figure's by default.
+    """
     ax = _row_of_axes(1)[0] if ax is None else ax
-    modulation = to_numpy(modulation, "modulation")
+    modulation = to_numpy(getattr(modulation, "modulation", modulation), "modulation")
     order = np.argsort(modulation)[::-1]
     ax.bar(np.arange(len(order)), modulation[order], color="C0")
     ax.set_xticks(np.arange(len(order)), [str(i + 1) for i in order])
@@ -125,6 +141,19 @@ def _row_of_axes(count: int) -> NDArray[Any]:
 
     figure = Figure(figsize=(3 * count, 3), layout="constrained")
     return figure.subplots(1, count, squeeze=False)[0]
+
+
+def _panels(axes: Any, count: int) -> NDArray[Any]:
+    """As many Axes as are drawn on, in the grid that they were given in."""
+    if axes is None:
+        return _row_of_axes(count)
+    panels = np.array(axes, dtype=object, ndmin=1)
+    if panels.size != count or not all(hasattr(panel, "scatter") for panel in panels.flat):
+        raise ValueError(
+            f"Expected axes as {count} matplotlib Axes, one for each source; got {panels.size} "
+            f"{type(panels.flat[0]).__name__}. Pass plt.subplots(1, {count})[1]."
+        )
+    return panels
 
 
 def _some_rows(n_rows: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identiflow.shared.auxiliary.labels import check_none_missing
+from identiflow.shared.inputs.arrays import OF_CELLS, floats_of
 from identiflow.shared.inputs.columns import ranges_of
 from identiflow.shared.inputs.moments import NUMBERED, as_numbers, as_numpy, is_in_zone
 from identiflow.shared.inputs.remarks import remark
@@ -37,7 +38,7 @@ def as_continuous(
     if holds_moments(values):
         values = _with_numbers(values)
     try:
-        values = values.astype(np.float64)
+        values = floats_of(values) if values.dtype.kind in OF_CELLS else values.astype(np.float64)
     except (TypeError, ValueError) as error:
         where = first_word(values.reshape(len(values), -1), names)
         raise ValueError(f"Expected continuous u to be numeric; got {error}{where}.") from None

@@ -22,7 +22,7 @@ from identiflow.shared.estimators.saving import load_estimator, save_estimator
 from identiflow.shared.estimators.sklearn import SklearnProtocol, names_of
 from identiflow.shared.files import check_folder
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.density import Observed, remark_unmeasured
+from identiflow.shared.inputs.density import remark_unmeasured
 from identiflow.shared.inputs.options import (
     SHARE,
     WIDTHS,
@@ -34,7 +34,7 @@ from identiflow.shared.inputs.options import (
     with_options,
 )
 from identiflow.shared.inputs.pairing import check_paired
-from identiflow.shared.inputs.rows import Rows, no_scale, scale_of, standardized, subset
+from identiflow.shared.inputs.rows import Observed, Rows, no_scale, scale_of, standardized, subset
 from identiflow.shared.inputs.validation import as_matrix, check_enough_rows, is_plain
 from identiflow.shared.training import History, Plan, Stage, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds

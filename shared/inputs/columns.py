@@ -34,10 +34,11 @@ MOST_DIGITS, BITS_OF_HALF = 6, (7, 10)
 # What is written where nothing was measured: -9, 999, -99.99, ends of types, 1e20 and more, and 0.
 _WORDS = [digit * n for digit in "789" for n in range(1, 7)]
 _WORDS += [f"{d * n}.{d * m}" for d in "789" for n in range(2, 6) for m in (1, 2, 3)]
-_WORDS += [f"1e{n}" for n in range(20, 39)] + "9.96921e36 9.969209968386869e36 3.40282e38 0".split()
+_WORDS += [f"{word}.25" for word in ("999", "9999")] + ["9.9e37", "9.91e37", "0"]
+_WORDS += [f"1e{n}" for n in range(20, 39)] + "9.96921e36 9.969209968386869e36 3.40282e38".split()
 _ENDS = [2**n - k for n in (7, 8, 15, 16, 31, 32, 63) for k in (0, 1)] + [np.finfo("f4").max]
 CODES = np.array([sign * float(code) for code in (*_WORDS, *_ENDS) for sign in (1, -1)], dtype="f4")
-REPEATED_FAR = 10  # times the range of all others, of a value that several rows have
+REPEATED_FAR, ALONE_FAR = 5, 1000  # times the range of all others, of several rows, of one
 # Of values that are no larger than this a few others do not tell whether they are a code.
 SMALL, ENOUGH_OTHERS = 255, 10
 ENOUGH = 10  # rows, of which an order says something
@@ -253,8 +254,8 @@ def _most_frequent(column: int, values: Array) -> Atom:
 def codes(x: Array) -> list[Atom]:
     """Values of columns of x (N, d) that may say that nothing was measured, as -999 beside 3.7.
 
-    They are further away from all others than these are from each other; much further, and in
-    several rows, if they are none of CODES.
+    They are further away from all others than these are from each other; much further if they
+    are none of CODES, by far if only one row has them.
     """
     found: list[Atom] = []
     low, middle, high = x.min(0), np.median(x, axis=0), x.max(0)
@@ -277,14 +278,14 @@ def _are_codes(values: Array) -> NDArray[np.bool_]:
 
 
 def _are_alone(values: Array) -> NDArray[np.bool_]:
-    """Where the value is that is furthest from all others, if several rows have it; or nowhere."""
+    """Where the value is that is furthest from all others, if it is no outlier; or nowhere."""
     different, counts = np.unique(values, return_counts=True)
     if len(different) <= ENOUGH_OTHERS:
         return np.zeros(len(values), dtype=bool)
     steps = np.diff(different)
     end = -1 if steps[-1] > steps[0] else 0
-    is_far = steps[end] > REPEATED_FAR * np.ptp(np.delete(different, end)) and counts[end] > 1
-    return (values == different[end]) & is_far
+    times = REPEATED_FAR if counts[end] > 1 else ALONE_FAR
+    return (values == different[end]) & (steps[end] > times * np.ptp(np.delete(different, end)))
 
 
 def counts_of_rows(x: Array) -> list[int]:

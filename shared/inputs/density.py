@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,17 +13,14 @@ from identiflow.shared.inputs.columns import (
     NEARLY_NOTHING,
     Atom,
     Dependence,
-    Plane,
     atoms,
     codes,
     counts_of_rows,
 )
 from identiflow.shared.inputs.remarks import InputWarning, remark
+from identiflow.shared.inputs.rows import ROWS, Observed, Sample
 from identiflow.shared.inputs.validation import check_more_rows_than_columns
 
-# What holds for x holds for some of its rows: so many numbers of it are looked at, and as many
-# rows at least.
-NUMBERS, ROWS = 1_000_000, 4_000
 # One value that this share of the rows has draws a flow to it; of a label the prior gives way once
 # nearly all rows have it.
 SHARE_OF_ROWS, SHARE_OF_A_LABEL = 0.1, 0.9
@@ -33,7 +28,7 @@ SHARE_OF_ROWS, SHARE_OF_A_LABEL = 0.1, 0.9
 FEWEST_ROWS, FEW_ROWS, ROWS_OF_A_LABEL = 3, 10, 20
 # Rows of a label that agree are no chance if others would agree as seldom as this.
 CHANCE = 1e-3
-MOST_LABELS, MOST_NAMED = 1000, 3
+MOST_NAMED = 3
 
 NO_DENSITY = "Such x has no density, and the nats of a flow rise without end. "
 OF_U = "Leave it out of x: it is in u."
@@ -47,79 +42,6 @@ class DensityWarning(InputWarning):
     """x hardly has a density: nats may rise without end, and tell little of one fit or another."""
 
 
-@dataclass(frozen=True, eq=False)
-class Observed:
-    """Rows of x and what their columns and labels are called.
-
-    Attributes:
-        x: checked rows (N, d), in memory or on disk.
-        names: of the columns, if they have some.
-        codes: of the labels of the rows, (N,), if the prior depends on labels.
-        labels: theirs.
-        continuous: values of u, (N, q), if the prior depends on some.
-    """
-
-    x: NDArray[Any]
-    names: Sequence[str] | None = None
-    codes: NDArray[np.int64] | None = None
-    labels: Sequence[Any] | None = None
-    continuous: Array | None = None
-
-    @cached_property
-    def sample(self) -> Sample:
-        """Some of the rows, all if they are few, with their u."""
-        n_rows, n_features = self.x.shape
-        size = max(ROWS, NUMBERS // n_features, 4 * n_features)
-        numbers: Any = slice(None)
-        if n_rows > size:
-            numbers = np.sort(np.random.default_rng(0).choice(n_rows, size, replace=False))
-        of_u = (None if part is None else part[numbers] for part in (self.codes, self.continuous))
-        return Sample(np.asarray(self.x[numbers], dtype=np.float64), *of_u)
-
-    def named(self, *columns: int) -> str:
-        """Columns as their numbers, and their names if they have some."""
-        texts = [f"{i} ({self.names[i]!r})" if self.names else str(i) for i in columns]
-        *first, last = texts if len(texts) <= 6 else [*texts[:5], f"{len(texts) - 5} others"]
-        listed = f"{', '.join(first)} and {last}" if first else last
-        return f"column{'s' if len(columns) > 1 else ''} {listed}"
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """Rows of x, (n, d), the codes of their labels, (n,), and continuous values of u, (n, q)."""
-
-    x: Array
-    codes: NDArray[np.int64] | None
-    continuous: Array | None
-
-    @cached_property
-    def center(self) -> Array:
-        """The median of each column, (d,)."""
-        return np.median(self.x, axis=0)
-
-    @cached_property
-    def scale(self) -> Array:
-        """The spread of each column that a few outliers do not change, (d,)."""
-        distances = np.abs(self.x - self.center)
-        scale = np.median(distances, axis=0)
-        scale = np.where(scale > 0, scale, distances.mean(0))
-        return np.where(scale > 0, scale, 1.0)
-
-    def plane(self, rows: Any = slice(None)) -> Plane:
-        """Some of these rows, to be searched for dependent columns."""
-        return Plane(self.x[rows], self.center, self.scale)
-
-    def by_label(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """The code of each label, and the numbers of its rows, the most frequent first."""
-        if self.codes is None:
-            return
-        order = np.argsort(self.codes, kind="stable")
-        codes, first = np.unique(self.codes[order], return_index=True)
-        rows = np.split(order, first[1:])
-        frequent = sorted(range(len(codes)), key=lambda i: -len(rows[i]))[:MOST_LABELS]
-        yield from ((int(codes[i]), rows[i]) for i in frequent)
-
-
 def remark_unmeasured(table: Observed) -> None:
     """Warn of columns that count the rows, and of values that may be codes for missing cells."""
     counting = counts_of_rows(np.asarray(table.x[:ROWS], dtype=np.float64))
@@ -128,17 +50,35 @@ def remark_unmeasured(table: Observed) -> None:
             f"Taken for a measurement: {table.named(*counting)} of x, which counts the rows. If it "
             "is none, leave it out; if it is the time, pass it as u."
         )
-    found = [_shared_value(table, code, "rows") for code in codes(table.sample.x)]
-    of_u = () if table.sample.continuous is None else codes(table.sample.continuous)
-    found += [
-        f"the value {code.value:g} in column {code.column} of u, in {code.share:.1%} of the rows"
-        for code in of_u
+    found = [
+        f"{_who_has(code.value, table.x[:, code.column])} in {table.named(code.column)} of x"
+        for code in codes(_with_extremes(table.sample.x, table.x))
     ]
+    if table.continuous is not None and table.sample.continuous is not None:
+        found += [
+            f"{_who_has(code.value, table.continuous[:, code.column])} in column {code.column} of u"
+            for code in codes(_with_extremes(table.sample.continuous, table.continuous))
+        ]
     if found:
         remark(
             f"Taken for measurements, far from all others: {_listed(found)}. If that is a code for "
             "what was not measured, drop those rows, or fill them in."
         )
+
+
+def _with_extremes(sample: Array, values: NDArray[Any]) -> Array:
+    """Some rows, and for each column the smallest and the largest value of all if they lack it."""
+    extremes = np.stack([values.min(0), values.max(0)]).astype(np.float64)
+    known = (extremes >= sample.min(0)) & (extremes <= sample.max(0))
+    return np.concatenate([sample, np.where(known, np.median(sample, axis=0), extremes)])
+
+
+def _who_has(value: float, column: NDArray[Any]) -> str:
+    """How many rows have a value, in words."""
+    number = int((column == value).sum())
+    if number == 1:
+        return f"row {int((column == value).argmax())} has the value {value:g}"
+    return f"{_percent(number / len(column))} % of the rows share the value {value:g}"
 
 
 def remark_on_u(table: Observed) -> None:
@@ -295,6 +235,9 @@ def _atoms(table: Observed) -> Iterator[str]:
 
 
 def _shared_value(table: Observed, atom: Atom, rows: str) -> str:
-    percent = format(100 * atom.share, ".0f" if atom.share >= 0.01 else ".1g")
     where = table.named(atom.column)
-    return f"{percent} % of the {rows} share the value {atom.value:g} in {where} of x"
+    return f"{_percent(atom.share)} % of the {rows} share the value {atom.value:g} in {where} of x"
+
+
+def _percent(share: float) -> str:
+    return format(100 * share, ".0f" if share >= 0.01 else ".1g")

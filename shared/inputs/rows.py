@@ -2,13 +2,15 @@
 
 `Scale` is the one place that knows how x as it is given and x as models see it differ. A memory-map
 can be larger than memory: `StoredRows` stands in for the tensor that its rows would be, in all that
-training and evaluation do with one: a batch of it, a part of it, chunks of it.
+training and evaluation do with one: a batch of it, a part of it, chunks of it. `Observed` is rows
+as they were given, beside their u, for what looks at them before they are modelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,7 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from identiflow.shared.inputs.arrays import Array
+from identiflow.shared.inputs.columns import Plane
+
 CHUNK = 2**16  # rows read at a time in a pass over all of them
+# What holds for x holds for some of its rows: so many numbers of it are looked at, and as many
+# rows at least.
+NUMBERS, ROWS = 1_000_000, 4_000
+MOST_LABELS = 1000
 
 
 A = TypeVar("A", NDArray[np.float64], Tensor)
@@ -186,3 +195,76 @@ def standardized(x: NDArray[Any], scale: Scale[NDArray[np.float64]]) -> Rows:
     if isinstance(x, np.memmap):
         return StoredRows(x, scale)
     return torch.from_numpy(scale.apply(x))
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """Rows of x and what their columns and labels are called.
+
+    Attributes:
+        x: checked rows (N, d), in memory or on disk.
+        names: of the columns, if they have some.
+        codes: of the labels of the rows, (N,), if the prior depends on labels.
+        labels: theirs.
+        continuous: values of u, (N, q), if the prior depends on some.
+    """
+
+    x: NDArray[Any]
+    names: Sequence[str] | None = None
+    codes: NDArray[np.int64] | None = None
+    labels: Sequence[Any] | None = None
+    continuous: Array | None = None
+
+    @cached_property
+    def sample(self) -> Sample:
+        """Some of the rows, all if they are few, with their u."""
+        n_rows, n_features = self.x.shape
+        size = max(ROWS, NUMBERS // n_features, 4 * n_features)
+        numbers: Any = slice(None)
+        if n_rows > size:
+            numbers = np.sort(np.random.default_rng(0).choice(n_rows, size, replace=False))
+        of_u = (None if part is None else part[numbers] for part in (self.codes, self.continuous))
+        return Sample(np.asarray(self.x[numbers], dtype=np.float64), *of_u)
+
+    def named(self, *columns: int) -> str:
+        """Columns as their numbers, and their names if they have some."""
+        texts = [f"{i} ({self.names[i]!r})" if self.names else str(i) for i in columns]
+        *first, last = texts if len(texts) <= 6 else [*texts[:5], f"{len(texts) - 5} others"]
+        listed = f"{', '.join(first)} and {last}" if first else last
+        return f"column{'s' if len(columns) > 1 else ''} {listed}"
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows of x, (n, d), the codes of their labels, (n,), and continuous values of u, (n, q)."""
+
+    x: Array
+    codes: NDArray[np.int64] | None
+    continuous: Array | None
+
+    @cached_property
+    def center(self) -> Array:
+        """The median of each column, (d,)."""
+        return np.median(self.x, axis=0)
+
+    @cached_property
+    def scale(self) -> Array:
+        """The spread of each column that a few outliers do not change, (d,)."""
+        distances = np.abs(self.x - self.center)
+        scale = np.median(distances, axis=0)
+        scale = np.where(scale > 0, scale, distances.mean(0))
+        return np.where(scale > 0, scale, 1.0)
+
+    def plane(self, rows: Any = slice(None)) -> Plane:
+        """Some of these rows, to be searched for dependent columns."""
+        return Plane(self.x[rows], self.center, self.scale)
+
+    def by_label(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """The code of each label, and the numbers of its rows, the most frequent first."""
+        if self.codes is None:
+            return
+        order = np.argsort(self.codes, kind="stable")
+        codes, first = np.unique(self.codes[order], return_index=True)
+        rows = np.split(order, first[1:])
+        frequent = sorted(range(len(codes)), key=lambda i: -len(rows[i]))[:MOST_LABELS]
+        yield from ((int(codes[i]), rows[i]) for i in frequent)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from identiflow.shared.inputs.arrays import OF_CELLS, as_number, floats_of
 from identiflow.shared.inputs.columns import ranges_of
 from identiflow.shared.inputs.containers import (
     PLAIN,
@@ -75,6 +76,8 @@ def _as_floats(
             f"Expected {name} to be numeric, shape (N, d); got {what[array.dtype.kind]}"
         )
     try:
+        if array.dtype.kind in OF_CELLS:
+            return floats_of(array)
         return array.astype(np.float64, order="C", copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         raised = TypeError if isinstance(error, TypeError) else ValueError
@@ -111,7 +114,7 @@ def first_word(array: NDArray[Any], names: tuple[Any, ...] | None) -> str:
     for number, column in enumerate(array.T if array.ndim == 2 else []):
         for row, cell in enumerate(column):
             try:
-                float(cell)
+                as_number(cell)
             except (TypeError, ValueError, OverflowError):
                 return f": {reprlib.repr(cell)} in row {row}, {named(number, names)}"
     return ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from identiflow.shared.inputs.arrays import AnyArray
+from identiflow.shared.inputs.arrays import AnyArray, floats_of
 from identiflow.shared.inputs.pairing import check_paired
 from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.validation import LARGEST, to_numpy
@@ -67,7 +67,7 @@ def _as_numbers(values: Any, name: str) -> AnyArray:
     try:
         array = to_numpy(values, name)
         if array.dtype == object:  # from a frame with nullable columns
-            array = array.astype(np.float64)
+            array = floats_of(array)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"Expected {name} to be an array of numbers; got {type(values).__name__} ({error}). "

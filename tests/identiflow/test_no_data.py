@@ -34,6 +34,10 @@ TOTALS = [
     "Totale complessivo",
     "总计",
     "Std. Dev.",
+    "Std Error",
+    "Total Result",
+    "Total général",
+    "Standardabweichung",
     "",
     " ",
 ]

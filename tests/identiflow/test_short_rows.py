@@ -72,6 +72,29 @@ def test_a_quoted_line_break_is_in_a_cell(tmp_path: Path) -> None:
     assert "in 1 rows, the first row 20." in read_table(tmp_path / "t.csv").attrs["doubts"][0]
 
 
+# Marks that open a cell and never close it, as ditto marks, and by how many rows apart.
+OPEN = {"ditto": '"', "a word": '"blue'}
+
+
+@pytest.mark.parametrize("rows", [range(4, 10), [6, 7], [6, 9], range(20)], ids=str)
+@pytest.mark.parametrize("mark", OPEN)
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("separator", [*SEPARATORS, " "])
+def test_marks_that_open_a_cell_take_no_rows_into_it(
+    separator: str, place: int, mark: str, rows: list[int], taken: Callable, tmp_path: Path
+) -> None:
+    cells = [OPEN[mark] if i in rows else "word" for i in range(len(ROWS))]
+    lines = [[*row[:place], word, *row[place:]] for row, word in zip(ROWS, cells, strict=True)]
+    names = [*NAMES[:place], "note", *NAMES[place:]]
+    path = tmp_path / f"t{SEPARATORS.get(separator, '.txt')}"
+    path.write_text(text(separator, lines, names))
+    x, _, said = taken(path, *USED)
+    assert x is None and "lines in one cell, of the column note in row" in said[-1]
+    written = [[*row[:place], '"a\nb"', *row[place:]] for row in ROWS]
+    path.write_text(text(separator, written, names))
+    assert len(read_table(path)) == len(ROWS)
+
+
 # Cells that say one thing and are two, as people and PsychoPy write them.
 TORN = {
     "a separator": "hi{0} you",

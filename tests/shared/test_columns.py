@@ -22,7 +22,7 @@ MEASURED = {
     "normal": lambda rng: rng.standard_normal(N),
     "ages": lambda rng: rng.integers(18, 100, N).astype(float),
     "counts": lambda rng: rng.poisson(3, N).astype(float),
-    "heavy tails": lambda rng: rng.standard_cauchy(N),
+    "heavy tails": lambda rng: rng.standard_t(2, N),
     "large": lambda rng: 1e4 * rng.lognormal(size=N),
     "0 or 5": lambda rng: 5.0 * rng.integers(0, 2, N),
     "doses": lambda rng: np.array([0.0, 10, 11, 12])[rng.integers(0, 4, N)],
@@ -58,7 +58,9 @@ def said_of_table(table: Observed) -> str:
 def test_a_code_for_missing_cells_is_named(code: float, how_many: int) -> None:
     x = X.copy()
     x[:how_many, 1] = code
-    assert f"the value {code:g} in column 1 ('b') of x" in said_of(x, ["a", "b"])
+    said = said_of(x, ["a", "b"])
+    assert f"the value {code:g} in column 1 ('b') of x" in said
+    assert ("row 0 has" in said) == (how_many == 1)
 
 
 def test_zeros_far_from_all_others_are_named() -> None:
@@ -118,7 +120,28 @@ def test_codes_in_continuous_u_are_named() -> None:
     u = np.linspace(0, 1, N)[:, None]
     u[:3] = -999
     said = said_of_table(Observed(X, continuous=u))
-    assert "the value -999 in column 0 of u, in 7.5% of the rows" in said
+    assert "8 % of the rows share the value -999 in column 0 of u" in said
+
+
+@pytest.mark.parametrize("value", [9.9e37, 9.91e37, 1.70141e38, 1e15, -1e10, 7999.0, -4096.5])
+@pytest.mark.parametrize("rows", [N, 50_000])
+def test_one_value_far_beyond_all_others_is_named_in_tables_of_any_size(
+    value: float, rows: int
+) -> None:
+    """As an overload, of which a meter writes a number."""
+    x = np.random.default_rng(0).uniform(-1, 1, (rows, 2))
+    x[rows // 2, 1] = value
+    assert f"row {rows // 2} has the value {value:g} in column 1 of x" in said_of(x)
+    u = x[:, 1:]
+    said = said_of_table(Observed(x[:, :1], continuous=u))
+    assert f"row {rows // 2} has the value {value:g} in column 0 of u" in said
+
+
+@pytest.mark.parametrize("code", [-999.25, -9999.25, 999.25])
+def test_codes_of_well_logs_are_named(code: float) -> None:
+    x = 75 + 25 * np.random.default_rng(0).standard_normal((300, 2))
+    x[::15, 1] = code
+    assert f"7 % of the rows share the value {code:g} in column 1" in said_of(x)
 
 
 DIGITS = st.integers(2, 6)

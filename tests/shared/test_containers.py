@@ -242,6 +242,7 @@ def test_trials_of_u_are_refused_with_what_to_do() -> None:
 
 BAD_CELLS: dict[str, tuple[Any, str]] = {
     "text": ("much", "'much'"),
+    "a name of numbers": ("4_9", "'4_9'"),
     "a date": (pd.Timestamp("2020-01-01"), "Timestamp"),
     "a list": ([1.0], r"\[1.0\]"),
 }

@@ -102,6 +102,27 @@ def test_labels_of_any_type_have_a_colour_each(latents, case):
     assert np.unique(colours, return_counts=True)[1].tolist() == [250, 250]
 
 
+LOSSES = History("ELBO", step=[1, 2], train_loss=[3.0, 2.0], held_out_loss=[3.0, 2.5])
+
+
+def test_panels_may_be_in_any_grid(latents):
+    z = np.c_[latents[0], latents[0][:, 0]]
+    grid = np.array([plot_history(LOSSES) for _ in range(4)]).reshape(2, 2)
+    assert plot_sources(z, z, latents[2], axes=grid).shape == (2, 2)
+    assert [ax.get_xlabel() for ax in grid.flat] == [f"source {i}" for i in (1, 2, 3, 4)]
+
+
+def test_what_holds_a_history_or_modulation_is_drawn_as_it_is():
+    u = np.arange(300) % 5
+    x = np.random.default_rng(0).normal(size=(300, 2)) * (u + 1)[:, None]
+    flow = IFlow(n_layers=1, hidden=(4,), max_steps=2, compile=False).fit(x, u)
+    lines = [ax.lines[1].get_ydata() for ax in map(plot_history, (flow, flow.history_))]
+    np.testing.assert_array_equal(*lines)
+    report = flow.check_identifiability(u)
+    bars = [plot_modulation(of).patches for of in (report, report.modulation)]
+    assert [bar.get_height() for bar in bars[0]] == [bar.get_height() for bar in bars[1]]
+
+
 Z = np.random.default_rng(1).normal(size=(500, 3))
 WRONG = {
     "one column": (lambda: plot_latents(Z[:, :1], ROWS), "z with at least 2 columns.*got 1"),
@@ -122,6 +143,12 @@ WRONG = {
         lambda: plot_latents(pd.DataFrame(Z, ROWS), pd.Series(ROWS)),
         "u with the index of z",
     ),
+    "fewer axes": (
+        lambda: plot_sources(Z, Z, ROWS, axes=[plot_history(LOSSES)]),
+        r"axes as 3 matplotlib Axes, .*got 1 Axes. Pass plt.subplots\(1, 3\)\[1\]",
+    ),
+    "no axes": (lambda: plot_sources(Z, Z, ROWS, axes=list("abc")), "matplotlib Axes, .*got 3 str"),
+    "fewer names": (lambda: plot_sources(Z, Z, ROWS, names="ab"), "names of all 3 sources; got 2"),
     "latents of another index": (
         lambda: plot_sources(pd.DataFrame(Z), pd.DataFrame(Z, ROWS), ROWS),
         "z_pred with the index of z_true",
