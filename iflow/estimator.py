@@ -20,7 +20,7 @@ from identiflow.shared.estimators.identifiable import IdentifiableEstimator, row
 from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.density import check_density
 from identiflow.shared.inputs.options import count, option, with_options
-from identiflow.shared.inputs.rows import Rows
+from identiflow.shared.inputs.rows import Observed, Rows
 from identiflow.shared.inputs.validation import check_varying
 from identiflow.shared.training import Plan
 

@@ -95,7 +95,7 @@ class IdentifiableFlow(IdentifiableModel, Flow):
     @torch.no_grad()
     def draw(self, u: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
         """x (B, d) and z (B, n) from p(x, z | u), one row for each row of u."""
-        with seeded(seed):
+        with seeded(seed, u.device):
             z = self.prior(u).sample()
         return torch.cat([self.decode(part) for part in z.split(CHUNK_ROWS)]), z
 

@@ -184,5 +184,5 @@ def _sample(distribution: Distribution, generator: torch.Generator | None) -> Te
     if generator is None:
         return distribution.sample()
     seed = torch.randint(2**62, (), generator=generator, device=generator.device)
-    with seeded(int(seed)):
+    with seeded(int(seed), generator.device):
         return distribution.sample()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -99,6 +100,31 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, place)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def used_alone(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep other processes and threads from doing this with `path`, by a lock file beside it.
+
+    Raises:
+        ValueError: if one of them does.
+    """
+    lock = FileLock(f"{os.path.realpath(path)}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"Expected checkpoint {path} to be used by one fit at a time; got another one that is "
+            "under way. Pass another file name, or wait for that one."
+        ) from None
+    except (OSError, NotImplementedError):  # where files cannot be locked
+        yield
+        return
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def discard_parts(path: str | os.PathLike[str]) -> None:

@@ -214,7 +214,7 @@ def _rank_and_conditioning(differences: NDArray[np.float64], needed: int) -> tup
 
 def _dependent(prior: ConditionalPrior, values: Tensor) -> tuple[int, ...]:
     """Latents whose statistics, on draws of the prior, do not span k dimensions."""
-    with seeded(0):
+    with seeded(0, values.device):
         z = prior(values).sample((-(-N_DRAWS // len(values)),)).flatten(0, 1)
     statistics = prior.sufficient_statistics(z).double().cpu().numpy()
     centred = statistics - statistics.mean(0)
@@ -234,7 +234,7 @@ def _modulation(prior: ConditionalPrior, values: Tensor, lam: Tensor) -> NDArray
 def _expected_statistics(prior: ConditionalPrior, values: Tensor) -> Tensor:
     """E[T(z) | u] for each value of u by sampling, few draws at a time, (V, n, k)."""
     family, total = prior(values), torch.zeros(())
-    with seeded(0):
+    with seeded(0, values.device):
         for _ in range(N_DRAWS // DRAWS_AT_ONCE):
             z = family.sample((DRAWS_AT_ONCE,))
             statistics = prior.sufficient_statistics(z.flatten(0, 1))

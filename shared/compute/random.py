@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,13 +20,39 @@ _default_dtype = threading.Lock()
 _defaults_before: list[torch.dtype] = []
 
 
+def _forget_threads() -> None:
+    """In a forked process: free what threads that are not in it held when it was forked."""
+    global _global_generator, _default_dtype
+    _global_generator, _default_dtype = threading.RLock(), threading.Lock()
+    if _defaults_before:
+        torch.set_default_dtype(_defaults_before[0])
+        _defaults_before.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
+
+
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Run a block with torch's global generator at `seed`, then restore its state."""
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Run a block with torch's global generator of a device at `seed`, then restore its state.
+
+    The generators of other devices are left alone: a fit on a CPU wakes no GPU.
+    """
     SEED.check("seed", seed)
-    with _global_generator, torch.random.fork_rng():
-        torch.manual_seed(int(seed))
+    gpus = _gpus(torch.device(device))
+    with _global_generator, torch.random.fork_rng(gpus):
+        torch.random.default_generator.manual_seed(int(seed))
+        for gpu in gpus:
+            torch.cuda.default_generators[gpu].manual_seed(int(seed))
         yield
+
+
+def _gpus(device: torch.device) -> list[int]:
+    """The number of a GPU, if it is one."""
+    if device.type != "cuda":
+        return []
+    return [torch.cuda.current_device() if device.index is None else device.index]
 
 
 @contextmanager

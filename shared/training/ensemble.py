@@ -14,11 +14,13 @@ from torch import Tensor
 from identiflow.shared.files import check_folder
 from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.options import SEED, count
+from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.inputs.rows import Rows
 from identiflow.shared.metrics import agreement
-from identiflow.shared.training.fit import Plan, run_plans
+from identiflow.shared.training.fit import Plan, outcomes_of
 from identiflow.shared.training.parallel import in_processes, most_processes
 from identiflow.shared.training.streams import on_disk
+from identiflow.shared.training.training import DivergedError
 
 # Steps of all seeds together from which more processes are started, which takes some seconds.
 STEPS_FOR_PROCESSES = 5000
@@ -55,7 +57,7 @@ class Ensemble(Generic[E]):
     """Fits of one estimator that differ in their seed, on the same rows.
 
     Attributes:
-        members_: the fitted estimators, in the order of the seeds.
+        members_: the fitted estimators, in the order of the seeds, but those that diverged.
         seeds: theirs.
         held_out_scores_: minus `held_out_loss_` of each, nats per row of standardised x.
         consistency_: MCC between the latents of every two members on held-out rows, (S, S).
@@ -104,6 +106,7 @@ def fit_ensemble(
 
     Raises:
         ValueError: for no seeds or the same one twice, n_jobs below 1, and whatever `fit` refuses.
+        DivergedError: if all seeds diverge; of some it warns.
 
     Example:
         >>> from identiflow.iflow import IFlow
@@ -133,8 +136,8 @@ def fit_ensemble(
         n_jobs = jobs_that_pay(estimator, len(seeds))
     count().check("n_jobs", n_jobs)
     named = list(with_seeds(estimator, seeds).items())
-    members, latents = _fit_parts(_shares(named, n_jobs), x, u, checkpoint, n_jobs)
-    return Ensemble(members, seeds, _scores(members), _consistency(latents))
+    kept, members, latents = _fit_parts(_shares(named, n_jobs), x, u, checkpoint, n_jobs)
+    return Ensemble(members, tuple(map(int, kept)), _scores(members), _consistency(latents))
 
 
 def fit_best(
@@ -156,21 +159,21 @@ def fit_best(
     """
     if checkpoint is not None:
         check_folder(checkpoint, "checkpoint")
-    estimators = [estimator for alike in groups.values() for estimator in alike.values()]
-    n_jobs = jobs_that_pay(estimators[0], len(estimators))
-    parts = [
-        part
-        for name, alike in groups.items()
-        for part in _shares(
-            [(f"{name}.{seed}".lstrip("."), m) for seed, m in alike.items()],
-            -(-n_jobs // len(groups)),
-        )
-    ]
-    members, latents = _fit_parts(parts, x, u, checkpoint, n_jobs)
+    named = {
+        group: {f"{group}.{seed}".lstrip("."): member for seed, member in alike.items()}
+        for group, alike in groups.items()
+    }
+    n_jobs = jobs_that_pay(
+        next(iter(next(iter(named.values())).values())), sum(map(len, named.values()))
+    )
+    of_each = -(-n_jobs // len(named))
+    parts = [part for alike in named.values() for part in _shares(list(alike.items()), of_each)]
+    kept, members, latents = _fit_parts(parts, x, u, checkpoint, n_jobs)
     best = int(np.argmax(_scores(members)))
-    group_of = [name for name, alike in groups.items() for _ in alike]
-    same = [z for z, name in zip(latents, group_of, strict=True) if name == group_of[best]]
-    return members[best], _consistency(same)
+    alike = next(alike for alike in named.values() if kept[best] in alike)
+    return members[best], _consistency(
+        [z for name, z in zip(kept, latents, strict=True) if name in alike]
+    )
 
 
 def with_seeds(estimator: E, seeds: Iterable[int], **changed: Any) -> dict[str, E]:
@@ -186,16 +189,29 @@ def _fit_parts(
     u: Any,
     checkpoint: str | os.PathLike[str] | None,
     n_jobs: int,
-) -> tuple[list[E], list[Array]]:
-    """All members, fitted, and their latents of the held-out rows; each part in one process."""
+) -> tuple[list[str], list[E], list[Array]]:
+    """The names of members, they themselves, fitted, and their latents of the held-out rows.
+
+    Each part is fitted in one process. Those that diverge are left out, with a warning.
+    """
     with on_disk(x, u) as (rows, codes):
         tasks = []
         for number, part in enumerate(parts):
             files = [_file(checkpoint, name) for name, _ in part]
             tasks.append(([member for _, member in part], rows, codes, files, number == 0))
         done = in_processes(_fit_members, tasks, n_jobs)
-    members = [member for part, _ in done for member in part]
-    return members, [z for _, part in done for z in part]
+    fitted = [outcome for outcomes in done for outcome in outcomes]
+    names = [name for part in parts for name, _ in part]
+    failed = {n: e for n, e in zip(names, fitted, strict=True) if isinstance(e, DivergedError)}
+    first = next(iter(failed.values()), None)
+    if first is not None and len(failed) == len(names):
+        raise first
+    if first is not None:
+        remark(
+            f"Diverged, and left out: {', '.join(failed)} of {len(names)} fits. The first: {first}"
+        )
+    kept = [(n, *o) for n, o in zip(names, fitted, strict=True) if not isinstance(o, DivergedError)]
+    return [n for n, _, _ in kept], [m for _, m, _ in kept], [z for _, _, z in kept]
 
 
 def jobs_that_pay(estimator: Trainable, n_seeds: int) -> int:
@@ -220,16 +236,19 @@ def _file(checkpoint: str | os.PathLike[str] | None, name: str) -> str | None:
 
 def _fit_members(
     members: list[E], rows: Any, codes: Any, files: list[str | None], is_first: bool
-) -> tuple[list[E], list[Array]]:
-    """The members, fitted in this process, and their latents of the held-out rows."""
+) -> list[tuple[E, Array] | DivergedError]:
+    """The members, fitted in this process, each with its latents of held-out rows, or why not."""
     progress = members[0].progress
     for member in members:  # one bar on the terminal is enough
         member.progress = progress if is_first else False
     plans = [m.plan(rows, codes, file) for m, file in zip(members, files, strict=True)]
-    held_out = run_plans(plans)
+    outcomes = outcomes_of(plans)
     for member in members:
         member.progress = progress
-    return members, [m.latents_of(rows) for m, rows in zip(members, held_out, strict=True)]
+    return [
+        outcome if isinstance(outcome, DivergedError) else (member, member.latents_of(outcome))
+        for member, outcome in zip(members, outcomes, strict=True)
+    ]
 
 
 def _scores(members: Sequence[Trainable]) -> Array:

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import copyreg
 import hashlib
-import os
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
-from types import CodeType, FunctionType, ModuleType
+from pathlib import Path
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 import numpy as np
@@ -23,20 +32,27 @@ from torch import Tensor, nn
 from identiflow.shared.inputs.arrays import AnyArray
 from identiflow.shared.inputs.rows import CHUNK, Rows, StoredRows
 
-OURS = {"identiflow", "iflow", "ivae", "shared"}
-INSTALLED = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+# Packages whose parts go by their names, as those do that are installed beside their metadata.
+KNOWN = {"identiflow", "iflow", "ivae", "shared", "torch", "nflows", "numpy", "scipy"}
+KNOWN |= sys.stdlib_module_names - {"__main__"}
+OF_C = (BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType)
+OF_C += (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 # What a module keeps that no step depends on.
 OF_NO_STEP = {"training", "_compiled_call_impl", "_version"}
 
 
-def fingerprint(*parts: Any) -> str:
+def fingerprint(*parts: Any, exactly: bool = True) -> str:
     """The digest of values of any kind; tensors (N, ...) may be on disk, as `Rows` are.
+
+    Args:
+        *parts: the values.
+        exactly: False for the types and the shapes of tensors alone, and not their numbers.
 
     Raises:
         ValueError: for what cannot be told from others of its type, such as an open file.
     """
-    digest = Digest()
+    digest = Digest(exactly)
     for part in parts:
         digest.add(part)
     return digest.hexdigest
@@ -45,8 +61,8 @@ def fingerprint(*parts: Any) -> str:
 class Digest:
     """What was added so far, and which objects that were, so that circles end."""
 
-    def __init__(self) -> None:
-        self.sha = hashlib.sha256()
+    def __init__(self, exactly: bool = True) -> None:
+        self.sha, self.exactly = hashlib.sha256(), exactly
         self.seen: dict[int, tuple[int, Any]] = {}  # the objects too, so that no number is reused
 
     @property
@@ -92,9 +108,26 @@ def _before_compilation(value: Any) -> Any:
 def _add_rows(digest: Digest, rows: Rows) -> None:
     """The same for a tensor and for rows on disk."""
     digest.add_all([str(rows.dtype), *rows.shape, getattr(rows, "requires_grad", False)])
-    for part in rows.split(CHUNK) if rows.shape else [rows]:
-        dense = part.detach().to_dense().cpu().contiguous()
-        digest.add_bytes(dense.view(-1).view(torch.uint8).numpy())
+    for part in _parts(rows) if digest.exactly else ():
+        digest.add_bytes(part.view(-1).view(torch.uint8).numpy())
+
+
+def _parts(rows: Rows) -> Iterator[Tensor]:
+    """All rows, some at a time, dense and in the memory of the CPU."""
+    whole = isinstance(rows, Tensor) and not rows.ndim
+    for part in [rows] if whole else rows.split(CHUNK):
+        dense: Tensor = part.detach().to_dense()
+        yield dense.cpu().contiguous()
+
+
+def sums_of(rows: Rows) -> float:
+    """A number that is another for other rows, or for these in another order, up to rounding."""
+    total, number = 0.0, 0
+    for part in _parts(rows):
+        values = part.double().view(-1)
+        weights = torch.arange(number, number + len(values), dtype=torch.float64).cos()
+        total, number = total + float(values.clamp(-1e6, 1e6) @ weights), number + len(values)
+    return total / max(1, number) ** 0.5
 
 
 def _add_array(digest: Digest, array: AnyArray) -> None:
@@ -202,6 +235,12 @@ def _add_name(digest: Digest, module: ModuleType) -> None:
     digest.add(module.__name__)
 
 
+def _add_of_c(digest: Digest, value: Any) -> None:
+    """Add what has no code of Python's by its name, and by what it is bound to."""
+    owner = getattr(value, "__self__", None)
+    digest.add_all([value.__qualname__, None if isinstance(owner, ModuleType) else owner])
+
+
 def _add_object(digest: Digest, value: Any) -> None:
     """Add any other object by what a pickle of it would hold, and by what it wraps."""
     registered = copyreg.dispatch_table.get(type(value))
@@ -209,9 +248,9 @@ def _add_object(digest: Digest, value: Any) -> None:
         parts = registered(value) if registered else value.__reduce_ex__(4)
     except Exception as error:  # whatever a type raises that does not tell what it is
         raise ValueError(
-            f"Expected parts of a model, with checkpoint=, that can be told from others of their "
-            f"type; got {value!r} ({error}). Keep it out of the model and what it calls, or fit "
-            "without a checkpoint."
+            "Expected parts of a model, with checkpoint= or in several processes, that can be told "
+            f"from others of their type; got {value!r} ({error}). Keep it out of the model and of "
+            "what it calls, or fit without a checkpoint, in one process."
         ) from None
     digest.add_all([type(value), getattr(value, "__wrapped__", None)])
     # The name of a global; or what makes it, from what, its state, and items that it holds.
@@ -230,10 +269,12 @@ def _is_known(value: Any) -> bool:
 
 @cache
 def _is_of_package(name: str) -> bool:
-    if name in OURS or name in sys.builtin_module_names:
-        return True
-    file = getattr(sys.modules.get(name), "__file__", None) or ""
-    return any(file.startswith(str(folder) + os.sep) for folder in INSTALLED)
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    if name in KNOWN or spec is None or not spec.origin:
+        return name in KNOWN
+    folder = Path(spec.origin).parent
+    folder = folder.parent if spec.submodule_search_locations else folder
+    return any(folder.glob("*.dist-info")) or any(folder.glob("*.egg-info/PKG-INFO"))
 
 
 WAYS: tuple[tuple[type | tuple[type, ...], Callable[[Digest, Any], None]], ...] = (
@@ -242,6 +283,7 @@ WAYS: tuple[tuple[type | tuple[type, ...], Callable[[Digest, Any], None]], ...] 
     (nn.Module, _add_module),
     (FunctionType, _add_function),
     (type, _add_class),
+    (OF_C, _add_of_c),
     (ModuleType, _add_name),
     (dict, _add_dict),
     ((list, tuple), _add_items),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import torch
@@ -12,18 +13,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from identiflow.shared.compute.random import single_precision, usual_modes
+from identiflow.shared.files import used_alone
 from identiflow.shared.training.compiled import compiled_steps
 from identiflow.shared.training.history import History
 from identiflow.shared.training.interruption import Interruption
 from identiflow.shared.training.model import Model
-from identiflow.shared.training.parallel import join_process_group
+from identiflow.shared.training.parallel import Workers, join_process_group
 from identiflow.shared.training.stacked import Stacked
 from identiflow.shared.training.stage import Stage
 from identiflow.shared.training.steps import Eager, NotStackableError, Steps, take
-from identiflow.shared.training.training import Training
+from identiflow.shared.training.training import DivergedError, Training
 
 T = TypeVar("T")
-# Yields what is to be trained next, and is sent the history of that.
+# Yields what is to be trained next, and is sent the history of that, or thrown why it failed.
 Plan: TypeAlias = Generator[Stage, History, T]
 
 
@@ -48,41 +50,72 @@ def fit(
         History, and `model` holds the best weights.
 
     Raises:
-        DivergedError: after too many skipped steps in a row, naming the loss term.
+        DivergedError: after too many skipped steps in a row, naming the loss term, or if no loss of
+            held-out rows is finite.
         ValueError: if `checkpoint` belongs to another fit, or is damaged; for counts below 1.
     """
     held_out: dict[str, Any] = {"x_held_out": x_held_out, "u_held_out": u_held_out}
-    return fit_together([Stage(model=model, x=x, u=u, **held_out, **options)])[0]
+    return _or_raise(fit_together([Stage(model=model, x=x, u=u, **held_out, **options)]))[0]
 
 
-def fit_together(stages: Sequence[Stage]) -> list[History]:
+def fit_together(stages: Sequence[Stage]) -> list[History | DivergedError]:
     """`fit` of several stages that differ in weights, rows and seed, taking their steps together.
 
-    Each ends as it would alone, up to rounding. Models that `torch.func.vmap` cannot run, such as
-    those with data-dependent shapes, take their steps one after another, with a warning.
+    Each ends as it would alone, up to rounding, and fails alone. Models that `torch.func.vmap`
+    cannot run, such as those with data-dependent shapes, take their steps one after another, with a
+    warning.
     """
+    if not stages:
+        return []
     join_process_group()
-    trainings = [Training(stage) for stage in stages]
-    if _behind(trainings):
-        _train(trainings)
-    return [training.finish() for training in trainings]
+    with ExitStack() as locks:
+        for stage in stages:
+            if stage.checkpoint is not None:
+                lock = used_alone(stage.checkpoint)
+                Workers().from_first(partial(locks.enter_context, lock))
+        trainings = [Training(stage) for stage in stages]
+        if _behind(trainings):
+            _train(trainings)
+        return [training.finish() for training in trainings]
 
 
 def run_plans(plans: Sequence[Plan[T]]) -> list[T]:
-    """Run plans side by side, stage by stage; what each of them returns."""
-    replies: list[Any] = [None] * len(plans)
-    values: list[T] = []
+    """Run plans side by side, stage by stage; what each of them returns.
+
+    Raises:
+        DivergedError: if one of them fails, when all others have ended.
+    """
+    return _or_raise(outcomes_of(plans))
+
+
+def outcomes_of(plans: Sequence[Plan[T]]) -> list[T | DivergedError]:
+    """Run plans side by side, stage by stage; what each of them returns, or why it failed."""
+    outcomes: dict[int, Any] = {}
+    replies: dict[int, Any] = dict.fromkeys(range(len(plans)))
     with single_precision(), usual_modes(), torch.inference_mode(False):
-        while not values:
-            stages = []
-            for plan, reply in zip(plans, replies, strict=True):
+        while replies:
+            stages: dict[int, Stage] = {}
+            for number, reply in replies.items():
                 try:
-                    stages.append(plan.send(reply))
+                    stages[number] = _next_of(plans[number], reply)
                 except StopIteration as end:
-                    values.append(end.value)
-            if stages:
-                replies = fit_together(stages)
-    return values
+                    outcomes[number] = end.value
+                except DivergedError as error:
+                    outcomes[number] = error
+            replies = dict(zip(stages, fit_together(list(stages.values())), strict=True))
+    return [outcomes[number] for number in range(len(plans))]
+
+
+def _next_of(plan: Plan[T], reply: Any) -> Stage:
+    return plan.throw(reply) if isinstance(reply, DivergedError) else plan.send(reply)
+
+
+def _or_raise(outcomes: Sequence[T | DivergedError]) -> list[T]:
+    """The outcomes; the first error is raised if there is one."""
+    for outcome in outcomes:
+        if isinstance(outcome, DivergedError):
+            raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, DivergedError)]
 
 
 def choose_steps(trainings: Sequence[Training], say: Callable[[str], object] = str) -> Steps:
@@ -111,10 +144,11 @@ def _train(trainings: Sequence[Training]) -> None:
             while behind := _behind(trainings):
                 take(steps, behind)
                 bar.update(len(behind))
-                if behind[0].evaluation_due:
-                    for training in behind:
+                going_on = [training for training in behind if not training.done]
+                if going_on and going_on[0].evaluation_due:
+                    for training in going_on:
                         training.evaluate()
-                    bar.set_postfix_str(behind[0].summary())
+                    bar.set_postfix_str(going_on[0].summary())
                 if interruption and interruption.received:
                     for training in trainings:
                         training.save()

@@ -18,14 +18,19 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from joblib import Parallel, delayed
 from torch import Tensor
 
 T = TypeVar("T")
+_ALIKE = (
+    "Expected the same call of fit in all processes that share it; got other {what} in process "
+    "{rank} than in process 0. Give all of them the same data, in one order, and the same seed."
+)
 
 
 class Workers:
@@ -54,12 +59,32 @@ class Workers:
         return both[..., -1], both[..., :-1]
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """Hand all processes what `make` returns in the first."""
+        """Hand all processes what `make` returns in the first, or raise in all what it raises."""
         if not self.many:
             return make()
-        values: list[Any] = [make() if self.rank == 0 else None]
-        dist.broadcast_object_list(values)
-        return values[0]
+        outcomes = [Outcome.of(make) if self.rank == 0 else None]
+        dist.broadcast_object_list(outcomes)
+        (outcome,) = outcomes
+        if outcome is None:
+            raise RuntimeError("Expected an outcome from the first process; got none.")
+        return outcome.or_raise()
+
+    def expect_alike(self, what: str, numbers: Sequence[float]) -> None:
+        """Raise in all processes unless the call is the same in each of them.
+
+        Args:
+            what: that has to be the same to the letter.
+            numbers: that have to be the same up to rounding, which processors differ in.
+        """
+        if not self.many:
+            return
+        every: list[Any] = [None] * self.number
+        dist.all_gather_object(every, (what, tuple(numbers)))
+        for rank, (other, others) in enumerate(every):
+            if other != every[0][0]:
+                raise ValueError(_ALIKE.format(what="options", rank=rank))
+            if not np.allclose(others, every[0][1], rtol=1e-4, atol=1e-6):
+                raise ValueError(_ALIKE.format(what="rows", rank=rank))
 
 
 def join_process_group() -> None:
@@ -93,32 +118,41 @@ def in_processes(
     # data that do not fit in memory.
     parallel = Parallel(n_jobs=n_jobs, backend="loky", max_nbytes=None)
     done = parallel(delayed(_call)(n_threads, function, a) for a in arguments)
-    for category, text in dict.fromkeys(what for outcome in done for what in outcome.warnings):
+    for category, text in dict.fromkeys(what for _, warned in done for what in warned):
         warnings.warn(text, category, stacklevel=3)
-    for outcome in done:
-        if outcome.error is not None:
-            raise outcome.error
-    return [outcome.value for outcome in done]
+    return [outcome.or_raise() for outcome, _ in done]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The outcome of a call. Its exception is handed over: raised there, it ends all workers."""
+class Outcome(Generic[T]):
+    """What came of a call in another process: raised there, an exception would end all of them."""
 
-    value: Any
-    error: Exception | None
-    warnings: list[tuple[type[Warning], str]]
+    value: T | None
+    error: Exception | None = None
+
+    @classmethod
+    def of(cls, make: Callable[[], T]) -> Outcome[T]:
+        """That of a call which is made here."""
+        try:
+            return cls(make())
+        except Exception as error:
+            return cls(None, error)
+
+    def or_raise(self) -> T:
+        """What was returned; what was raised is raised here."""
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.value)
 
 
-def _call(n_threads: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
+def _call(
+    n_threads: int, function: Callable[..., T], arguments: tuple[Any, ...]
+) -> tuple[Outcome[T], list[tuple[type[Warning], str]]]:
+    """The outcome of a call, and the warnings that it gave."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
-    value, error = None, None
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        try:
-            value = function(*arguments)
-        except Exception as caught:
-            error = caught
+        outcome = Outcome.of(lambda: function(*arguments))
     torch.set_num_threads(before)
-    return Outcome(value, error, [(warning.category, str(warning.message)) for warning in said])
+    return outcome, [(warning.category, str(warning.message)) for warning in said]

@@ -31,6 +31,7 @@ from identiflow.shared.training.model import Model
 HOLD_OUT_SEED = 0
 MIN_TRAINED_ON = 5
 FEW_HELD_OUT = 20
+REACH = 1e18  # the squares of larger numbers overflow float32
 MAX_HELD_OUT = 100_000  # more would not choose weights better, and are scored sixty times
 
 
@@ -121,6 +122,7 @@ class Stage(Recipe):
     def __post_init__(self) -> None:
         self.check()
         self.seed = int(self.seed)  # a numpy integer seeds no generator
+        _check_reach(self.x_held_out)
 
     @property
     def schedule(self) -> OneCycle:
@@ -142,6 +144,18 @@ class Stage(Recipe):
         """All that a checkpoint must agree on, model and rows apart."""
         every = (self.batch_size, self.clip, self.n_evaluations, self.patience, self.seed)
         return (self.schedule, self.weight_decay, *every)
+
+
+def _check_reach(x: Tensor) -> None:
+    """Raise for held-out rows so far from those trained on that they have no loss."""
+    beyond = ~(x.abs() <= REACH)
+    if beyond.any():
+        column = int(beyond.nonzero()[0, 1])
+        raise ValueError(
+            f"Expected held-out rows of x within {REACH:g} deviations of those that are trained on;"
+            f" got {int(beyond.any(1).sum())} beyond, the first in column {column}. In single "
+            "precision such rows have no loss, by which weights are chosen. Drop or impute them."
+        )
 
 
 def start_stage(model: Model, x: Rows, u: Tensor, *, max_steps: int, **options: Any) -> Stage:

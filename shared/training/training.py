@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -15,7 +16,7 @@ from torch import Tensor
 from identiflow.shared.compute.compilation import Compilation
 from identiflow.shared.compute.random import Randomness
 from identiflow.shared.files import FileFormatError, discard_parts, load_tensors, save_tensors
-from identiflow.shared.training.fingerprint import fingerprint
+from identiflow.shared.training.fingerprint import fingerprint, sums_of
 from identiflow.shared.training.history import History
 from identiflow.shared.training.loss import mean_loss
 from identiflow.shared.training.noise import ShareOfRows
@@ -27,7 +28,7 @@ MAX_BAD_STEPS_IN_A_ROW = 100
 
 
 class DivergedError(RuntimeError):
-    """Training gave up: too many steps in a row had no finite gradient."""
+    """Training gave up: steps had no finite gradient, or held-out rows no finite loss."""
 
 
 class Training:
@@ -40,6 +41,7 @@ class Training:
         model: what is trained; its weights are parts of the optimizer's vector.
         optimizer: the weights as one vector, and moments of their gradients.
         step: how many steps were taken.
+        failed: why it gave up, if it did.
         history: what came of them.
         best: the weights with the lowest held-out loss so far.
     """
@@ -54,6 +56,7 @@ class Training:
         if self.workers.many:
             self.noise = ShareOfRows(self.generator, self.batches.size, self.rows)
         self.fingerprint = self._fingerprint() if stage.checkpoint is not None else ""
+        self._expect_alike()
         self._begin()
         self._resume()
         self.seconds_before, self.started = self.history.seconds, time.perf_counter()
@@ -61,6 +64,7 @@ class Training:
     def _begin(self) -> None:
         """The state before the first step: what `update` and `evaluate` change, `save` keeps."""
         self.step, self.history = 0, History(self.model.loss_name)
+        self.failed: DivergedError | None = None
         self.best: dict[str, Tensor] = {}
         self.optimizer = Optimizer(self.model, self.stage.weight_decay)
         vector = self.optimizer.flat.vector
@@ -108,15 +112,21 @@ class Training:
             self._give_up_if_all_is_bad(loss, norm)
 
     def _give_up_if_all_is_bad(self, loss: Tensor, norm: Tensor) -> None:
-        if float(self.bad_in_a_row) < MAX_BAD_STEPS_IN_A_ROW:
-            return
-        raise self._diverged(f" (loss {loss.item()}, gradient norm {norm.item()})")
+        if float(self.bad_in_a_row) >= MAX_BAD_STEPS_IN_A_ROW:
+            self._fail_by_steps(f" (loss {loss.item()}, gradient norm {norm.item()})")
 
-    def _diverged(self, last: str = "") -> DivergedError:
-        return DivergedError(
+    def _fail_by_steps(self, last: str = "") -> None:
+        self.failed = DivergedError(
             f"Expected a finite {self.history.loss_name} and gradient; got "
             f"{int(self.bad_in_a_row)} steps in a row without{last} up to step {self.step}. "
             "Lower learning_rate, or look for outliers in x."
+        )
+
+    def _fail_by_rows(self) -> None:
+        self.failed = DivergedError(
+            f"Expected a finite {self.history.loss_name} of the held-out rows, by which weights are"
+            f" chosen; got none up to step {self.step}. Lower learning_rate, or look for values of "
+            "x in these rows that are far beyond all others, of which fit warns."
         )
 
     # Evaluation and end --------------------------------------------------------------------------
@@ -130,7 +140,7 @@ class Training:
     @property
     def done(self) -> bool:
         """True when nothing is left to train."""
-        return bool(self.history.stopped)
+        return bool(self.history.stopped) or self.failed is not None
 
     def evaluate(self) -> None:
         """Score the held-out rows, decide whether to go on, and write the checkpoint."""
@@ -166,17 +176,22 @@ class Training:
         return total / taken if taken else math.inf
 
     def _stop_if_done(self) -> None:
-        """Say in the history why training ends, if it does."""
+        """Say why training ends, if it does: in the history, or that it failed."""
         patience = self.stage.patience * self.stage.steps_between_evaluations
-        if self.step >= self.steps_in_all:
-            self.history.stopped = "budget"
-        elif self.step - self.history.best_step >= patience:
-            if self.bad_in_a_row >= patience:
-                raise self._diverged()
-            self.history.stopped = "patience"
+        is_last = self.step >= self.steps_in_all
+        is_late = self.step - self.history.best_step >= patience
+        if is_late and not is_last and self.bad_in_a_row >= patience:
+            self._fail_by_steps()
+        elif is_last or is_late:
+            if not math.isfinite(self.history.best_loss):
+                return self._fail_by_rows()
+            self.history.stopped = "budget" if is_last else "patience"
+        return None
 
-    def finish(self) -> History:
-        """Give the model its best weights."""
+    def finish(self) -> History | DivergedError:
+        """Give the model its best weights; the history, or why there are none."""
+        if self.failed is not None:
+            return self.failed
         self.model.load_state_dict(self.best)
         return self.history
 
@@ -187,17 +202,28 @@ class Training:
 
     # Checkpoint ----------------------------------------------------------------------------------
 
-    def _fingerprint(self) -> str:
-        """Identifies the fit by all that changes a step of it."""
+    def _fingerprint(self, exactly: bool = True) -> str:
+        """Identifies the fit by all that changes a step of it; or by all but its numbers."""
         stage = self.stage
         rows = (stage.x, stage.u, stage.x_held_out, stage.u_held_out)
-        return fingerprint(stage.settings, self.model.loss_name, self.model, rows)
+        parts = (stage.settings, self.model.loss_name, self.model, rows)
+        return fingerprint(*parts, exactly=exactly)
+
+    def _expect_alike(self) -> None:
+        """Raise, where several processes share the fit, if they are not to make the same one."""
+        if self.workers.many:
+            stage = self.stage
+            rows = (stage.x, stage.u, stage.x_held_out, stage.u_held_out)
+            numbers = [sums_of(tensor) for tensor in (*rows, *self.model.state_dict().values())]
+            self.workers.expect_alike(self._fingerprint(exactly=False), numbers)
 
     def save(self) -> None:
         """Write the checkpoint, if there is to be one, from which the fit goes on bit for bit."""
         self.history.seconds = self.seconds_before + time.perf_counter() - self.started
-        if self.stage.checkpoint is None or self.workers.rank:
-            return
+        if self.stage.checkpoint is not None:
+            self.workers.from_first(partial(self._write, self.stage.checkpoint))
+
+    def _write(self, path: str | os.PathLike[str]) -> None:
         groups: dict[str, Mapping[str, Tensor]] = {
             "model": self.model.state_dict(),
             "best": self.best,
@@ -212,14 +238,13 @@ class Training:
             "sum_of_losses": float(self.sum_of_losses),
             "history": self.history.to_dict(),
         }
-        save_tensors(self.stage.checkpoint, "checkpoint", tensors, info)
+        save_tensors(path, "checkpoint", tensors, info)
 
     def _resume(self) -> None:
         path = self.stage.checkpoint
         if path is None:
             return
-        if self.workers.rank == 0:
-            discard_parts(path)
+        self.workers.from_first(partial(discard_parts, path))
         if self.workers.from_first(Path(path).exists):
             self.restore(*self.workers.from_first(partial(load_tensors, path, "checkpoint")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -19,10 +20,12 @@ from identiflow.iflow import IFlow
 from identiflow.iflow.transforms import Composition, SplineCoupling
 from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.identifiability import IdentifiabilityWarning
+from identiflow.shared.inputs.remarks import InputWarning
 from identiflow.shared.metrics import mean_corr_coef
-from identiflow.shared.training import Ensemble, Stage, fit, fit_ensemble
+from identiflow.shared.training import DivergedError, Ensemble, Stage, fit, fit_ensemble
 from identiflow.shared.training.ensemble import jobs_that_pay
 from identiflow.shared.training.fit import fit_together
+from identiflow.shared.training.training import Training
 
 Array = np.ndarray
 Make = Callable[..., Estimator]
@@ -244,6 +247,36 @@ def test_an_ensemble_that_was_fitted_seed_by_seed_is_resumed(
     assert ensemble.members_[1].held_out_nats_ == pytest.approx(alone.held_out_nats_, abs=1e-4)
     again = fit_ensemble(flow, x, u, seeds=[0, 1], checkpoint=tmp_path / "run")
     assert again.members_[1].history_.held_out_loss == ensemble.members_[1].history_.held_out_loss
+
+
+@pytest.fixture
+def diverging(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Seeds of which no held-out loss is finite."""
+    seeds: set[int] = set()
+    loss = Training.held_out_loss
+    monkeypatch.setattr(
+        Training, "held_out_loss", lambda t: math.inf if t.stage.seed in seeds else loss(t)
+    )
+    return seeds
+
+
+def test_seeds_that_diverge_are_left_out_with_a_warning(
+    diverging: set[int], ensemble: Ensemble, make: Make, x: Array, u: Array
+) -> None:
+    diverging.add(SEEDS[0])
+    with pytest.warns(InputWarning, match="left out: 3 of 3 fits. The first: Expected a finite"):
+        got = fit_ensemble(make(), x, u, seeds=SEEDS)
+    assert got.seeds == tuple(SEEDS[1:]) and got.consistency_.shape == (2, 2)
+    np.testing.assert_allclose(got.held_out_scores_, ensemble.held_out_scores_[1:], rtol=1e-3)
+    diverging.update((0, 1))
+    with pytest.warns(InputWarning, match="left out: 0, 1 of 3 fits"):
+        best = make(n_restarts=3).fit(x, u)
+    assert best.fitted_.model is not None and np.isfinite(best.held_out_loss_)
+    diverging.update(range(9))
+    with pytest.raises(DivergedError, match="of the held-out rows"):
+        fit_ensemble(make(), x, u, seeds=SEEDS)
+    with pytest.raises(DivergedError, match="of the held-out rows"):
+        make().fit(x, u)
 
 
 def test_a_class_and_a_number_of_seeds_are_refused(x: Array, u: Array) -> None:

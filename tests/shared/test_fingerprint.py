@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -241,5 +242,53 @@ UNKNOWN = {
 def test_what_cannot_be_told_apart_is_refused(what: str) -> None:
     part = Part()
     part.held = UNKNOWN[what]()
-    with pytest.raises(ValueError, match=r"Expected parts of a model, with checkpoint=, .* got <"):
+    with pytest.raises(ValueError, match=r"Expected parts of a model, with checkpoint= .* got <"):
         fingerprint(part)
+
+
+BESIDE = """
+import sys
+sys.path[:0] = {folders!r}
+import packaged, own
+from identiflow.shared.training.fingerprint import fingerprint
+print(fingerprint(packaged.function), fingerprint(own.function))
+"""
+
+
+@pytest.mark.parametrize("layout", ["packaged.py", "packaged/__init__.py"])
+def test_what_is_installed_goes_by_its_name_wherever_that_is(layout: str, tmp_path: Path) -> None:
+    """Its code is another's matter, and may hold what cannot be told apart."""
+    installed, own = tmp_path / "target", tmp_path / "own"
+    (installed / "packaged-1.0.dist-info").mkdir(parents=True)
+    (installed / layout).parent.mkdir(exist_ok=True)
+    own.mkdir()
+
+    def said(text: str) -> list[str]:
+        (installed / layout).write_text(f"import threading\nlock = threading.Lock()\n{text}, lock")
+        (own / "own.py").write_text(text)
+        script = BESIDE.format(folders=[str(installed), str(own), *sys.path])
+        command = [sys.executable, "-B", "-c", script]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    first, second = said("def function(): return 1"), said("def function(): return 2")
+    assert first[0] == second[0] and first[1] != second[1]
+
+
+def test_a_fit_has_one_where_packages_are_on_the_path(tmp_path: Path) -> None:
+    """As with PYTHONPATH, --user and --target: torch is then in no folder of this Python's own."""
+    script = """
+import numpy as np
+from identiflow.iflow import IFlow
+x, u = np.random.default_rng(0).normal(size=(100, 2)), np.arange(100) % 9
+IFlow(n_layers=1, hidden=(8,), max_steps=2, compile=False).fit(x, u, checkpoint="run")
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])}
+    command = [
+        sys._base_executable,
+        "-I",
+        "-S",
+        "-c",
+        f"import sys; sys.path += {sys.path!r}{script}",
+    ]
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "run").exists()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from identiflow.shared.inputs.density import DensityWarning
-from identiflow.shared.training import DivergedError, History
+from identiflow.shared.training import DivergedError, History, Stage, fit_together
 from identiflow.shared.training.loss import warn_if_they_part
 from identiflow.shared.training.training import MAX_BAD_STEPS_IN_A_ROW, Training
 
@@ -57,6 +57,38 @@ def test_the_training_loss_is_the_mean_over_the_steps_taken(
     for i, loss in enumerate(history.train_loss):
         taken = [losses[step].item() for step in range(5 * i, 5 * i + 5) if step not in bad]
         assert loss == pytest.approx(sum(taken) / len(taken) if taken else math.inf)
+
+
+@pytest.mark.parametrize("value", [1e20, -1e30, math.inf, math.nan])
+def test_held_out_rows_that_can_have_no_loss_are_refused_at_once(
+    value, a_model, train, small, calls_of_loss
+):
+    """They choose the weights; before, those of the first evaluation were kept without a word."""
+    x = small["x_held_out"].clone()
+    x[3, 1] = value
+    calls = calls_of_loss(model := a_model("linear flow"))
+    with pytest.raises(ValueError, match="got 1 beyond, the first in column 1. In single"):
+        train(model, x_held_out=x)
+    assert not calls
+
+
+def test_held_out_rows_without_a_loss_are_an_error(a_model, train, small, monkeypatch):
+    monkeypatch.setattr(Training, "held_out_loss", lambda _: math.nan)
+    with pytest.raises(
+        DivergedError, match="finite half squared .* held-out rows, .* up to step 2"
+    ):
+        train(a_model("quadratic"), patience=3)
+
+
+def test_one_that_fails_takes_no_other_with_it(a_model, small, monkeypatch):
+    alone, failing, together = (a_model("linear flow") for _ in range(3))
+    (expected,) = fit_together([Stage(model=alone, seed=1, **small)])
+    loss = Training.held_out_loss
+    monkeypatch.setattr(Training, "held_out_loss", lambda t: loss(t) if t.stage.seed else math.inf)
+    stages = [Stage(model=failing, **small), Stage(model=together, seed=1, **small)]
+    failed, history = fit_together(stages)
+    assert isinstance(failed, DivergedError)
+    assert history.held_out_loss == pytest.approx(expected.held_out_loss, rel=1e-5)
 
 
 def test_a_gradient_that_is_not_finite_is_a_bad_step(a_model, train, monkeypatch):
