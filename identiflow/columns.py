@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 OF_TEXT = "All of its cells are numbers that are stored as text: store them as numbers."
+OF_MARKS = "Write all numbers with a decimal point, or all with a decimal comma."
 MANY = 12  # names or rows that an error lists
 LEAVE_OUT = "Leave the column out with --drop, or name it with --aux if it is u."
 NO_HEADER = "If its first line is data and no header, pass --no-header."
@@ -52,7 +53,8 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
     for name, dtype in select(x, list(x.columns), advice).dtypes.items():
         if dtype.kind not in "fiub":
             cell, row, found = _no_number(x[name])
-            hint = about_cell(cell, x[name], row) if found else OF_TEXT
+            all_text = x[name].map(lambda cell: isinstance(cell, str)).all()
+            hint = about_cell(cell, x[name], row) if found else OF_TEXT if all_text else OF_MARKS
             raise ValueError(
                 f"Expected numbers in every column of x; got {_described(cell)} in the column "
                 f"{seen(name)}, row {row}. {hint or advice or 'Remove what is no number.'}"
@@ -273,9 +275,10 @@ def _described(cell: Any) -> str:
 
 
 def _no_number(column: Series) -> tuple[Any, int, bool]:
-    """The first cell that is no number, its row, and True; if each is one, the first, and False."""
+    """The first cell that is no number, its row, and True; or that is text of one, and False."""
     import pandas as pd
 
     is_none = pd.to_numeric(column.astype(object), errors="coerce").isna()
-    row = int(is_none.to_numpy().argmax())
+    is_text = column.map(lambda cell: isinstance(cell, str))
+    row = int((is_none if is_none.any() else is_text).to_numpy().argmax())
     return column.iloc[row], row + 1, bool(is_none.any())

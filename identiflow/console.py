@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 import identiflow
+from identiflow.shared.inputs.remarks import rows_from
 
 NO, WRONG = 1, 2
 SHORT_OF_MEMORY = "Expected enough memory; got too little for this. Take fewer rows at a time."
@@ -39,7 +40,7 @@ class OneLineErrors(click.Group):
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
-            with _one_line():
+            with _one_line(), rows_from(1):  # as in the table, the header apart
                 return super().invoke(ctx)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 MOST = 8  # rows of totals at an end, as many as pandas' describe has
+RARE = 4  # times fewer rows than a label has, of each word for a total
 FEWEST = 5  # rows whose sum or mean the next one may be
 ENOUGH = 200  # rows that tell a first one from others
 ROUNDED, CLOSE = 1e-3, 5e-3  # of a sum; of a standard deviation: a sum and a mean as printed
@@ -22,19 +24,25 @@ COMMENT = re.compile(r"\s*#")
 # What stands before the sum or the mean of other rows.
 _SUMS = (
     "totals?|sums?|summe|somme|suma|gesamt|insgesamt|total general|gesamtergebnis|ergebnis|"
-    "totale( complessivo)?|total (result|g[ée]n[ée]ral)|eindtotaal|totalsumma|hovedtotal|"
+    "totale( complessivo)?|total (result|g[ée]n[ée]ral)|(eind)?totaal|totalsumma|totalt|hovedtotal|"
     "suma końcowa|celkový součet|"
     "genel toplam|toplam|общий итог|итого|总计|合计|総計|合計"
 )
 _OTHERS = (
-    r"all|means?|averages?|avg|median|mittelwert|mittel|moyenne|media|max|maximum|min|minimum|std|"
+    r"all|((geometric|harmonic|weighted) )?means?|averages?|avg\.?|median|mittelwert|mittel|"
+    r"moyenne|media|max|maximum|min|minimum|std|stabw\.?|"
     r"(std|st)\.? ?(dev|error)\.?|sd|stdev|standard (deviation|error)|sem?|variance|var|cv|rsd|"
     r"stdabw\.?|standardabweichung|anzahl|[ée]cart[ -]type|minimo|massimo|"
     r"range|counts?|n ?= ?\d+|\d\d? ?%|q[123]"
 )
 _OF = r"(%\s*)?((grand|sub|sous|over)[ -]?)?({})\s*(%|\([^)]*\))?\s*:?"
+_ANY = _OF.format(f"{_SUMS}|{_OTHERS}")
 SUMS = re.compile(_OF.format(_SUMS), re.IGNORECASE)
-TOTALS = re.compile(_OF.format(f"{_SUMS}|{_OTHERS}"), re.IGNORECASE)
+TOTALS = re.compile(rf"{_ANY}(\s*([±+/&,-]|and)\s*{_ANY})*", re.IGNORECASE)
+# What such a word may be of: ctrl Total, Mean of all, Total 2024.
+OF_SOME = re.compile(
+    rf"(?P<first>.+?)[\s:_-]+{_ANY}|({_ANY})([\s:_-]+of)?[\s:_-]+(?P<last>.+)", re.IGNORECASE
+)
 
 
 def doubts_of_rows(table: DataFrame) -> list[str]:
@@ -60,38 +68,64 @@ def _doubts_of_gaps(table: DataFrame) -> list[str]:
 def doubts_of_totals(table: DataFrame) -> list[str]:
     """What is to be said of rows that their cells in a column of text call totals."""
     of_text = [i for i, dtype in enumerate(table.dtypes) if dtype.kind == "O"]
-    for column in (table.iloc[:, i] for i in of_text):
-        words = column.where(column.notna(), "").astype(str).str.strip()
-        rows = _totals(words) if len(words) > 2 else None
+    columns = [table.iloc[:, i] for i in of_text] if len(table) > 2 else []
+    words = [column.where(column.notna(), "").astype(str).str.strip() for column in columns]
+    groups = {word.casefold() for column in words for word in _repeated(column)}
+    for column in words:
+        rows = _totals(column, groups)
         if rows is not None:
-            return [_said(words, seen(column.name), rows)]
+            return [_said(column, seen(column.name), rows)]
     return []
 
 
-def _totals(words: Series) -> NDArray[np.intp] | None:
-    """The rows whose words are totals, if all are at one end, or all others are names of rows.
+def _repeated(words: Series) -> set[str]:
+    """Words that several rows have."""
+    return set(words[words.duplicated()]) - {""}
 
-    One empty word at the end is such a word, and so are those beside totals. A word for a sum is
-    one wherever it stands: a table of groups has rows of their sums.
+
+def _totals(words: Series, groups: set[str]) -> NDArray[np.intp] | None:
+    """The rows whose words are totals, if it is plain that they are.
+
+    All are at one end, or rare among labels, or all others are names of rows. One empty word at the
+    end is such a word, and so are those beside totals. A word for a sum, or for what is of a group,
+    is one wherever it stands: a table of groups has rows of their sums.
     """
-    totals, sums = (_are(pattern, words) for pattern in (TOTALS, SUMS))
+    different = list(words.unique())
+    sums = _are(different, words, lambda word: _is_of_group(word, groups))
+    totals = sums | _are(different, words, TOTALS.fullmatch)
+    parts = totals | _are(different, words, OF_SOME.fullmatch)
     empty = (words == "").to_numpy(dtype=bool)
-    if not totals.any():
+    if not parts.any():
         return empty.nonzero()[0] if empty.sum() == 1 and (empty[-1] or empty[0]) else None
-    for found in (totals | empty, totals, sums):
+    for found in (totals | empty, totals, sums, parts):
         rows = found.nonzero()[0]
         number = len(rows)
         if not 0 < 2 * number < len(words):
             continue
         at_an_end = number <= MOST and (rows[0] == len(words) - number or rows[-1] == number - 1)
-        if at_an_end or found is sums or words[~(found | empty)].is_unique:
+        others = words[~(found | empty)]
+        if at_an_end or found is sums or others.is_unique or _are_rare(words[found], others):
             return rows
     return None
 
 
-def _are(pattern: re.Pattern[str], words: Series) -> NDArray[np.bool_]:
-    """Where a word is of a pattern."""
-    return words.isin([word for word in words.unique() if pattern.fullmatch(word)]).to_numpy()
+def _is_of_group(word: str, groups: set[str]) -> bool:
+    """True for a word for a sum, and for one for sums, means and others beside that of a group."""
+    parts = OF_SOME.fullmatch(word)
+    rest = parts and (parts["first"] or parts["last"])
+    return SUMS.fullmatch(word) is not None or (bool(rest) and rest.casefold() in groups)
+
+
+def _are_rare(words: Series, others: Series) -> bool:
+    """True if each of these words has far fewer rows than a label has on average."""
+    return bool(RARE * words.value_counts().max() < len(others) / max(1, others.nunique()))
+
+
+def _are(
+    different: Sequence[str], words: Series, is_one: Callable[[str], object]
+) -> NDArray[np.bool_]:
+    """Where a word is one of those that are."""
+    return words.isin([word for word in different if is_one(word)]).to_numpy()
 
 
 def _said(words: Series, column: str, rows: NDArray[np.intp]) -> str:

@@ -35,9 +35,10 @@ def has_decimal_commas(column: Series) -> bool:
     return certain and 2 * len(commas + wholes) > len(cells)
 
 
-def with_point(cell: Any) -> Any:
-    """A number with a decimal comma as one with a point; any other cell as it is."""
-    return cell.replace(",", ".") if WITH_COMMA.fullmatch(str(cell)) else cell
+def with_comma_read(cell: Any) -> Any:
+    """The number of a whole one, or of one with a decimal comma; any other cell as it is."""
+    is_one = WITH_COMMA.fullmatch(str(cell)) or WHOLE.fullmatch(str(cell))
+    return float(str(cell).replace(",", ".")) if is_one else cell
 
 
 def may_be_thousands(column: Series) -> bool:

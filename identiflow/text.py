@@ -18,7 +18,7 @@ from identiflow.numerals import (
     are_grouped,
     has_decimal_commas,
     may_be_thousands,
-    with_point,
+    with_comma_read,
 )
 from identiflow.text_file import AS_TEXT, TOO_LONG, TextFile
 
@@ -101,13 +101,13 @@ def _with_decimals(file: TextFile, table: DataFrame) -> tuple[TextFile, DataFram
 
 
 def _with_points(table: DataFrame) -> DataFrame:
-    """The table with a decimal point in the numbers of columns that have other cells, too.
+    """The table with numbers in columns of decimal commas that have other cells, too.
 
     What is wrong with such a column is in its other cells.
     """
     of_text = [name for name in table.columns if table[name].dtype.kind == "O"]
     mixed = [name for name in of_text if has_decimal_commas(table[name])]
-    return table.assign(**{name: table[name].map(with_point) for name in mixed})
+    return table.assign(**{name: table[name].map(with_comma_read) for name in mixed})
 
 
 def _check_quotes(file: TextFile, table: DataFrame) -> None:

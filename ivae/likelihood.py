@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 from typing_extensions import Self
 
+from identiflow.shared.inputs.remarks import row_number
+
 
 class Likelihood(nn.Module, ABC):
     """p(x | z) = Π_j p(x_j | parameters_j(z)), factorised over the d dimensions of x.
@@ -112,8 +114,8 @@ class Likelihood(nn.Module, ABC):
             others = f", and {more} more such entries" if (more := int(outside.sum()) - 1) else ""
             raise ValueError(
                 f"Expected x with {self.support} for {type(self).__name__}; got "
-                f"{x[row, column].item():g} in row {first_row + row}, column {column} (counted from"
-                f" 0){others}. {self._advice_on(x[row, column])}"
+                f"{x[row, column].item():g} in row {row_number(first_row + row)}, column {column} "
+                f"(columns count from 0){others}. {self._advice_on(x[row, column])}"
             )
 
 

@@ -22,7 +22,7 @@ from identiflow.shared.auxiliary.labels import (
 )
 from identiflow.shared.auxiliary.precision import near_in_single
 from identiflow.shared.auxiliary.reading import Columns, Known, Names, read_auxiliary
-from identiflow.shared.inputs.remarks import remark
+from identiflow.shared.inputs.remarks import remark, row_number
 from identiflow.shared.inputs.rows import mean_and_std
 from identiflow.shared.inputs.validation import check_spread
 
@@ -169,11 +169,11 @@ class AuxiliaryEncoder:
     def _codes(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         codes, unseen = codes_of(labels, self.labels or [])
         if unseen.any():
-            known = self.labels or []
+            known, first = self.labels or [], unseen.argmax()
             raise ValueError(
                 f"Expected labels of u that were seen in fit ({_shorten(known)}); got "
-                f"{_shorten(np.unique(labels[unseen]).tolist())}, first in row {unseen.argmax()}. "
-                f"{_advice_on(labels[unseen.argmax()].item(), known)}"
+                f"{_shorten(np.unique(labels[unseen]).tolist())}, first in row "
+                f"{row_number(first)}. {_advice_on(labels[first].item(), known)}"
             )
         return codes.astype(np.int64)
 

@@ -21,7 +21,7 @@ from identiflow.shared.auxiliary.precision import (
 )
 from identiflow.shared.inputs.columns import codes
 from identiflow.shared.inputs.moments import MOMENTS, as_written, word_of, words_of
-from identiflow.shared.inputs.remarks import remark
+from identiflow.shared.inputs.remarks import remark, row_number
 from identiflow.shared.inputs.validation import check_finite, missing_rows
 
 INT64 = np.iinfo(np.int64)
@@ -217,7 +217,8 @@ def check_none_missing(
         column = f", column {names[number]!r}" if len(names) else ""
         raise ValueError(
             f"Expected a {what} in every row of u; got {len({row for row, _ in missing})} missing, "
-            f"the first in row {row}{column}. Drop those rows or give them a {what} of their own."
+            f"the first in row {row_number(row)}{column}. Drop those rows or give them a {what} of "
+            "their own."
         )
 
 

@@ -22,7 +22,7 @@ from identiflow.shared.estimators.saving import load_estimator, save_estimator
 from identiflow.shared.estimators.sklearn import SklearnProtocol, names_of
 from identiflow.shared.files import check_folder
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.density import remark_unmeasured
+from identiflow.shared.inputs.density import remark_far, remark_unmeasured
 from identiflow.shared.inputs.options import (
     SHARE,
     WIDTHS,
@@ -180,8 +180,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         loss = final_loss(model, *held_out, self.seed, device_named(self.device))
         warn_if_they_part(history.best_loss, loss)
         measured = found | {"held_out_loss_": loss} | self._finish(model, rows, codes)
-        options = values_of(self)
-        return Fitted(options, model, scale, auxiliary, history, names, measured), held_out
+        return Fitted(values_of(self), model, scale, auxiliary, history, names, measured), held_out
 
     def latents_of(self, rows: tuple[Rows, Tensor]) -> Array:
         """z (N, n) of rows as `plan` returns them."""
@@ -271,8 +270,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         model.to(device, torch.float32)
         x, u = subset(rows, split.train), codes[split.train]
         changed = yield from self._start(model, x, u, checkpoint)
-        held_out: dict[str, Any] = {"x_held_out": rows[split.held_out]}
-        held_out["u_held_out"] = codes[split.held_out]
+        held_out = {"x_held_out": rows[split.held_out], "u_held_out": codes[split.held_out]}
         options = self.recipe | changed | held_out | {"checkpoint": checkpoint}
         return (yield Stage(model=model, x=x, u=u, **options))
 
@@ -284,6 +282,8 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         self._check_described(x, *beside)
         data = as_matrix(x, columns=len(fitted.scale.mean))
         self._check_new(data)
+        if self.standardizes:
+            remark_far(data, fitted.scale)
         return data
 
     def _rows(self, data: Array) -> Rows:

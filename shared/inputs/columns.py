@@ -34,7 +34,7 @@ MOST_DIGITS, BITS_OF_HALF = 6, (7, 10)
 # What is written where nothing was measured: -9, 999, -99.99, ends of types, 1e20 and more, and 0.
 _WORDS = [digit * n for digit in "789" for n in range(1, 7)]
 _WORDS += [f"{d * n}.{d * m}" for d in "789" for n in range(2, 6) for m in (1, 2, 3)]
-_WORDS += [f"{word}.25" for word in ("999", "9999")] + ["9.9e37", "9.91e37", "0"]
+_WORDS += [f"{word}.25" for word in ("999", "9999")] + "6999 7999 9.9e37 9.91e37 0".split()
 _WORDS += [f"1e{n}" for n in range(20, 39)] + "9.96921e36 9.969209968386869e36 3.40282e38".split()
 _ENDS = [2**n - k for n in (7, 8, 15, 16, 31, 32, 63) for k in (0, 1)] + [np.finfo("f4").max]
 CODES = np.array([sign * float(code) for code in (*_WORDS, *_ENDS) for sign in (1, -1)], dtype="f4")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from identiflow.shared.inputs.arrays import Array
 from identiflow.shared.inputs.columns import (
+    CODES,
     NEARLY_NOTHING,
     Atom,
     Dependence,
@@ -17,8 +18,8 @@ from identiflow.shared.inputs.columns import (
     codes,
     counts_of_rows,
 )
-from identiflow.shared.inputs.remarks import InputWarning, remark
-from identiflow.shared.inputs.rows import ROWS, Observed, Sample
+from identiflow.shared.inputs.remarks import InputWarning, remark, row_number
+from identiflow.shared.inputs.rows import ROWS, Observed, Sample, Scale
 from identiflow.shared.inputs.validation import check_more_rows_than_columns
 
 # One value that this share of the rows has draws a flow to it; of a label the prior gives way once
@@ -29,6 +30,8 @@ FEWEST_ROWS, FEW_ROWS, ROWS_OF_A_LABEL = 3, 10, 20
 # Rows of a label that agree are no chance if others would agree as seldom as this.
 CHANCE = 1e-3
 MOST_NAMED = 3
+# Deviations from the mean of fit beyond which a code is one, and beyond which any value may be.
+NEAR, FAR = 6, 50
 
 NO_DENSITY = "Such x has no density, and the nats of a flow rise without end. "
 OF_U = "Leave it out of x: it is in u."
@@ -66,6 +69,27 @@ def remark_unmeasured(table: Observed) -> None:
         )
 
 
+def remark_far(x: NDArray[Any], scale: Scale[Array]) -> None:
+    """Warn of values of new rows (N, d) that are as far from those of fit as no measurement is."""
+    low, high = x.min(0, initial=np.inf), x.max(0, initial=-np.inf)
+    with np.errstate(over="ignore", invalid="ignore"):
+        distances = np.abs(scale.apply(np.stack([low, high]).astype(np.float64)))
+    if not len(x) or not (distances > NEAR).any():
+        return
+    values = np.where(distances > NEAR, [low, high], 0.0)
+    far = (distances > FAR) | ((distances > NEAR) & np.isin(values.astype("f4"), CODES))
+    found = [
+        f"{_who_has(values[end, column], x[:, column])} in column {column} of x, "
+        f"{distances[end, column]:.2g} deviations from the mean"
+        for end, column in np.argwhere(far)
+    ]
+    if found:
+        remark(
+            f"Far from all rows of fit: {_listed(found)}. If that is a code for what was not "
+            "measured, drop those rows, or fill them in: their results say nothing."
+        )
+
+
 def _with_extremes(sample: Array, values: NDArray[Any]) -> Array:
     """Some rows, and for each column the smallest and the largest value of all if they lack it."""
     extremes = np.stack([values.min(0), values.max(0)]).astype(np.float64)
@@ -77,7 +101,7 @@ def _who_has(value: float, column: NDArray[Any]) -> str:
     """How many rows have a value, in words."""
     number = int((column == value).sum())
     if number == 1:
-        return f"row {int((column == value).argmax())} has the value {value:g}"
+        return f"row {row_number((column == value).argmax())} has the value {value:g}"
     return f"{_percent(number / len(column))} % of the rows share the value {value:g}"
 
 

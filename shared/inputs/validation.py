@@ -19,6 +19,7 @@ from identiflow.shared.inputs.containers import (
     is_pandas,
     table_of,
 )
+from identiflow.shared.inputs.remarks import row_number
 from identiflow.shared.inputs.rows import chunks_of
 
 MIN_ROWS = 10
@@ -34,8 +35,7 @@ SMALLEST, LARGEST = np.float64(1e-100), np.float64(1e100)
 def as_matrix(values: Any, name: str = "x", columns: int | None = None) -> NDArray[Any]:
     """`values` as a finite float64 matrix (N, d); a memory-map as it is, checked part by part.
 
-    Takes numpy arrays, torch tensors, frames of pandas, polars, pyarrow and others, memory-maps and
-    nested lists.
+    Takes arrays, tensors, frames of pandas, polars, pyarrow and others, memory-maps, nested lists.
 
     Raises:
         TypeError: for a sparse matrix, cells that are no numbers or strings of numbers, and what
@@ -116,7 +116,7 @@ def first_word(array: NDArray[Any], names: tuple[Any, ...] | None) -> str:
             try:
                 as_number(cell)
             except (TypeError, ValueError, OverflowError):
-                return f": {reprlib.repr(cell)} in row {row}, {named(number, names)}"
+                return f": {reprlib.repr(cell)} in row {row_number(row)}, {named(number, names)}"
     return ""
 
 
@@ -218,7 +218,7 @@ def check_finite(values: NDArray[Any], name: str, names: tuple[Any, ...] | None 
         bad = ~(np.abs(part) <= LARGEST)  # of which squares and their sums are finite
         if first is None and bad.any():
             row, *rest = (int(i) for i in np.argwhere(bad)[0])
-            first = (rows_before + row, *rest)
+            first = (row_number(rows_before + row), *rest)
         n_bad, rows_before = n_bad + int(bad.sum()), rows_before + len(part)
     if n_bad:
         column = f", in {named(first[1], names)}" if names and first else ""

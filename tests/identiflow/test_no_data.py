@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,16 @@ TOTALS = [
     "总计",
     "Std. Dev.",
     "Std Error",
+    "Geometric Mean",
+    "Mean ± SD",
+    "Mean+SD",
+    "avg.",
+    "Totaal",
+    "Stabw",
+    "T: Mean",
+    "Column Total",
+    "Total wash",
+    "Mean of all",
     "Total Result",
     "Total général",
     "Standardabweichung",
@@ -92,6 +103,11 @@ BETWEEN = {
     "means beside empty cells": ["" if i % 8 else "mean" for i in range(N)],
     "beside one word": ["obs" if i % 8 else "Sum" for i in range(N)],
     "of two sizes": ["obs" if i % 4 else ["Total", "Grand total"][i == 32] for i in range(N)],
+    "beside their group": [f"{'abcd'[i // 10]}{' Total' * (i % 10 == 9)}" for i in range(N)],
+    "before their group": [f"{'Sum of ' * (i % 10 == 9)}{'abcd'[i // 10]}" for i in range(N)],
+    "averages of groups": [f"{'abcd'[i // 10]}{' Average' * (i % 10 == 9)}" for i in range(N)],
+    "of what is nowhere else": ["Total 2024" if i in (3, 20) else "abcd"[i % 4] for i in range(N)],
+    "means with spread": ["Mean ± SD" if i in (3, 20) else "abcd"[i % 4] for i in range(N)],
     "at the end, too": [["", "Gesamt"][i in (7, 20, N - 1)] for i in range(N)],
 }
 
@@ -102,7 +118,7 @@ def test_totals_between_rows_are_remarked_on(case: str, taken: Callable, tmp_pat
     words = pd.Series(BETWEEN[case])
     write_table(TABLE.assign(who=words), tmp_path / "t.csv")
     (said,) = taken(tmp_path / "t.csv", "--aux", "u", "--drop", "who").said
-    rows = [i + 1 for i, word in enumerate(words) if word and word[0] in "TGSm"]
+    rows = [i + 1 for i, word in enumerate(words) if re.search("[tT]otal|[mM]ean|Sum|Ges|Av", word)]
     assert f"Rows {', '.join(map(str, rows))} have " in said
     assert "in the column who. If they are totals" in said
 
@@ -122,7 +138,21 @@ def test_many_words_are_labels(tmp_path: Path) -> None:
     assert read_table(tmp_path / "t.csv").attrs["doubts"] == []
 
 
-@pytest.mark.parametrize("word", ["s40", "totally", "sum of parts", "x", "7"])
+def test_a_total_of_a_group_in_another_column_is_one(tmp_path: Path) -> None:
+    who = [f"s{i}" if i % 10 < 9 else f"{'ab'[i % 2]} Max" for i in range(N)]
+    write_table(TABLE.assign(who=who), tmp_path / "t.csv")
+    (said,) = read_table(tmp_path / "t.csv").attrs["doubts"]
+    assert said.startswith("Rows 10, 20, 30, 40 have 'b Max' in the column who. If they are")
+
+
+@pytest.mark.parametrize("words", ["total protein, albumin", "T4 total, T4 free", "max, normal"])
+def test_labels_with_such_words_in_them_are_labels(words: str, tmp_path: Path) -> None:
+    labels = words.split(", ")
+    write_table(TABLE.assign(u=[labels[i % 2] for i in range(N)]), tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv").attrs["doubts"] == []
+
+
+@pytest.mark.parametrize("word", ["s40", "totally", "summary", "x", "7"])
 def test_other_words_are_none(word: str, tmp_path: Path) -> None:
     table = with_last(word)
     table.loc[N, ["left", "right"]] = [0.7, -0.3]
