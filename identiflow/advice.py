@@ -12,15 +12,35 @@ if TYPE_CHECKING:
 
 # A number with a sign or a unit beside it: $5, <0.1, 8.9 %, (1.2), 5 mV.
 MARKED = re.compile(r"\s*[^\w\s]{0,2}\s*[+-]?\d+([.,]\d+)*([eEdD][+-]?\d+)?\s*\S{0,3}\s*")
+# What stands in the place of a number where none could be measured.
+FOR_NOTHING = frozenset(
+    {
+        "na",
+        "nd",
+        "n.d.",
+        "nan",
+        "null",
+        "bdl",
+        "bql",
+        "lod",
+        "loq",
+        "over",
+        "overflow",
+        "undetermined",
+    }
+)
 MOST_LINES = 3  # above or below the data, that are none
 
 
 def about_cell(cell: Any, column: Series, row: int) -> str:
     """What to do about a cell that is no number."""
     text = str(cell).strip()
-    if text in (column.name, "-" * max(2, len(text)), "=" * max(2, len(text))):
-        what = "repeats the names" if text == column.name else "is drawn between names and rows"
-        return f"If that line {what}, delete it."
+    if text == column.name:
+        return "If that line repeats the names, delete it."
+    if row == 1:
+        if text in ("-" * max(2, len(text)), "=" * max(2, len(text))):
+            return "If that line is drawn between names and rows, delete it."
+        return _about_line(column, row) or about_text(cell)
     return about_text(cell) or _about_line(column, row)
 
 
@@ -54,7 +74,7 @@ def about_text(cell: Any) -> str:
         return "Write the minus sign as -."
     from identiflow.shared.auxiliary.labels import says_nothing
 
-    if says_nothing(text):
+    if says_nothing(text) or text.strip().casefold() in FOR_NOTHING:
         return "If that says that nothing was measured, leave those rows out, or fill the cells in."
     if MARKED.fullmatch(text) and not is_date(cell):
         return (

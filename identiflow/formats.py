@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -117,8 +118,10 @@ def _write_npz(table: DataFrame, path: Path) -> None:
     columns = {str(name): table[name].to_numpy() for name in table.columns}
     # Objects could only be pickled.
     plain = {name: c.astype(str) if c.dtype.kind == "O" else c for name, c in columns.items()}
-    with path.open("wb") as file:
-        np.savez(file, **plain)
+    with zipfile.ZipFile(path, "w") as archive:  # of np.savez some names are arguments
+        for name, column in plain.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, column, allow_pickle=False)
 
 
 def _write_npy(table: DataFrame, path: Path) -> None:

@@ -112,8 +112,8 @@ def _totals(words: Series, groups: set[str]) -> NDArray[np.intp] | None:
 def _is_of_group(word: str, groups: set[str]) -> bool:
     """True for a word for a sum, and for one for sums, means and others beside that of a group."""
     parts = OF_SOME.fullmatch(word)
-    rest = parts and (parts["first"] or parts["last"])
-    return SUMS.fullmatch(word) is not None or (bool(rest) and rest.casefold() in groups)
+    rest = (parts["first"] or parts["last"]) if parts else ""
+    return SUMS.fullmatch(word) is not None or rest.casefold() in groups
 
 
 def _are_rare(words: Series, others: Series) -> bool:

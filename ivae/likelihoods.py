@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import inf, log
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.distributions import Bernoulli, Categorical, Distribution, Normal, Po
 
 from identiflow.ivae.likelihood import Likelihood, factorised
 from identiflow.shared.compute.networks import bounded_exp, inverse_bounded_exp
+from identiflow.shared.inputs.remarks import remark
 
 LOG_NOISE_BOUND = log(1e3)
 LOG_RATE_BOUND = log(1e6)
@@ -202,6 +204,7 @@ class CategoricalLikelihood(Likelihood):
                 f"{x.size} entries. Number the categories without gaps, or choose another "
                 "likelihood."
             )
+        _remark_gaps(np.unique(x), n_categories)
         return n_categories
 
     @property
@@ -258,3 +261,16 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "poisson": PoissonLikelihood,
     "categorical": CategoricalLikelihood,
 }
+
+
+def _remark_gaps(codes: NDArray[Any], n_categories: int) -> None:
+    """Warn of categories that no cell has: draws have them, and nats are lost to them."""
+    missing = sorted(set(range(n_categories)) - set(map(int, codes)))
+    if missing and len(codes) > 1:
+        few = ", ".join(map(str, missing[:4])) + (", ..." if len(missing) > 4 else "")
+        code = f", and drop cells whose code, such as {int(codes[-1])}, says that nothing was said"
+        remark(
+            f"{len(missing)} of the {n_categories} categories 0 to {n_categories - 1} are in no "
+            f"cell of x: {few}. Unless they may come later, number those that there are from 0, "
+            f"without gaps{code if len(missing) > len(codes) else ''}."
+        )

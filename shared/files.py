@@ -98,8 +98,22 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         if replaces:
             shutil.copymode(place, temporary)
         os.replace(temporary, place)
+        _sync_folder(place.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush to disk that a file has another name, where a folder can be flushed."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some file systems do not know how
+        pass
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -152,8 +166,15 @@ def load_tensors(
             f"Expected {path} as it was written; got other contents. The file is damaged: restore "
             "it from a copy, or delete it and start anew."
         )
+    try:
+        info = json.loads(header["info"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise FileFormatError(
+            f"Expected {path} to hold plain values beside its tensors; got {error!r}. The file is "
+            "damaged, or not of save."
+        ) from None
     # What was read is a view of the file, which others may change.
-    return {name: t.clone() for name, t in tensors.items()}, json.loads(header["info"])
+    return {name: t.clone() for name, t in tensors.items()}, info
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:

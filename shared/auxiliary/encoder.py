@@ -169,7 +169,7 @@ class AuxiliaryEncoder:
     def _codes(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         codes, unseen = codes_of(labels, self.labels or [])
         if unseen.any():
-            known, first = self.labels or [], unseen.argmax()
+            known, first = self.labels or [], int(unseen.argmax())
             raise ValueError(
                 f"Expected labels of u that were seen in fit ({_shorten(known)}); got "
                 f"{_shorten(np.unique(labels[unseen]).tolist())}, first in row "
@@ -273,8 +273,8 @@ def _check_several(values: list[Any]) -> None:
     if len(values) < 2:
         raise ValueError(
             f"Expected u with at least 2 different values; got only {_shorten(values)}. Without "
-            "variation in u nothing identifies z; for an unconditional baseline pass "
-            "prior='unconditional'."
+            "variation in u nothing identifies z: subtract an origin if its last digits count; for "
+            "an unconditional baseline pass prior='unconditional'."
         )
 
 

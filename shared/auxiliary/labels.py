@@ -25,7 +25,8 @@ from identiflow.shared.inputs.remarks import remark, row_number
 from identiflow.shared.inputs.validation import check_finite, missing_rows
 
 INT64 = np.iinfo(np.int64)
-NONE = ("nan", "NaN", "<NA>", "None", "NaT", "NULL", "null", "")  # missing values as words
+NONE = ("NA", "nan", "NaN", "<NA>", "None", "NaT", "NULL", "null", "")  # missing values as words
+LONGEST = 2000  # letters of a label
 REFIT = "Refit with those rows, or drop them."
 # What programs and people write where there is no value.
 FOR_NOTHING = frozenset({r"\n", "missing", "#div/0!", "#value!", "#ref!", "#num!", "#name?"})
@@ -83,8 +84,7 @@ def codes_of(
     """The place of each label (N,) among those seen, and where it is none of them."""
     known = np.asarray(seen)
     if known.dtype.kind != labels.dtype.kind and "U" in (known.dtype.kind, labels.dtype.kind):
-        labels = labels.astype(str)  # numbers given for strings, or strings for numbers
-        known = known.astype(str)
+        labels, known = labels.astype(str), known.astype(str)  # one of them may be numbers
     codes, unseen = _found(labels, known)
     if unseen.any() and known.dtype.kind == "U":  # which may be written in several ways
         pair = [np.asarray([_in_one_way(word) for word in words]) for words in (labels, known)]
@@ -217,8 +217,7 @@ def check_none_missing(
         column = f", column {names[number]!r}" if len(names) else ""
         raise ValueError(
             f"Expected a {what} in every row of u; got {len({row for row, _ in missing})} missing, "
-            f"the first in row {row_number(row)}{column}. Drop those rows or give them a {what} of "
-            "their own."
+            f"the first in row {row_number(row)}{column}. Drop them, or give them one of their own."
         )
 
 
@@ -258,7 +257,15 @@ def _are_integers(types: set[type]) -> bool:
 
 def _words(values: NDArray[Any]) -> NDArray[Any]:
     _remark_merged(values)
-    return np.asarray([_word(value) for value in values])
+    words = list(map(_word, values))
+    lengths = list(map(len, words))
+    if max(lengths, default=0) > LONGEST:  # each row of an array takes as much as the longest
+        row = lengths.index(max(lengths))
+        raise ValueError(
+            f"Expected labels of u of {LONGEST} letters at most; got {lengths[row]} in row "
+            f"{row_number(row)}. Pass shorter words, or numbers."
+        )
+    return np.asarray(words)
 
 
 def _remark_merged(values: NDArray[Any]) -> None:

@@ -282,8 +282,7 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         self._check_described(x, *beside)
         data = as_matrix(x, columns=len(fitted.scale.mean))
         self._check_new(data)
-        if self.standardizes:
-            remark_far(data, fitted.scale)
+        remark_far(data, fitted.scale)
         return data
 
     def _rows(self, data: Array) -> Rows:

@@ -17,12 +17,22 @@ from torch import Tensor, nn
 from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.random import single_precision, usual_modes
 from identiflow.shared.estimators.fitted import Fitted
+from identiflow.shared.estimators.probe import PROBE, check_probe, probe_of
+from identiflow.shared.estimators.schema import check_contents
 from identiflow.shared.files import FileFormatError, load_tensors, save_tensors
 from identiflow.shared.inputs.options import as_they_are, is_plain
 from identiflow.shared.inputs.rows import Scale
 from identiflow.shared.training import History
 
 EstimatorT = TypeVar("EstimatorT", bound="Savable")
+
+
+# What a file that is not as `save` writes it may raise where it is read.
+BROKEN = (AttributeError, LookupError, ArithmeticError, RuntimeError, TypeError, ValueError)
+
+
+class ReplacedError(ValueError):
+    """`load` was given other parts of the user's own than the file needs."""
 
 
 class Savable(Protocol):
@@ -36,6 +46,8 @@ class Savable(Protocol):
 
     @classmethod
     def _parameter_names(cls) -> list[str]: ...
+
+    def check(self) -> None: ...
 
     def _new_model(
         self, n_features: int, auxiliary: AuxiliaryEncoder, found: Mapping[str, Any]
@@ -55,7 +67,9 @@ def save_estimator(estimator: Savable, path: str | os.PathLike[str]) -> None:
     tensors = {f"model/{name}": t for name, t in fitted.model.state_dict().items()}
     scale = fitted.scale.as_tensors
     tensors |= {"x_mean": scale.mean, "x_scale": scale.std}
-    info = _info(cls, fitted)
+    probe, rows_of_u = probe_of(fitted)
+    tensors |= probe
+    info = _info(cls, fitted) | {"probe": rows_of_u}
     own = {name: fitted.parameters[name] for name in info["replaced"]}
     save_tensors(path, cls.__name__, tensors, info, check=partial(_check_written, cls, info, own))
 
@@ -86,7 +100,7 @@ def _check_written(
     """Raise unless the file can be loaded, with the user's own parts given again."""
     try:
         read = _info(cls, load_estimator(cls, path, own).fitted_)
-        differing = [name for name in info if repr(info[name]) != repr(read[name])]
+        differing = [name for name in read if repr(info[name]) != repr(read[name])]
     except ValueError as error:
         differing = [str(error)]
     if differing:
@@ -105,9 +119,13 @@ def load_estimator(
     """Read what `save_estimator` wrote."""
     tensors, info = load_tensors(path, cls.__name__)
     try:
+        check_contents(info, tensors)
+        _check_replaced(cls, info["replaced"], replaced)
         with single_precision():
             return _rebuild(cls, tensors, info, replaced)
-    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+    except ReplacedError:
+        raise
+    except BROKEN as error:
         given = (
             f", or was not fitted with the {', '.join(replaced)} given to load" if replaced else ""
         )
@@ -123,12 +141,13 @@ def _rebuild(
     info: dict[str, Any],
     replaced: dict[str, Any],
 ) -> EstimatorT:
-    _check_replaced(cls, info["replaced"], replaced)
     parameters = {name: _as_tuple(value) for name, value in info["parameters"].items()}
     estimator = cls(**{**parameters, **replaced})
+    estimator.check()
     auxiliary = AuxiliaryEncoder(**info["auxiliary"])
     measured = {name: _as_tuple(info["measured"].get(name)) for name in cls.measured}
     scale = Scale(tensors.pop("x_mean").numpy(), tensors.pop("x_scale").numpy())
+    probe = {name: tensors.pop(name) for name in list(tensors) if name.startswith(PROBE)}
     model = _with_weights(
         partial(estimator._new_model, info["n_features_in"], auxiliary, measured),
         {name.removeprefix("model/"): tensor for name, tensor in tensors.items()},
@@ -143,6 +162,8 @@ def _rebuild(
         names=tuple(info.get("feature_names_in") or ()) or None,
         measured=measured,
     )
+    if probe:  # which files of before have none of
+        check_probe(estimator._fitted, probe, info["probe"])
     return estimator
 
 
@@ -151,13 +172,13 @@ def _check_replaced(
 ) -> None:
     missing = sorted(set(needed) - set(replaced))
     if missing:
-        raise ValueError(
+        raise ReplacedError(
             f"Expected {', '.join(f'{name}=' for name in missing)} with load: files hold no code, "
             "and this estimator was built with an object of yours."
         )
     unknown = sorted(set(replaced) - set(cls._parameter_names()))
     if unknown:
-        raise ValueError(
+        raise ReplacedError(
             f"Expected load with parameters among {cls._parameter_names()}; got {unknown[0]!r}."
         )
 
@@ -177,6 +198,8 @@ def _with_weights(
         raise RuntimeError(f"{first} of shape {got.get(first)} instead of {expected.get(first)}")
     model = build().double().eval().requires_grad_(False)
     model.load_state_dict(weights)
+    if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
+        raise RuntimeError("weights that are not finite")
     return model
 
 

@@ -22,7 +22,7 @@ SINGLE = 1e-6
 # Rounding of what was given leaves about this many times its own size, and no more.
 TIMES_ROUNDING = 4.0
 # So many of them, of the last digit, are between the values of a constant that was added up.
-UNITS_OF_A_CONSTANT = 64.0
+UNITS_OF_A_CONSTANT, IN_SINGLE = 64.0, 16.0  # of which single precision, as measured, has more
 # Above this share of its spread what is left of a column is more than the rounding of its digits.
 LARGEST_REST = 0.1
 LARGEST_STEP = 0.25  # in units of its spread, of a column that rounding leaves so little of
@@ -205,10 +205,10 @@ def ranges_of(values: NDArray[Any]) -> Array:
     Whole numbers are told apart by more.
     """
     low, high = (extreme.astype(np.float64) for extreme in (values.min(0), values.max(0)))
-    ranges = high - low
-    rounding = UNITS_OF_A_CONSTANT * _epsilon(values) * np.maximum(np.abs(low), np.abs(high))
-    still = [i for i in np.flatnonzero(ranges <= rounding) if (values[:, i] % 1).any()]
-    ranges[still] = 0.0
+    ranges, precision = high - low, _epsilon(values)
+    units = np.where(precision > 1e-15, IN_SINGLE, UNITS_OF_A_CONSTANT)
+    rounding = units * precision * np.maximum(np.abs(low), np.abs(high))
+    ranges[[i for i in np.flatnonzero(ranges <= rounding) if (values[:, i] % 1).any()]] = 0.0
     return ranges
 
 

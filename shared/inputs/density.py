@@ -31,7 +31,7 @@ FEWEST_ROWS, FEW_ROWS, ROWS_OF_A_LABEL = 3, 10, 20
 CHANCE = 1e-3
 MOST_NAMED = 3
 # Deviations from the mean of fit beyond which a code is one, and beyond which any value may be.
-NEAR, FAR = 6, 50
+NEAR, FAR = 6, 1000
 
 NO_DENSITY = "Such x has no density, and the nats of a flow rise without end. "
 OF_U = "Leave it out of x: it is in u."
@@ -71,15 +71,14 @@ def remark_unmeasured(table: Observed) -> None:
 
 def remark_far(x: NDArray[Any], scale: Scale[Array]) -> None:
     """Warn of values of new rows (N, d) that are as far from those of fit as no measurement is."""
-    low, high = x.min(0, initial=np.inf), x.max(0, initial=-np.inf)
-    with np.errstate(over="ignore", invalid="ignore"):
-        distances = np.abs(scale.apply(np.stack([low, high]).astype(np.float64)))
-    if not len(x) or not (distances > NEAR).any():
+    if not len(x) or not (scale.mean.any() or (scale.std != 1).any()):  # counts are not scaled
         return
-    values = np.where(distances > NEAR, [low, high], 0.0)
-    far = (distances > FAR) | ((distances > NEAR) & np.isin(values.astype("f4"), CODES))
+    ends = np.stack([x.min(0), x.max(0)]).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        distances = np.abs(scale.apply(ends))
+        far = (distances > FAR) | ((distances > NEAR) & np.isin(ends.astype("f4"), CODES))
     found = [
-        f"{_who_has(values[end, column], x[:, column])} in column {column} of x, "
+        f"{_who_has(ends[end, column], x[:, column])} in column {column} of x, "
         f"{distances[end, column]:.2g} deviations from the mean"
         for end, column in np.argwhere(far)
     ]

@@ -246,10 +246,8 @@ def _is_missing(value: Any) -> bool:
 def check_enough_rows(x: NDArray[Any]) -> None:
     """Raise if x has no column, or too few rows to hold some out and fit the others."""
     if not x.shape[1]:
-        raise ValueError(
-            f"Expected x with at least 1 column; got 0 feature(s) (shape={x.shape}) while a "
-            "minimum of 1 is required."
-        )
+        got = f"got 0 feature(s) (shape={x.shape}) while a minimum of 1 is required."
+        raise ValueError(f"Expected x with at least 1 column; {got}")
     if len(x) < MIN_ROWS:
         raise ValueError(
             f"Expected x with at least {MIN_ROWS} rows for {x.shape[1]} columns; got n_samples = "
@@ -273,10 +271,12 @@ def check_varying(x: NDArray[Any]) -> None:
     spread = ranges_of(x)
     constant = np.flatnonzero(spread == 0)
     if len(constant):
-        but = "" if (x[:, constant] == x[0, constant]).all() else " (but for rounding)"
+        but, way = " (but for rounding)", " If their last digits count, subtract an origin first."
+        if (x[:, constant] == x[0, constant]).all():
+            but, way = "", ""
         raise ValueError(
             f"Expected every column of x to vary; got constant column(s) {constant.tolist()}{but}. "
-            "Drop them: a constant carries no density."
+            f"Drop them: a constant carries no density.{way}"
         )
     check_spread(spread, "x")
 

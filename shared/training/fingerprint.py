@@ -35,7 +35,7 @@ from identiflow.shared.inputs.rows import CHUNK, Rows, StoredRows
 # Packages whose parts go by their names, as those do that are installed beside their metadata.
 KNOWN = {"identiflow", "iflow", "ivae", "shared", "torch", "nflows", "numpy", "scipy"}
 KNOWN |= sys.stdlib_module_names - {"__main__"}
-OF_C = (BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType)
+OF_C: tuple[type, ...] = (BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType)
 OF_C += (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 # What a module keeps that no step depends on.
@@ -114,10 +114,9 @@ def _add_rows(digest: Digest, rows: Rows) -> None:
 
 def _parts(rows: Rows) -> Iterator[Tensor]:
     """All rows, some at a time, dense and in the memory of the CPU."""
-    whole = isinstance(rows, Tensor) and not rows.ndim
-    for part in [rows] if whole else rows.split(CHUNK):
-        dense: Tensor = part.detach().to_dense()
-        yield dense.cpu().contiguous()
+    rows = rows[None] if isinstance(rows, Tensor) and not rows.ndim else rows
+    for part in rows.split(CHUNK):
+        yield part.detach().to_dense().cpu().contiguous()
 
 
 def sums_of(rows: Rows) -> float:

@@ -145,12 +145,16 @@ def reach(value: Any, keys: list[str]) -> Any:
 # What someone could write into a file whose digest is right, and what is then found wrong.
 HOSTILE: dict[str, tuple[list[str], Any, str]] = {
     "an unknown parameter": (["parameters", "evil"], 1, "unexpected keyword argument 'evil'"),
-    "a model of terabytes": (["parameters", "hidden"], [10**6, 10**6], "of shape"),
-    "columns beyond memory": (["n_features_in"], 10**5, "of shape"),
+    "a model of terabytes": (
+        ["parameters", "hidden"],
+        [10**6, 10**6],
+        "no widths as there are numbers",
+    ),
+    "columns beyond memory": (["n_features_in"], 10**5, "no x_mean"),
     "a word for a number": (["parameters", "seed"], "now", "invalid literal|int"),
-    "an unknown field of u": (["auxiliary", "evil"], 1, "unexpected keyword argument 'evil'"),
-    "an unknown field of the history": (["history", "evil"], 1, "'evil'"),
-    "labels that are none": (["auxiliary", "labels"], 5, "len|int"),
+    "an unknown field of u": (["auxiliary", "evil"], 1, "no encoding of u"),
+    "an unknown field of the history": (["history", "evil"], 1, "no history"),
+    "labels that are none": (["auxiliary", "labels"], 5, "no labels of u"),
 }
 
 

@@ -181,7 +181,7 @@ def test_what_is_missing_in_u_is_refused_with_its_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::shared.identifiability.IdentifiabilityWarning")
-@pytest.mark.filterwarnings("ignore:The label 'None' of u may be a missing value")
+@pytest.mark.filterwarnings("ignore:The label 'NA' of u may be a missing value")
 def test_labels_of_python_may_be_such_words(tmp_path: Path) -> None:
     u = table_of(u=["NA", "None", "null", "n/a", "nan", "a"])[["u"]]
     flow = IFlow(**TINY).fit(X, u)

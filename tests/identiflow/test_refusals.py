@@ -55,6 +55,17 @@ BAD_TABLES: dict[str, tuple[Change, str]] = {
         with_cell(0, "right", "mV"),
         "got 'mV' in the column right, row 1. If that line is units below the names, delete it",
     ),
+    "formats below the names, as NWIS writes them": (
+        with_cell(0, "right", "14n"),
+        "got '14n' in the column right, row 1. If that line is units below the names, delete it",
+    ),
+    **{
+        f"{word!r} for nothing": (
+            with_cell(7, "right", word),
+            "in the column right, row 8. If that says that nothing was measured, leave those rows",
+        )
+        for word in ("--", "na", "ND", "BDL", "OVER", "Undetermined")
+    },
     "a word for nothing": (
         with_cell(7, "right", "#DIV/0!"),
         "got '#DIV/0!' in the column right, row 8. If that says that nothing was measured, leave",

@@ -225,3 +225,12 @@ def test_an_empty_line_is_a_cell_where_there_is_one_column(tmp_path: Path) -> No
     np.testing.assert_array_equal(read_table(tmp_path / "t.csv")["a"], [1.5, np.nan, 2.5])
     (tmp_path / "t.csv").write_text("a,b\n1.5,1\n\n2.5,2\n")
     assert len(read_table(tmp_path / "t.csv")) == 2
+
+
+@pytest.mark.parametrize("ending", [".npz", ".csv", ".parquet", ".tsv"])
+@pytest.mark.parametrize("name", ["allow_pickle", "file", "args", "arr_0", "kwds", "self", "a/b"])
+def test_a_column_of_any_name_is_written(name: str, ending: str, tmp_path: Path) -> None:
+    """Before, np.savez took one called allow_pickle for its argument, and it was gone."""
+    table = pd.DataFrame({name: [1.5, 2.5], "other": [0.25, 4.0]})
+    write_table(table, tmp_path / f"t{ending}")
+    pd.testing.assert_frame_equal(read_table(tmp_path / f"t{ending}"), table)

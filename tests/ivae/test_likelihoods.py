@@ -18,6 +18,7 @@ from identiflow.ivae.likelihoods import (
     Likelihood,
     PoissonLikelihood,
 )
+from identiflow.shared.inputs.remarks import InputWarning
 
 D = 2
 N_CATEGORIES = 4
@@ -253,9 +254,25 @@ def test_every_kind_has_a_name() -> None:
 
 def test_categories_are_counted_where_there_are_any() -> None:
     counted = {
-        name: kind.count_categories(np.array([[0, 3], [1, 0]])) for name, kind in BY_NAME.items()
+        name: kind.count_categories(np.array([[0, 3], [1, 2]])) for name, kind in BY_NAME.items()
     }
     assert counted == {**dict.fromkeys(BY_NAME, 0), "categorical": 4}
     assert CategoricalLikelihood.count_categories(np.zeros((5, 1))) == 2
     with pytest.raises(ValueError, match="codes 0, 1, 2, .* got the code 40 among 2 entries"):
         CategoricalLikelihood.count_categories(np.array([[40.0, 0.0]]))
+
+
+GAPS = {
+    "a code for no answer": ([1, 2, 3, 4, 99], "95 of the 100 categories 0 to 99 .*: 0, 5, 6, 7,"),
+    "tens": ([0, 10, 20], "18 of the 21 categories 0 to 20 are in no cell of x: 1, 2, 3, 4, ..."),
+    "from 1": ([1, 2, 3], "1 of the 4 categories 0 to 3 are in no cell of x: 0. Unless they"),
+}
+
+
+@pytest.mark.parametrize("case", GAPS)
+def test_categories_that_no_cell_has_are_named(case: str) -> None:
+    codes, message = GAPS[case]
+    x = np.resize(codes, (60, 2))
+    with pytest.warns(InputWarning, match=message):
+        assert CategoricalLikelihood.count_categories(x) == max(codes) + 1
+    CategoricalLikelihood.count_categories(np.resize([0, 1, 2], (60, 2)))

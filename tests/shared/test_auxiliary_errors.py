@@ -158,3 +158,12 @@ def test_u_of_another_kind_than_in_fit_is_refused(case):
     encoder, _ = encoded(fitted_on)
     with pytest.raises(ValueError, match=f"(?s)^Expected .*{message}"):
         encoder.encode(read_auxiliary(given, X))
+
+
+@pytest.mark.parametrize("hold", [list, lambda u: np.array(u, object), pd.Series])
+def test_a_label_that_is_a_text_is_refused(hold) -> None:
+    """An array takes as much for each row as for the longest."""
+    u = ["a", "b"] * 10
+    u[7] = "Once upon a time, " * 1000
+    with pytest.raises(ValueError, match="labels of u of 2000 letters at most; got 18000 in row 7"):
+        read_auxiliary(hold(u), np.zeros((20, 2)))

@@ -100,6 +100,25 @@ def test_a_constant_column_of_x_is_refused_however_it_is_rounded(way: str, tmp_p
     check_varying(np.c_[X, 1e6 + 0.01 * X])
 
 
+# Numbers far from 0 whose last digits are measured, which single precision holds as well.
+MEASURED: dict[str, np.ndarray] = {
+    "Julian dates": 2459000.5 + np.random.default_rng(0).integers(0, 20, N) / 4,
+    "dates of MATLAB": 738000 + np.random.default_rng(0).integers(0, 40, N) / 8,
+    "half metres": np.round((5412345 + 2 * np.random.default_rng(0).standard_normal(N)) * 2) / 2,
+    "pascals": (101325 + 0.07 * np.random.default_rng(0).standard_normal(N)).astype("f4"),
+    "an offset": (1e6 + np.random.default_rng(0).standard_normal(N)).astype("f4"),
+}
+
+
+@pytest.mark.parametrize("way", MEASURED)
+def test_last_digits_that_are_measured_are_no_rounding(
+    fitted: Callable[[Any], AuxiliaryEncoder], way: str
+) -> None:
+    values = MEASURED[way].astype(float)
+    check_varying(np.c_[X, values])
+    assert fitted(Continuous(values)).scale == pytest.approx([values.std()], rel=1e-6)
+
+
 # Waves ------------------------------------------------------------------------------------------
 
 # From one row to the next, and how many rows are a period.
