@@ -31,7 +31,7 @@ def as_columns(values: Any, name: str, min_rows: int = 2) -> AnyArray:
             "Pass more samples, one in each row."
         )
     _expect_finite(matrix, name)
-    return matrix
+    return _without_underflow(matrix)
 
 
 def as_pair(z_true: Any, z_pred: Any) -> tuple[AnyArray, AnyArray]:
@@ -79,6 +79,15 @@ def _as_numbers(values: Any, name: str) -> AnyArray:
             "Convert it, or pass the numeric columns only."
         )
     return array
+
+
+def _without_underflow(matrix: AnyArray) -> AnyArray:
+    """The same, with columns whose squares would vanish multiplied by a power of two, exactly."""
+    if matrix.dtype.kind != "f" or not matrix.size:
+        return matrix
+    sizes = np.maximum(matrix.max(0), -matrix.min(0))
+    tiny = (sizes > 0) & (sizes < np.finfo(matrix.dtype).tiny ** 0.3)
+    return np.ldexp(matrix, np.where(tiny, -np.frexp(sizes)[1], 0)) if tiny.any() else matrix
 
 
 def _expect_finite(matrix: AnyArray, name: str) -> None:

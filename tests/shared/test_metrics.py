@@ -95,6 +95,19 @@ def test_rounding_does_not_lift_a_score_above_one(score):
     assert max(score(z, z) for z in (draw(seed, n=99) for seed in range(20))) <= 1.0
 
 
+@pytest.mark.parametrize("power", [-545, -1000, 200])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_a_score_does_not_vanish_with_the_unit(score, dtype, power):
+    """A power of two, and a score that is not 1: 1e-165 of latents were before no latents."""
+    true = draw()
+    pred = (true + 0.3 * draw(1)).astype(dtype).astype("f8")
+    small = np.ldexp(pred, power if dtype == "f8" else max(power, -100) // 2).astype(dtype)
+    assert np.isfinite(small).all() and small.any(0).all()
+    expected = score(true, pred.astype(dtype))
+    assert expected < 0.99 and score(true, small) == pytest.approx(expected, rel=1e-5)
+    assert score(small, true) == pytest.approx(score(pred.astype(dtype), true), rel=1e-5)
+
+
 @pytest.mark.parametrize("name", OF_RANKS)
 @pytest.mark.parametrize("change", MONOTONE.values(), ids=MONOTONE)
 def test_ranks_remove_every_monotone_map(name, change):
