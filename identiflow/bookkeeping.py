@@ -29,6 +29,17 @@ OF_ROWS = re.compile(
     r"|.+[^a-z](nr|no)"
     r"|subject|participant|patient|respondent|case|obs|observation|sample|record|trial|session"
 )
+# Words that may name rows or be measured: a number, a station, and whatever ends in id.
+_WHOSE = (
+    "subj|subject|usubj|user|pt|patient|pat|case|rec|record|obs|samp|sample|pers|person|part|"
+    "participant|resp|respondent|client|cust|customer|member|emp|employee|stud|student|hh|household|"
+    "unit|visit|stay|encounter|hadm|icustay|order|item|product|device|dev|sensor|station|site|cell|"
+    "animal|mouse|rat|run|trial|scan|image|img|object|obj|track|event|e|p|r"
+)
+MAY_BE_OF_ROWS = re.compile(
+    rf"(.*[^a-z])?(({_WHOSE})+ids?|seqn|mrn|ppn|lfdn|barcode|user|subj|nr|no|num|number)\.?|"
+    rf"({_WHOSE})(nr|no|num|number)|station|track|frame|.*session.?label"
+)
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 ENOUGH = 5  # rows, of which an order says something
 DAYS = (19000101, 21001231)  # as 20240131
@@ -96,7 +107,7 @@ def _of_whole(name: Any, values: NDArray[Any], steps: NDArray[Any]) -> Finding |
     in_order = bool((steps >= 0).all() or (steps <= 0).all())
     if different and (_names_rows(name) or (in_order and name in FROM_R)):
         return Finding(True, "ids")
-    if _names_rows(name):
+    if _names_rows(name) or _names_rows(name, MAY_BE_OF_ROWS):
         return Finding(False, "ids by the name")
     if are_days(values):
         return Finding(False, "dates")
@@ -125,8 +136,8 @@ def _unusual(found: dict[Any, Finding], columns: int) -> dict[Any, Finding]:
     return {name: finding for name, finding in found.items() if name not in usual}
 
 
-def _names_rows(name: Any) -> bool:
-    return OF_ROWS.fullmatch(HUMP.sub("_", str(name)).strip().lower()) is not None
+def _names_rows(name: Any, words: re.Pattern[str] = OF_ROWS) -> bool:
+    return words.fullmatch(HUMP.sub("_", str(name)).strip().lower()) is not None
 
 
 def are_days(values: NDArray[Any]) -> bool:

@@ -23,10 +23,11 @@ from typing import IO, Any
 
 from identiflow import header
 from identiflow.endings import promised_packing, usual_separator
+from identiflow.header import MOST_TITLE
 from identiflow.numerals import NUMBER
 
 BEGINNING = 1 << 16  # so many bytes tell the dialect
-MOST_TITLE, ENOUGH = 10, 3  # lines of a title above a table; lines that make a table
+ENOUGH = 3  # lines that make a table
 NEARLY_ALL = 0.9  # of the rows are as long as their header, which others are not
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MARKS = "(#|%|!|//)"  # of a line that is a comment, as numpy, Matlab, GEO and Igor write it
 BEHIND = re.compile(rf"{MARKS}+\s+")  # the names; one may begin with a mark itself
+MOST_TITLE = 10  # lines above a table
 WIDE = re.compile(r"\s{2,}|\t")
 DRAWN = re.compile(r"(-+[,;|\t+ ]+)*-{2,}([,;|\t+ ]+-+)*")
 BOX = re.compile(r"\+(-+\+)+")
@@ -62,8 +63,16 @@ def is_box(line: str) -> bool:
 
 
 def is_title(rows: Rows) -> bool:
-    """True if the first row is a title, or an empty line, as a spreadsheet pads it."""
-    return bool(rows) and len(rows[0]) > 2 and sum(map(bool, rows[0])) < 2
+    """True if the first row is a title or a setting, or an empty line, as a spreadsheet pads it."""
+    if not rows or len(rows[0]) < 3:
+        return False
+    return sum(map(bool, rows[0])) < 2 or (not rows[0][-1] and _has_names_below(rows[1:MOST_TITLE]))
+
+
+def _has_names_below(rows: Rows) -> bool:
+    """True if the first of these rows without an empty cell is a header."""
+    whole = next((number for number, row in enumerate(rows) if all(row)), None)
+    return whole is not None and is_above(rows[whole:])
 
 
 def are_sizes(rows: Rows) -> bool:

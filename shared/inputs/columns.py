@@ -1,8 +1,8 @@
-"""What is wrong with columns of x: functions of others, values that many rows share, codes, counts.
+"""What is wrong with columns of x: functions of others, values that many rows share, codes.
 
 Where columns are linear functions of others x lies in a plane, and where one value has a
-probability of its own it has a point: it has no density there. Codes for what was not measured and
-counts of the rows are no measurements.
+probability of its own it has a point: it has no density there. Codes for what was not measured
+are no measurements.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CODES = np.array([sign * float(code) for code in (*_WORDS, *_ENDS) for sign in (
 REPEATED_FAR, ALONE_FAR = 5, 1000  # times the range of all others, of several rows, of one
 # Of values that are no larger than this a few others do not tell whether they are a code.
 SMALL, ENOUGH_OTHERS = 255, 10
-ENOUGH = 10  # rows, of which an order says something
+LARGEST_GAP = 5  # from a scale of answers to the next one below 0 that is one
 
 Numbers: TypeAlias = Sequence[int] | NDArray[np.int64]
 
@@ -266,11 +266,23 @@ def codes(x: Array) -> list[Atom]:
         may_be = _are_codes(values) | _are_alone(values)
         others = np.unique(values[~may_be])
         for code in np.unique(values[may_be]) if len(others) else ():
-            if abs(code) <= SMALL and len(others) < ENOUGH_OTHERS:
+            is_small = abs(code) <= SMALL and len(others) < ENOUGH_OTHERS
+            if is_small and not _is_beside_a_scale(code, values):
                 continue
-            if np.abs(others - code).min() > max(np.ptp(others), abs(code) > SMALL):
+            if is_small or np.abs(others - code).min() > max(np.ptp(others), abs(code) > SMALL):
                 found.append(Atom(column, float(code), float(np.mean(values == code))))
     return found
+
+
+def _is_beside_a_scale(code: float, values: Array) -> bool:
+    """True for 99 or -9 beside the answers 1 to 5: consecutive whole numbers, and far from them."""
+    answers = ((values >= 0) & (values < 10)) | ~_are_codes(values)  # of which 7, 8 and 9 may be
+    scale = np.unique(values[answers & (values != code)])
+    steps, two_digits = np.diff(scale), abs(code) > 9
+    if code == 0 or len(scale) < 3 - two_digits or (steps != 1).any() or (scale % 1).any():
+        return False
+    distance = np.abs(scale - code).min()
+    return bool(distance > np.ptp(scale) or (code < 0 <= scale[0] and distance > LARGEST_GAP))
 
 
 def _are_codes(values: Array) -> NDArray[np.bool_]:
@@ -286,15 +298,3 @@ def _are_alone(values: Array) -> NDArray[np.bool_]:
     end = -1 if steps[-1] > steps[0] else 0
     times = REPEATED_FAR if counts[end] > 1 else ALONE_FAR
     return (values == different[end]) & (steps[end] > times * np.ptp(np.delete(different, end)))
-
-
-def counts_of_rows(x: Array) -> list[int]:
-    """The columns of x (N, d) that rise or fall in equal steps, or are 1 to N in any order."""
-    if len(x) < ENOUGH:
-        return []
-    steps = np.diff(x, axis=0)
-    equal = (np.abs(steps - steps[0]) <= 1e-6 * np.abs(steps[0])).all(0) & (steps[0] != 0)
-    whole = (np.ptp(x, axis=0) == len(x) - 1) & (x == np.round(x)).all(0)
-    shuffled = [len(np.unique(x[:, i])) == len(x) for i in np.flatnonzero(whole)]
-    equal[np.flatnonzero(whole)] |= np.array(shuffled, dtype=bool)
-    return np.flatnonzero(equal).tolist()

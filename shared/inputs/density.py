@@ -16,7 +16,7 @@ from identiflow.shared.inputs.columns import (
     Dependence,
     atoms,
     codes,
-    counts_of_rows,
+    step_of,
 )
 from identiflow.shared.inputs.remarks import InputWarning, remark, row_number
 from identiflow.shared.inputs.rows import ROWS, Observed, Sample, Scale
@@ -30,11 +30,16 @@ FEWEST_ROWS, FEW_ROWS, ROWS_OF_A_LABEL = 3, 10, 20
 # Rows of a label that agree are no chance if others would agree as seldom as this.
 CHANCE = 1e-3
 MOST_NAMED = 3
+ENOUGH = 10  # rows, of which an order says something
 # Deviations from the mean of fit beyond which a code is one, and beyond which any value may be.
 NEAR, FAR = 6, 1000
 
 NO_DENSITY = "Such x has no density, and the nats of a flow rise without end. "
 OF_U = "Leave it out of x: it is in u."
+OF_ROUNDED = (
+    "All columns are rounded, which makes different rows alike: add noise of the size of the last "
+    "digit to them. If rows were entered twice, pass each once."
+)
 WHAT_TO_DO = (
     "Drop the column, add noise of the size of its measurement error to it, or fit an IVAE with "
     "fewer latents than columns."
@@ -102,6 +107,18 @@ def _who_has(value: float, column: NDArray[Any]) -> str:
     if number == 1:
         return f"row {row_number((column == value).argmax())} has the value {value:g}"
     return f"{_percent(number / len(column))} % of the rows share the value {value:g}"
+
+
+def counts_of_rows(x: Array) -> list[int]:
+    """The columns of x (N, d) that rise or fall in equal steps, or are 1 to N in any order."""
+    if len(x) < ENOUGH:
+        return []
+    steps = np.diff(x, axis=0)
+    equal = (np.abs(steps - steps[0]) <= 1e-6 * np.abs(steps[0])).all(0) & (steps[0] != 0)
+    whole = (np.ptp(x, axis=0) == len(x) - 1) & (x == np.round(x)).all(0)
+    shuffled = [len(np.unique(x[:, i])) == len(x) for i in np.flatnonzero(whole)]
+    equal[np.flatnonzero(whole)] |= np.array(shuffled, dtype=bool)
+    return np.flatnonzero(equal).tolist()
 
 
 def remark_on_u(table: Observed) -> None:
@@ -201,7 +218,7 @@ def _remark_copies(sample: Sample) -> None:
         remark(
             f"{100 * share:.0f} % of the rows of x are copies of others. Held-out rows are then "
             "among those that are trained on, and held_out_nats_ says little of rows that are not. "
-            "Pass each row once.",
+            f"{OF_ROUNDED if all(map(step_of, sample.x.T)) else 'Pass each row once.'}",
             DensityWarning,
         )
 

@@ -193,3 +193,27 @@ def test_an_ivae_is_fitted_to_more_columns_than_rows(x: Array, u: Array) -> None
     for latent_dim in (1, 40):
         vae = IVAE(latent_dim, hidden=(8,), max_steps=2, prior="unconditional")
         assert np.isfinite(vae.fit(wide).transform(wide)).all()
+
+
+ROUNDED: dict[str, Callable[[Array], Array]] = {
+    "whole numbers": lambda x: np.round(120 + 3 * x),
+    "tenths": lambda x: np.round(x / 3, 1),
+    "single precision far from 0": lambda x: (1e7 + 3 * x).astype("f4").astype(float),
+}
+
+
+@pytest.mark.parametrize("case", ROUNDED)
+def test_rows_that_rounding_makes_alike_are_not_to_be_dropped(
+    case: str, x: Array, u: Array
+) -> None:
+    """To pass each row once would make another density of them."""
+    with pytest.warns(DensityWarning) as said:
+        IFlow(**SMALL).fit(ROUNDED[case](np.c_[x[:, 0], x[:, 0] - x[:, 1]]), u)
+    (copies,) = [str(one.message) for one in said if "copies of others" in str(one.message)]
+    assert "All columns are rounded, which makes different rows alike: add noise" in copies
+    assert "If rows were entered twice, pass each once" in copies
+
+
+def test_rows_that_were_entered_twice_are_to_be_passed_once(x: Array, u: Array) -> None:
+    with pytest.warns(DensityWarning, match="copies of others.*say.* Pass each row once.$"):
+        IFlow(**SMALL).fit(np.r_[x, x], np.r_[u, u])

@@ -44,6 +44,9 @@ WAYS: dict[str, Callable[[str], str]] = {
     "below a comment of cells": lambda s: text(s, s.join(NAMES), above=f"# a{s}b{s}c\n"),
     "below a title": lambda s: text(s, s.join(NAMES), above="Measured in May\n"),
     "below a padded title": lambda s: text(s, s.join(NAMES), above=f"May{s}{s}\n{s}{s}\n"),
+    "below padded settings": lambda s: text(
+        s, s.join(NAMES), above=f"Device{s}X 1{s}\nDate{s}2020-01-01{s}\n{s}{s}\n[Data]{s}{s}\n"
+    ),
     "below settings": lambda s: text(s, s.join(NAMES), above=f"Device{s}X 1\nSerial{s}12\n\n"),
     "below settings in two parts": lambda s: text(
         s, s.join(NAMES), above=f"[Head]\nDevice{s}X 1\nRate{s}0.5\n[Data]\n"

@@ -10,9 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identiflow.shared.inputs.columns import CODES, codes, counts_of_rows, steps_of_digits
-from identiflow.shared.inputs.density import Observed, remark_unmeasured
+from identiflow.shared.inputs.columns import CODES, codes, steps_of_digits
+from identiflow.shared.inputs.density import counts_of_rows, remark_unmeasured
 from identiflow.shared.inputs.remarks import InputWarning
+from identiflow.shared.inputs.rows import Observed
 
 N = 40
 RNG = np.random.default_rng(0)
@@ -135,6 +136,32 @@ def test_one_value_far_beyond_all_others_is_named_in_tables_of_any_size(
     u = x[:, 1:]
     said = said_of_table(Observed(x[:, :1], continuous=u))
     assert f"row {rows // 2} has the value {value:g} in column 0 of u" in said
+
+
+SCALES = {
+    "1 to 5": (1, 5),
+    "1 to 7": (1, 7),
+    "0 to 10": (0, 10),
+    "1 to 12": (1, 12),
+    "0 and 1": (0, 1),
+}
+
+
+@pytest.mark.parametrize("code", [99, -99, 88, -77, 77, 999, -9])
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("how_many", [1, 10])
+def test_codes_beside_answers_on_a_scale_are_named(how_many: int, scale: str, code: int) -> None:
+    """As questionnaires have them: no answer, and does not apply."""
+    low, high = SCALES[scale]
+    if scale == "0 and 1" and code == -9:
+        return
+    x = np.random.default_rng(0).integers(low, high + 1, (200, 2)).astype(float)
+    assert list(codes(x)) == []
+    x[:how_many, 1] = code
+    assert [(one.column, one.value) for one in codes(x)] == [(1, code)]
+    other = 88 if code != 88 else 99
+    x[20:30, 1] = other
+    assert {one.value for one in codes(x)} == {code, other}
 
 
 @pytest.mark.parametrize("code", [-999.25, -9999.25, 999.25])
