@@ -24,7 +24,7 @@ from identiflow.shared.estimators.base import Path
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator
 from identiflow.shared.estimators.over_u import bound
 from identiflow.shared.inputs.arrays import Array
-from identiflow.shared.inputs.density import remark_on_u
+from identiflow.shared.inputs.density import remark_copies, remark_on_u
 from identiflow.shared.inputs.extras import needed_by
 from identiflow.shared.inputs.options import (
     FLAG,
@@ -261,6 +261,8 @@ class IVAE(IdentifiableEstimator):
     def _check_density(self, model: IdentifiableVAE, table: Observed) -> None:
         if model.prior.informative:
             remark_on_u(table)
+        if model.likelihood.continuous:  # rows of others may well be alike
+            remark_copies(table.sample)
 
     def _check_new(self, data: Array) -> None:
         _check_support(self.model_.likelihood, data)

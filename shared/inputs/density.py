@@ -144,7 +144,7 @@ def check_density(table: Observed) -> None:
         _refuse(" beside u", of_u, OF_U)
     if of_labels := list(_dependences_of_labels(table)):
         _refuse(" for each label of u", of_labels)
-    _remark_copies(table.sample)
+    remark_copies(table.sample)
     if doubts := [*_rounded(table, found), *_atoms(table)]:
         text = (
             f"{_listed(doubts)}. Training draws a flow to such values: its nats may rise as long "
@@ -208,7 +208,7 @@ def _constant_under_labels(sample: Sample) -> list[int]:
     return [] if constant.all() else found  # such rows are copies
 
 
-def _remark_copies(sample: Sample) -> None:
+def remark_copies(sample: Sample) -> None:
     """Warn of rows that are others, as single precision sees them."""
     largest = np.finfo(np.float32).max
     rows = (sample.x - sample.center) / sample.scale

@@ -214,6 +214,8 @@ def test_rows_that_rounding_makes_alike_are_not_to_be_dropped(
     assert "If rows were entered twice, pass each once" in copies
 
 
-def test_rows_that_were_entered_twice_are_to_be_passed_once(x: Array, u: Array) -> None:
+def test_rows_that_were_entered_twice_are_to_be_passed_once(make: Make, x: Array, u: Array) -> None:
     with pytest.warns(DensityWarning, match="copies of others.*say.* Pass each row once.$"):
-        IFlow(**SMALL).fit(np.r_[x, x], np.r_[u, u])
+        make(max_steps=2).fit(np.r_[x, x], np.r_[u, u])
+    counts = np.tile([[0, 1], [1, 0]], (100, 1))  # of which rows are alike by what they are
+    IVAE(1, hidden=(8,), max_steps=2, likelihood="bernoulli").fit(counts, u)

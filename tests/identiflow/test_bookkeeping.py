@@ -52,6 +52,7 @@ MAYBE: dict[str, tuple[str, Any, str]] = {
     "a key": ("code", PLACE + 7, "whole numbers that are all different"),
     "filtered, by a name": ("cell", FILTERED, "in the order of the rows"),
     "times": ("t", np.cumsum(RANDOM.uniform(0.1, 1, N)), "in the order of the rows, as times are"),
+    "times of three rows": ("t", ROW // 3 * 0.1, "in the order of the rows, as times are"),
     "ids of groups": ("subject_id", PLACE % 5, "ids by the name"),
     "sessions": ("session", PLACE % 5, "ids by the name"),
     "blocks": ("block", ROW // 5, "in the order of the rows"),
