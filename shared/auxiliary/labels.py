@@ -87,7 +87,7 @@ def codes_of(
         labels, known = labels.astype(str), known.astype(str)  # one of them may be numbers
     codes, unseen = _found(labels, known)
     if unseen.any() and known.dtype.kind == "U":  # which may be written in several ways
-        pair = [np.asarray([_in_one_way(word) for word in words]) for words in (labels, known)]
+        pair = [np.asarray(list(map(_in_one_way, words))) for words in (labels, known)]
         if len(np.unique(pair[1])) == len(known):
             return _found(*pair)
     if unseen.any() and known.dtype.kind == labels.dtype.kind == "f":
@@ -194,7 +194,7 @@ def remark_doubtful(labels: Sequence[Any], counts: NDArray[np.int64]) -> None:
 def _for_nothing(labels: Sequence[Any]) -> list[Any]:
     """The labels that may say that nothing was known: nan, a dot, (null), -999 beside 1 and 2."""
     if all(isinstance(label, int) for label in labels):
-        return [int(code.value) for code in codes(np.asarray(labels, dtype=float)[:, None])]
+        return [int(c.value) for c in codes(np.array(labels, float)[:, None]) if abs(c.value) > 9]
     found = [label for label in labels if isinstance(label, str) and says_nothing(label)]
     signs = [word for word in found if word and set(word) <= SIGNS]
     return [word for word in found if word not in signs] if len(signs) > 1 else found
@@ -260,10 +260,10 @@ def _words(values: NDArray[Any]) -> NDArray[Any]:
     words = list(map(_word, values))
     lengths = list(map(len, words))
     if max(lengths, default=0) > LONGEST:  # each row of an array takes as much as the longest
-        row = lengths.index(max(lengths))
+        row = row_number(lengths.index(max(lengths)))
         raise ValueError(
-            f"Expected labels of u of {LONGEST} letters at most; got {lengths[row]} in row "
-            f"{row_number(row)}. Pass shorter words, or numbers."
+            f"Expected labels of u of {LONGEST} letters at most; got {max(lengths)} in row {row}. "
+            "Pass shorter words, or numbers."
         )
     return np.asarray(words)
 

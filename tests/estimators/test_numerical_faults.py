@@ -70,6 +70,7 @@ def spoilt(case: tuple[str, str], x: Array, u: Array) -> tuple[Array, Array]:
 
 @pytest.mark.filterwarnings("ignore::shared.identifiability.IdentifiabilityWarning")
 @pytest.mark.filterwarnings("ignore:Labels of u with fewer than 5 rows")
+@pytest.mark.filterwarnings("ignore:The label 99 of u may be a missing value")
 @pytest.mark.filterwarnings("ignore:Taken for measurements, far from all others. row 7 has the val")
 @pytest.mark.filterwarnings("ignore:u has 10 different values, floats that are whole numbers")
 @pytest.mark.parametrize("case", CASES, ids=[": ".join(case) for case in CASES])
