@@ -262,7 +262,7 @@ class IVAE(IdentifiableEstimator):
         if model.prior.informative:
             remark_on_u(table)
         if model.likelihood.continuous:  # rows of others may well be alike
-            remark_copies(table.sample)
+            remark_copies(table.sample, but_for_rounding=True)
 
     def _check_new(self, data: Array) -> None:
         _check_support(self.model_.likelihood, data)

@@ -208,12 +208,22 @@ def _constant_under_labels(sample: Sample) -> list[int]:
     return [] if constant.all() else found  # such rows are copies
 
 
-def remark_copies(sample: Sample) -> None:
-    """Warn of rows that are others, as single precision sees them."""
+def remark_copies(sample: Sample, *, but_for_rounding: bool = False) -> None:
+    """Warn of rows that are others, as single precision sees them.
+
+    Args:
+        sample: the rows.
+        but_for_rounding: leaves those alone of which there are as many once columns are shuffled:
+            numbers of few digits meet by chance.
+    """
     largest = np.finfo(np.float32).max
     rows = (sample.x - sample.center) / sample.scale
     rows = rows.clip(-largest, largest).astype(np.float32)
-    share = 1 - len(np.unique(rows, axis=0)) / len(rows)
+    share = _share_of_copies(rows)
+    if but_for_rounding and share >= SHARE_OF_ROWS:
+        rng = np.random.default_rng(0)
+        shuffled = np.column_stack([rng.permutation(column) for column in rows.T])
+        share = share if share > 2 * _share_of_copies(shuffled) else 0.0
     if share >= SHARE_OF_ROWS:
         remark(
             f"{100 * share:.0f} % of the rows of x are copies of others. Held-out rows are then "
@@ -221,6 +231,10 @@ def remark_copies(sample: Sample) -> None:
             f"{OF_ROUNDED if all(map(step_of, sample.x.T)) else 'Pass each row once.'}",
             DensityWarning,
         )
+
+
+def _share_of_copies(rows: NDArray[Any]) -> float:
+    return 1 - len(np.unique(rows, axis=0)) / len(rows)
 
 
 def _dependences_of_labels(table: Observed) -> Iterator[str]:

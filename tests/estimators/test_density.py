@@ -217,5 +217,9 @@ def test_rows_that_rounding_makes_alike_are_not_to_be_dropped(
 def test_rows_that_were_entered_twice_are_to_be_passed_once(make: Make, x: Array, u: Array) -> None:
     with pytest.warns(DensityWarning, match="copies of others.*say.* Pass each row once.$"):
         make(max_steps=2).fit(np.r_[x, x], np.r_[u, u])
+    rounded = np.c_[np.round(x), np.round(x[:, 0] - x[:, 1])]
+    with pytest.warns(DensityWarning, match="copies of others"):
+        IVAE(1, hidden=(8,), max_steps=2).fit(np.r_[x, x].round(2), np.r_[u, u])
+    IVAE(1, hidden=(8,), max_steps=2).fit(rounded, u)  # which meet by chance
     counts = np.tile([[0, 1], [1, 0]], (100, 1))  # of which rows are alike by what they are
     IVAE(1, hidden=(8,), max_steps=2, likelihood="bernoulli").fit(counts, u)
