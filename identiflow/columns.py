@@ -53,14 +53,19 @@ def numbers(x: DataFrame, advice: str = "") -> DataFrame:
     for name, dtype in select(x, list(x.columns), advice).dtypes.items():
         if dtype.kind not in "fiub":
             cell, row, found = _no_number(x[name])
-            all_text = x[name].map(lambda cell: isinstance(cell, str)).all()
-            hint = about_cell(cell, x[name], row) if found else OF_TEXT if all_text else OF_MARKS
+            hint = about_cell(cell, x[name], row) if found else _about_types(x[name])
             raise ValueError(
                 f"Expected numbers in every column of x; got {_described(cell)} in the column "
                 f"{seen(name)}, row {row}. {hint or advice or 'Remove what is no number.'}"
             )
         check_finite(x[name], "x")
     return x
+
+
+def _about_types(column: Series) -> str:
+    """What to do about objects that all are numbers: text, or text beside numbers; "" of others."""
+    is_text = column.map(lambda cell: isinstance(cell, str))
+    return "" if not is_text.any() else OF_TEXT if is_text.all() else OF_MARKS
 
 
 def check_finite(column: Series, of: str) -> None:

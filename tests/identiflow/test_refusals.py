@@ -55,6 +55,10 @@ BAD_TABLES: dict[str, tuple[Change, str]] = {
         with_cell(0, "right", "mV"),
         "got 'mV' in the column right, row 1. If that line is units below the names, delete it",
     ),
+    "ids of more digits than numbers have": (
+        lambda table: table.assign(right=[str(10**19 * 9 + i) for i in range(len(table))]),
+        "got '9000.*' in the column right, row 1. Leave the column out with --drop",
+    ),
     "formats below the names, as NWIS writes them": (
         with_cell(0, "right", "14n"),
         "got '14n' in the column right, row 1. If that line is units below the names, delete it",
