@@ -19,14 +19,18 @@ def as_number(cell: Any) -> float:
     Raises:
         TypeError, ValueError, OverflowError: as `float` does.
     """
-    if isinstance(cell, str | bytes) and "_" in str(cell):
+    if _is_name(cell):
         raise ValueError(f"could not convert string to float: {cell!r}")
     return float(cell)
 
 
 def floats_of(cells: AnyArray) -> Array:
     """An array of such a kind as float64; of cells that are no numbers, errors as numpy has."""
-    for cell in cells.flat:
-        if isinstance(cell, str | bytes) and "_" in str(cell):
-            as_number(cell)
+    for cell in filter(_is_name, cells.flat):
+        as_number(cell)  # which raises
     return cells.astype(np.float64)
+
+
+def _is_name(cell: Any) -> bool:
+    """True for text with an underscore in it, which is no number."""
+    return isinstance(cell, str | bytes) and "_" in str(cell)

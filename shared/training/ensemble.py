@@ -163,9 +163,8 @@ def fit_best(
         group: {f"{group}.{seed}".lstrip("."): member for seed, member in alike.items()}
         for group, alike in groups.items()
     }
-    n_jobs = jobs_that_pay(
-        next(iter(next(iter(named.values())).values())), sum(map(len, named.values()))
-    )
+    estimators = [member for alike in named.values() for member in alike.values()]
+    n_jobs = jobs_that_pay(estimators[0], len(estimators))
     of_each = -(-n_jobs // len(named))
     parts = [part for alike in named.values() for part in _shares(list(alike.items()), of_each)]
     kept, members, latents = _fit_parts(parts, x, u, checkpoint, n_jobs)

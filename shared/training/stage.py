@@ -140,6 +140,11 @@ class Stage(Recipe):
         return -(-self.max_steps // self.n_evaluations)
 
     @property
+    def rows(self) -> tuple[Rows, ...]:
+        """x and u of the rows that are trained on, then those of the rows held out."""
+        return (self.x, self.u, self.x_held_out, self.u_held_out)
+
+    @property
     def settings(self) -> tuple[object, ...]:
         """All that a checkpoint must agree on, model and rows apart."""
         every = (self.batch_size, self.clip, self.n_evaluations, self.patience, self.seed)

@@ -204,17 +204,14 @@ class Training:
 
     def _fingerprint(self, exactly: bool = True) -> str:
         """Identifies the fit by all that changes a step of it; or by all but its numbers."""
-        stage = self.stage
-        rows = (stage.x, stage.u, stage.x_held_out, stage.u_held_out)
-        parts = (stage.settings, self.model.loss_name, self.model, rows)
+        parts = (self.stage.settings, self.model.loss_name, self.model, self.stage.rows)
         return fingerprint(*parts, exactly=exactly)
 
     def _expect_alike(self) -> None:
         """Raise, where several processes share the fit, if they are not to make the same one."""
         if self.workers.many:
-            stage = self.stage
-            rows = (stage.x, stage.u, stage.x_held_out, stage.u_held_out)
-            numbers = [sums_of(tensor) for tensor in (*rows, *self.model.state_dict().values())]
+            tensors = (*self.stage.rows, *self.model.state_dict().values())
+            numbers = [sums_of(tensor) for tensor in tensors]
             self.workers.expect_alike(self._fingerprint(exactly=False), numbers)
 
     def save(self) -> None:
