@@ -27,46 +27,49 @@ Make = Callable[..., Estimator]
 DISTRIBUTED = pytest.mark.skipif(
     not torch.distributed.is_available(), reason="needs torch.distributed"
 )
-# What each of two processes does otherwise, and what both of them say.
+# What each of two processes does otherwise, case by case, and what both of them say.
 SCRIPT = """
 import os, sys
 import numpy as np, torch
 from identiflow.iflow import IFlow
 from identiflow.shared.datasets import nonstationary_sources
+from identiflow.shared.files import used_alone
 
 torch.set_num_threads(1)
-case, folder, rank = sys.argv[1], sys.argv[2], int(os.environ["RANK"])
-data = nonstationary_sources(2, 10, 50, seed=1)
-x, u = data.x, data.u
-options = {"n_layers": 1, "hidden": (8,), "max_steps": 6, "compile": False}
-checkpoint = None
-if case == "seeds":
-    options["seed"] = rank
-if case == "options":
-    options["learning_rate"] = 0.01 + 0.01 * rank
-if case == "rows":
-    x = x + 0.01 * rank * np.arange(len(x))[:, None] / len(x)
-if case == "order":
-    order = np.random.default_rng(rank).permutation(len(x))
-    x, u = x[order], u[order]
-if case == "number of rows":
-    x, u = x[rank:], u[rank:]
-if case == "layers":
-    options["n_layers"] = 1 + rank
-if case == "a damaged checkpoint":
-    checkpoint = os.path.join(folder, "run")
-    if rank == 0:
+folder, rank = sys.argv[1], int(os.environ["RANK"])
+
+
+def fit(case):
+    data = nonstationary_sources(2, 10, 50, seed=1)
+    x, u = data.x, data.u
+    options = {"n_layers": 1, "hidden": (8,), "max_steps": 6, "compile": False}
+    checkpoint = os.path.join(folder, case, "run") if "checkpoint" in case else None
+    if case == "seeds":
+        options["seed"] = rank
+    if case == "options":
+        options["learning_rate"] = 0.01 + 0.01 * rank
+    if case == "rows":
+        x = x + 0.01 * rank * np.arange(len(x))[:, None] / len(x)
+    if case == "order":
+        order = np.random.default_rng(rank).permutation(len(x))
+        x, u = x[order], u[order]
+    if case == "number of rows":
+        x, u = x[rank:], u[rank:]
+    if case == "layers":
+        options["n_layers"] = 1 + rank
+    if case == "a damaged checkpoint" and rank == 0:
         open(checkpoint, "w").write("no checkpoint")
-if case == "a checkpoint in use":
-    checkpoint = os.path.join(folder, "run")
-    if rank == 0:
-        from identiflow.shared.files import used_alone
-        used = used_alone(checkpoint)
-        used.__enter__()
-try:
+    if case == "a checkpoint in use" and rank == 0:
+        in_use = used_alone(checkpoint)
+        in_use.__enter__()
     IFlow(**options).fit(x, u, checkpoint=checkpoint)
-except ValueError as error:
-    open(os.path.join(folder, f"{rank}.txt"), "w").write(str(error))
+
+
+for case in sys.argv[2:]:
+    try:
+        fit(case)
+    except ValueError as error:
+        open(os.path.join(folder, case, f"{rank}.txt"), "w").write(str(error))
 """
 CASES = {
     **{name: "got other options in process 1 than" for name in ("seeds", "options", "layers")},
@@ -78,18 +81,29 @@ CASES = {
 }
 
 
-@DISTRIBUTED
-@pytest.mark.parametrize("case", CASES)
-def test_processes_that_do_not_make_the_same_fit_all_say_so(case: str, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
+@pytest.fixture(scope="module")
+def of_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each case, with what each process said of it; they are started once for all."""
+    folder = tmp_path_factory.mktemp("processes")
+    for case in CASES:
+        (folder / case).mkdir()
+    script = folder / "script.py"
     script.write_text(SCRIPT)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    command = [sys.executable, *launcher, str(script), case, str(tmp_path)]
+    command = [sys.executable, *launcher, str(script), str(folder), *CASES]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@DISTRIBUTED
+@pytest.mark.parametrize("case", CASES)
+def test_processes_that_do_not_make_the_same_fit_all_say_so(
+    case: str, of_two_processes: Path
+) -> None:
     for rank in range(2):
-        assert CASES[case] in (tmp_path / f"{rank}.txt").read_text()
+        assert CASES[case] in (of_two_processes / case / f"{rank}.txt").read_text()
 
 
 # One checkpoint, two fits -------------------------------------------------------------------------
