@@ -6,10 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from torch import Tensor
+
+from identiflow.iflow import linear
+from identiflow.shared.priors import fitting
+from identiflow.shared.priors.fitting import minimize
 
 ROOT = Path(__file__).resolve().parents[1]
 # What is made in a checkout, and what an unpacked source distribution has more.
@@ -17,6 +23,29 @@ MADE = shutil.ignore_patterns(
     *(".*_cache", "__pycache__", "*.egg-info", "*.safetensors", "*.ckpt", "PKG-INFO", "setup.cfg"),
     *(".git", ".venv*", ".hypothesis", "build", "dist", "site", "results", "figures"),
 )
+
+
+@contextmanager
+def _few_iterations() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (fitting, linear):
+            patch.setattr(module, "minimize", _minimize_in_few)
+        yield
+
+
+def _minimize_in_few(
+    loss: Callable[[], Tensor], parameters: Iterable[Tensor], max_iter: int
+) -> None:
+    minimize(loss, parameters, min(max_iter, 5))
+
+
+@pytest.fixture(scope="session")
+def few_iterations() -> Callable[[], AbstractContextManager[None]]:
+    """A context in which what a fit starts from is not looked for to the end, which takes longest.
+
+    For tests to which it does not matter how good a fit is.
+    """
+    return _few_iterations
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,7 @@ class Plan:
         few_labels, many_labels: what `labels` compares.
         data_sets, rows_of_a_segment: the data of `time_to_mcc`.
         target_mcc, seconds_to_mcc: what it is timed to, and the longest that it waits.
+        compile_to_mcc: `compile` of its fit; compiling takes longer than the rest of a tiny one.
         features, rows, segments: the settings of `scaling`; its peer is the first of each.
     """
 
@@ -80,6 +81,7 @@ class Plan:
     rows_of_a_segment: int
     target_mcc: float
     seconds_to_mcc: float
+    compile_to_mcc: bool | str
     features: tuple[int, ...]
     rows: tuple[int, ...]
     segments: tuple[int, ...]
@@ -109,6 +111,7 @@ FULL = Plan(
     rows_of_a_segment=1000,
     target_mcc=0.75,
     seconds_to_mcc=180,
+    compile_to_mcc="auto",
     features=(2, 4, 8, 16, 32, 64),
     rows=(1_000, 10_000, 100_000, 1_000_000),
     segments=(10, 100, 1_000, 10_000),
@@ -138,6 +141,7 @@ SMOKE = Plan(
     rows_of_a_segment=20,
     target_mcc=0.99,
     seconds_to_mcc=0.2,
+    compile_to_mcc=False,
     features=(2, 4),
     rows=(64, 256),
     segments=(10, 40),

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from identiflow.iflow import IFlow, spline_coupling_flow
+from identiflow.iflow import IFlow, linear, spline_coupling_flow
 from identiflow.ivae import IVAE, start
 from identiflow.shared.datasets import nonstationary_sources
 from identiflow.shared.estimators.base import Estimator
+from identiflow.shared.priors import fitting
+from identiflow.shared.priors.fitting import minimize
 from identiflow.shared.training.training import Training
 
 Make = Callable[..., Estimator]
+Context = AbstractContextManager[None]
 
 SMALL: dict[str, Any] = {"hidden": (16,), "max_steps": 24, "batch_size": 64}
 ESTIMATORS: dict[str, Make] = {
@@ -26,19 +29,32 @@ ESTIMATORS: dict[str, Make] = {
 }
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _small_starts() -> Iterator[None]:
-    """The flow that an IVAE with n = d starts from is as small as the others here."""
-    with pytest.MonkeyPatch.context() as patch:
-        small = partial(spline_coupling_flow, n_layers=2, hidden=(16,))
-        patch.setattr(start, "spline_coupling_flow", small)
+@pytest.fixture(scope="session")
+def small_starts(few_iterations: Callable[[], Context]) -> Callable[[], Context]:
+    """A context in which what a fit starts from is as small as the others here."""
+
+    @contextmanager
+    def small() -> Iterator[None]:
+        with few_iterations(), pytest.MonkeyPatch.context() as patch:
+            flow = partial(spline_coupling_flow, n_layers=2, hidden=(16,))
+            patch.setattr(start, "spline_coupling_flow", flow)
+            yield
+
+    return small
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _every_start_is_small(small_starts: Callable[[], Context]) -> Iterator[None]:
+    with small_starts():
         yield
 
 
 @pytest.fixture
-def starts_of_any_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The flow that an IVAE starts from is the one that processes of their own start from too."""
+def whole_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a fit starts from is what it is for everyone, processes of their own among them."""
     monkeypatch.setattr(start, "spline_coupling_flow", spline_coupling_flow)
+    for module in (fitting, linear):
+        monkeypatch.setattr(module, "minimize", minimize)
 
 
 @pytest.fixture(scope="session")
@@ -72,18 +88,22 @@ def make(name: str) -> Make:
 
 
 @pytest.fixture(scope="session")
-def fits(xu: tuple[np.ndarray, np.ndarray]) -> dict[str, Estimator]:
+def fits(
+    xu: tuple[np.ndarray, np.ndarray], small_starts: Callable[[], Context]
+) -> dict[str, Estimator]:
     """Each estimator, fitted once; tests must not change them."""
-    return {name: build().fit(*xu) for name, build in ESTIMATORS.items()}
+    with small_starts():
+        return {name: build().fit(*xu) for name, build in ESTIMATORS.items()}
 
 
 @pytest.fixture(scope="session")
-def fit_once(xu: tuple[np.ndarray, np.ndarray]) -> Make:
+def fit_once(xu: tuple[np.ndarray, np.ndarray], small_starts: Callable[[], Context]) -> Make:
     """A fit of the estimator of that name with such changes; tests must not change it."""
 
     @cache
     def fit(name: str, **changes: Any) -> Estimator:
-        return ESTIMATORS[name](**changes).fit(*xu)
+        with small_starts():
+            return ESTIMATORS[name](**changes).fit(*xu)
 
     return fit
 

@@ -83,7 +83,7 @@ def test_restarts_keep_the_best_of_their_seeds(make: Make, x: Array, u: Array) -
     assert several.seed == 3 and several.n_restarts == 2
 
 
-@pytest.mark.usefixtures("starts_of_any_process")
+@pytest.mark.usefixtures("whole_starts")
 def test_seeds_shared_out_to_processes_are_the_same_fits(
     make: Make, x: Array, u: Array, tmp_path: Path
 ) -> None:

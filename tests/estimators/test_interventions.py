@@ -34,6 +34,7 @@ def recovery(x: Array, z: Array, u: Array, **options: object) -> float:
     return within_group_mean_corr_coef(z, flow.transform(x), u)
 
 
+@pytest.mark.usefixtures("whole_starts")
 def test_they_identify_what_shifts_of_the_mean_alone_do_not(experiments):
     assert recovery(*experiments, baseline="control") > 0.99
     assert recovery(*experiments) < 0.95

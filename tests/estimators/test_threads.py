@@ -44,6 +44,7 @@ def small() -> IFlow:
     return IFlow(n_layers=1, hidden=(8,), max_steps=10, compile=False)
 
 
+@pytest.mark.usefixtures("whole_starts")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_process_makes_the_same_fit_however_it_was_started(

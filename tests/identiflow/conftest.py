@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,14 @@ def _refused(message: str, *arguments: object) -> None:
 
 def _raise(text: str) -> None:
     raise ValueError(text)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_start_is_looked_for_to_the_end(
+    few_iterations: Callable[[], AbstractContextManager[None]],
+) -> Iterator[None]:
+    with few_iterations():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -126,18 +135,25 @@ def flow_options(small: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def flow(data: Dataset, letters: np.ndarray) -> IFlow:
+def flow(
+    data: Dataset, letters: np.ndarray, few_iterations: Callable[[], AbstractContextManager[None]]
+) -> IFlow:
     """The flow that Python fits to the same."""
-    return IFlow(n_layers=1, max_steps=6, hidden=(8,)).fit(data.x, letters)
+    with few_iterations():
+        return IFlow(n_layers=1, max_steps=6, hidden=(8,)).fit(data.x, letters)
 
 
 @pytest.fixture(scope="session")
 def folder(
-    table: pd.DataFrame, flow_options: list[str], tmp_path_factory: pytest.TempPathFactory
+    table: pd.DataFrame,
+    flow_options: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
+    few_iterations: Callable[[], AbstractContextManager[None]],
 ) -> Path:
     """A table and a model that was fitted to it."""
     place = tmp_path_factory.mktemp("commands")
     write_table(table, place / "cells.csv")
-    _done("fit", place / "cells.csv", *flow_options, "-o", place / "cells.model")
+    with few_iterations():
+        _done("fit", place / "cells.csv", *flow_options, "-o", place / "cells.model")
     (place / "model.csv").write_bytes((place / "cells.model").read_bytes())
     return place
