@@ -62,9 +62,8 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
     if not POSITIVE.accepts(noise_std):
         raise ValueError(f"Expected a finite, positive noise_std; got {noise_std!r}.")
     fitted = flow.fitted_
-    near = IVAE(
-        latent_dim=fitted.n_features, prior=flow.prior, noise_std=float(noise_std), seed=flow.seed
-    )
+    shared = {name: fitted.parameters[name] for name in ("prior", "informative", "baseline", "seed")}
+    near = IVAE(latent_dim=fitted.n_features, noise_std=float(noise_std), **shared)
     near._fitted = replace(
         fitted,
         parameters=near.get_params(),
@@ -73,6 +72,7 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
             "collapsed_latents_": (),
             "n_categories_": 0,
             "held_out_loss_": math.nan,  # its bound is that of no rows yet
+            "chosen_prior_": flow.chosen_prior_,
         },
         borrowed=BORROWED,
     )

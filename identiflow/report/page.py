@@ -69,7 +69,7 @@ def _fitted(facts: Facts) -> dict[str, str]:
     estimator, history = facts.estimator, facts.estimator.history_
     prior = type(estimator.prior_).__name__
     rows = {
-        "model": repr(estimator),
+        "model": repr(type(estimator)(**estimator.fitted_.parameters)),
         "prior": f"{prior}, k = {estimator.prior_.n_statistics} statistics a latent",
         "columns": f"{len(facts.names)} of x, {facts.z.shape[1]} latents",
         "u": f"{facts.report.n_values} different values",
