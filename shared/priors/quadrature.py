@@ -12,15 +12,16 @@ from torch.distributions import Distribution, constraints
 
 from identiflow.shared.compute.networks import LOG_2PI, bounded_exp
 
+# Twice as many in double precision, where a normaliser is held to 1e-6 whatever the parameters.
 N_NODES = 192
 # The statistics beyond the first two are bounded by 1 and their λ by the first of these, the sum of
-# |λ| by the second, so that they change a density by at most a constant factor and nine Gaussian
-# widths hold all of its mass.
+# |λ| by the second, so that they change a density by at most a constant factor.
 LAMBDA_BOUND, SUM_BOUND = 8.0, 32.0
-HALF_WIDTH = 9.0
+# That factor makes tails heavier: the log of the share of mass that the nodes may leave out.
+LOG_LEFT_OUT = -20.0
 LOG_WIDTH_BOUND = log(50.0)
-# Learned statistics no steeper than this are resolved by the nodes.
-LOG_SLOPE_BOUND = log(10.0)
+# Learned statistics no steeper than the product of these, in asinh(z), are resolved by the nodes.
+LOG_SLOPE_BOUND, MIXING_BOUND = log(5.0), 2.0
 
 Statistics = Callable[[Tensor], Tensor]
 
@@ -54,7 +55,11 @@ class FixedStatistics(nn.Module):
 
 
 class LearnedStatistics(nn.Module):
-    """Bounded functions of one latent each, learned: z (..., n) → (..., n, n_functions)."""
+    """Bounded functions of one latent each, learned: z (..., n) → (..., n, n_functions).
+
+    They are functions of asinh(z), in which nodes are evenly spaced, and of bounded steepness:
+    nowhere is there a step that falls between two nodes.
+    """
 
     def __init__(self, latent_dim: int, n_functions: int, width: int = 16) -> None:
         super().__init__()
@@ -64,8 +69,10 @@ class LearnedStatistics(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         slope = bounded_exp(self.raw_slope, LOG_SLOPE_BOUND)
-        hidden = torch.tanh(z[..., None] * slope + self.offset)
-        return torch.tanh(torch.einsum("...iw,iwj->...ij", hidden, self.mixing))
+        hidden = torch.tanh(torch.asinh(z)[..., None] * slope + self.offset)
+        total = self.mixing.abs().sum(1, keepdim=True)
+        mixing = self.mixing / (1 + (total / MIXING_BOUND) ** 2).sqrt()
+        return torch.tanh(torch.einsum("...iw,iwj->...ij", hidden, mixing))
 
 
 class ExponentialFamily(Distribution):
@@ -132,7 +139,7 @@ class ExponentialFamily(Distribution):
             whole, index = self._taken_from
             nodes, odds = whole._quantiles()
             return nodes.index_select(0, index), odds.index_select(0, index)
-        z, probability = self._nodes(2 * N_NODES)
+        z, probability = self._nodes(2 * self._n_nodes)
         below = probability.cumsum(0) - 0.5 * probability
         above = probability.flip(0).cumsum(0).flip(0) - 0.5 * probability
         tiny = torch.finfo(z.dtype).tiny
@@ -141,12 +148,12 @@ class ExponentialFamily(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        z, probability = self._nodes(N_NODES)
+        z, probability = self._nodes(self._n_nodes)
         return (z * probability).sum(0)
 
     @property
     def variance(self) -> Tensor:
-        z, probability = self._nodes(N_NODES)
+        z, probability = self._nodes(self._n_nodes)
         return ((z - self.mean) ** 2 * probability).sum(0)
 
     @property
@@ -157,8 +164,12 @@ class ExponentialFamily(Distribution):
         if self._taken_from is not None:
             whole, index = self._taken_from
             return whole.log_normalizer.index_select(0, index)
-        z, log_weight = self._grid(N_NODES)
+        z, log_weight = self._grid(self._n_nodes)
         return (self._log_unnormalized(z) + log_weight).logsumexp(0)
+
+    @property
+    def _n_nodes(self) -> int:
+        return 2 * N_NODES if self.centre.dtype == torch.float64 else N_NODES
 
     def _log_unnormalized(self, z: Tensor) -> Tensor:
         quadratic = -0.5 * ((z - self.centre) / self.width) ** 2
@@ -173,7 +184,8 @@ class ExponentialFamily(Distribution):
         They are dense near 0, where the statistics vary however wide the Gaussian is, and farther
         out no coarser than it needs.
         """
-        reach = HALF_WIDTH * self.width
+        change = 2 * min(LAMBDA_BOUND * self.lam.shape[-1], SUM_BOUND)  # of the log-density, by λ
+        reach = (2 * (change - LOG_LEFT_OUT)) ** 0.5 * self.width
         low, high = torch.asinh(self.centre - reach), torch.asinh(self.centre + reach)
         share = torch.linspace(0, 1, n_nodes, dtype=low.dtype, device=low.device)[:, None, None]
         tau = low + (high - low) * share

@@ -46,6 +46,29 @@ def test_bounded_statistics_stay_bounded():
         assert values.isfinite().all() and values.abs().max() <= 1 + 1e-6
 
 
+def test_fixed_statistics_are_orthogonal_as_hermite_functions_are() -> None:
+    z = torch.linspace(-40, 40, 8001, dtype=DOUBLE)[:, None]
+    functions = FixedStatistics(7).double()(z)[:, 0]
+    inner = functions.T @ functions * 0.01
+    lengths = inner.diagonal().sqrt()
+    angles = inner / torch.outer(lengths, lengths)
+    torch.testing.assert_close(angles, torch.eye(7, dtype=DOUBLE), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("k, bound", [(3, 8.0), (6, 8.0), (18, 2.0)])
+def test_parameters_of_bounded_statistics_reach_their_bounds_and_no_further(k, bound):
+    """8 each and 32 in sum: a density may then be bent by so much."""
+    prior = ExponentialFamilyPrior(1, n_statistics=k, n_labels=3).double()
+    table = prior.modulation.table.data
+    table.zero_()
+    names = prior.parameter_names
+    table[0, names.index("raw_lambda_3")], table[1, names.index("raw_lambda_3")] = 1e3, -1e3
+    table[2, names.index("raw_lambda_3")] = bound
+    lam = prior.natural_parameters(torch.arange(3))[:, 0, 2]
+    assert lam[:2].tolist() == pytest.approx([bound, -bound])
+    assert 0.7 * bound < lam[2] < bound
+
+
 @pytest.mark.parametrize("k", [4, 8, 12, 20])
 def test_priors_of_many_statistics_at_their_bounds_are_normalised(k: int) -> None:
     prior = ExponentialFamilyPrior(1, n_statistics=k, n_labels=2).double()

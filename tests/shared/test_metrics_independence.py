@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from math import perm
+
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import gamma, kstest
 
 from identiflow.shared.metrics import hsic_test
 
@@ -16,19 +19,40 @@ DEPENDENT = {
 }
 
 
+def textbook_kernels(a: np.ndarray, b: np.ndarray) -> list[np.ndarray]:
+    squares = [(v[:, None] - v) ** 2 for v in (a, b)]
+    return [np.exp(-s / (2 * np.median(s[s > 0]))) for s in squares]
+
+
 def textbook_statistic(a: np.ndarray, b: np.ndarray) -> float:
     n = len(a)
     centre = np.eye(n) - 1 / n
-    kernels = []
-    for v in (a, b):
-        squares = (v[:, None] - v) ** 2
-        kernels.append(np.exp(-squares / (2 * np.median(squares[squares > 0]))))
+    kernels = textbook_kernels(a, b)
     return np.trace(kernels[0] @ centre @ kernels[1] @ centre) / n
+
+
+def textbook_p_value(a: np.ndarray, b: np.ndarray) -> float:
+    """By the moments of HSIC under independence, which are means over pairs of different rows."""
+    n, pairs = len(a), list(combinations(range(len(a)), 2))
+    kernels, centre = textbook_kernels(a, b), np.eye(n) - 1 / n
+    k, m = (centre @ kernel @ centre for kernel in kernels)
+    squared_means = [np.mean([kernel[pair] for pair in pairs]) for kernel in kernels]
+    mean = (1 + np.prod(squared_means) - np.sum(squared_means)) / n
+    squares = np.mean([(k[pair] * m[pair]) ** 2 for pair in pairs])
+    variance = 2 * perm(n - 4, 2) / perm(n, 4) * squares
+    shape, scale = mean**2 / variance, variance / mean
+    return gamma.sf(textbook_statistic(a, b) / n, shape, scale=scale)
 
 
 def test_the_statistic_is_the_textbook_one() -> None:
     a, e = RNG.normal(size=(2, 50))
     assert hsic_test(a, a + e).statistic == pytest.approx(textbook_statistic(a, a + e))
+
+
+@pytest.mark.parametrize("n", [6, 7, 20])
+def test_the_p_value_is_the_textbook_one(n: int) -> None:
+    a, b = np.random.default_rng(n).normal(size=(2, n))
+    assert 0.01 < hsic_test(a, b).p_value == pytest.approx(textbook_p_value(a, b), rel=1e-6)
 
 
 @pytest.mark.parametrize("n_permutations", [None, 60])

@@ -125,3 +125,27 @@ def test_directions_that_the_loss_asks_for_weakly_are_learned_as_well() -> None:
         gradient = 2 * error.T @ x / len(x)
         optimizer.take(gradient.reshape(-1), 0.2 * (1 - step / 400), ONE, NO)
     assert (layer.weight.detach() - truth).square().mean() < 0.05 * truth.square().mean()
+
+
+def turned_by(model: nn.Module, steps: int, against: float) -> float:
+    """How far hidden weights move along a gradient at the step after `steps` of its kind.
+
+    The step's own gradient is `against` times as large, and against them.
+    """
+    optimizer = Optimizer(model)
+    gradient, size = gradient_of(optimizer), optimizer.size
+    for _ in range(steps):
+        optimizer.take(gradient, 0.01, ONE, NO)
+    before = optimizer.flat.vector[:size].clone()
+    optimizer.take(-against * gradient, 0.01, ONE, NO)
+    return float((optimizer.flat.vector[:size] - before) @ gradient[:size])
+
+
+def test_hidden_weights_move_along_the_mean_of_many_gradients(model: nn.Module) -> None:
+    assert turned_by(deepcopy(model), steps=30, against=5.0) < 0
+    assert turned_by(model, steps=30, against=100.0) > 0
+
+
+def test_hidden_weights_look_ahead_of_that_mean(model: nn.Module) -> None:
+    """Of G and −0.7 G the mean, which forgets, is along G still; by another step it will not be."""
+    assert turned_by(model, steps=1, against=0.7) > 0
