@@ -87,6 +87,11 @@ class IdentifiableVAE(IdentifiableModel):
         name = getattr(self.objective, "__qualname__", type(self.objective).__name__)
         return f"objective={name}, n_samples={self.n_samples}"
 
+    @property
+    def loss_is_bound(self) -> bool:
+        """Whether `loss` is one of −log p(x | u) in nats, which that of a function need not be."""
+        return any(self.objective is bound for bound in OBJECTIVES.values())
+
     def posterior(self, x: Tensor, u: Tensor | None = None) -> GaussianPosterior:
         """q(z | x, u), batch shape (B,), event shape (n,)."""
         return self.encoder(self.likelihood.features(x), u)

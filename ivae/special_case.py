@@ -24,6 +24,8 @@ from identiflow.shared.compute.nflows_adapter import Transform
 from identiflow.shared.compute.random import Randomness
 from identiflow.shared.inputs.options import POSITIVE
 
+# Noise is to be as large as so many rounding errors of f(g(x)), each of at least so much.
+ROUNDINGS, ROUNDING = 100, 1e-14
 BORROWED = (
     "made by from_flow, whose weights are the flow's. Fit and save the flow, or a new "
     "IVAE(latent_dim=...), and call from_flow again after IFlow.load"
@@ -43,7 +45,8 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
         noise_std: σ, in units of standardised x.
 
     Raises:
-        ValueError: for a σ that is not positive, or a flow that is not fitted.
+        ValueError: for a σ that is not positive, or so small that rounding in f(g(x)) would be
+            taken for it; or a flow that is not fitted.
 
     Reference: Khemakhem et al. 2020, section 3.2: the deterministic case as the limit of vanishing
         noise.
@@ -62,7 +65,10 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
     if not POSITIVE.accepts(noise_std):
         raise ValueError(f"Expected a finite, positive noise_std; got {noise_std!r}.")
     fitted = flow.fitted_
-    shared = {name: fitted.parameters[name] for name in ("prior", "informative", "baseline", "seed")}
+    _check_resolved(float(noise_std), flow.round_trip_error_)
+    shared = {
+        name: fitted.parameters[name] for name in ("prior", "informative", "baseline", "seed")
+    }
     near = IVAE(latent_dim=fitted.n_features, noise_std=float(noise_std), **shared)
     near._fitted = replace(
         fitted,
@@ -77,6 +83,16 @@ def from_flow(flow: IFlow, noise_std: float) -> IVAE:
         borrowed=BORROWED,
     )
     return near
+
+
+def _check_resolved(noise_std: float, round_trip_error: float) -> None:
+    least = ROUNDINGS * max(round_trip_error, ROUNDING)
+    if noise_std < least:
+        raise ValueError(
+            f"Expected noise_std of at least {least:.1e}, {ROUNDINGS} times the rounding errors of "
+            f"this flow's f(g(x)); got {noise_std}. The gap goes with its square: 1e-6 is as good "
+            "as none."
+        )
 
 
 def noisy_model(flow: IdentifiableFlow, noise_std: float) -> IdentifiableVAE:

@@ -38,7 +38,7 @@ from identiflow.shared.inputs.rows import Observed, Rows, no_scale, scale_of, st
 from identiflow.shared.inputs.validation import as_matrix, check_enough_rows, is_plain
 from identiflow.shared.training import History, Plan, Stage, run_plans
 from identiflow.shared.training.ensemble import fit_best, with_seeds
-from identiflow.shared.training.loss import final_loss, warn_if_they_part
+from identiflow.shared.training.loss import judged, warn_if_they_part
 from identiflow.shared.training.stage import Recipe, Split, device_named, hold_out
 from identiflow.shared.training.streams import STREAMS, on_disk
 
@@ -177,9 +177,9 @@ class Estimator(SklearnProtocol, Recipe, ABC):
         # Everything after training is in float64: an inverse is only as exact as its arithmetic.
         model = model.to("cpu").double().eval().requires_grad_(False)
         held_out = subset(rows, split.held_out), codes[split.held_out]
-        loss = final_loss(model, *held_out, self.seed, device_named(self.device))
-        warn_if_they_part(history.best_loss, loss)
-        measured = found | {"held_out_loss_": loss} | self._finish(model, rows, codes)
+        of_rows = judged(model, *held_out, self.seed, device_named(self.device))
+        warn_if_they_part(history.best_loss, of_rows["held_out_loss_"])
+        measured = found | of_rows | self._finish(model, rows, codes)
         return Fitted(values_of(self), model, scale, auxiliary, history, names, measured), held_out
 
     def latents_of(self, rows: tuple[Rows, Tensor]) -> Array:

@@ -68,7 +68,11 @@ class IdentifiableEstimator(Estimator):
         "may change every latent.",
     )
 
-    measured: ClassVar[tuple[str, ...]] = (*Estimator.measured, "chosen_prior_")
+    measured: ClassVar[tuple[str, ...]] = (
+        *Estimator.measured,
+        "held_out_bound_",
+        "chosen_prior_",
+    )
 
     @property
     def model_(self) -> IdentifiableModel:
@@ -86,12 +90,19 @@ class IdentifiableEstimator(Estimator):
         return self.fitted_.measured.get("chosen_prior_")
 
     @property
+    def held_out_bound_(self) -> float | None:
+        """The score of held-out rows, standardised, where `held_out_loss_` is no bound on it."""
+        return self.fitted_.measured.get("held_out_bound_")
+
+    @property
     def held_out_nats_(self) -> float:
         """The score of the held-out rows in nats a row of x as it was given, in float64.
 
-        Of a flow their `score`; of an iVAE the bound that was trained, by the draws of training.
+        Of a flow their `score`; of an iVAE the bound that was trained, by the draws of training. An
+        objective of one's own is no bound; then it is their `score`, too.
         """
-        return -self.held_out_loss_ + float(self.fitted_.scale.log_jacobian)
+        nats = -self.held_out_loss_ if self.held_out_bound_ is None else self.held_out_bound_
+        return nats + float(self.fitted_.scale.log_jacobian)
 
     # --- what x and z are to each other
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from identiflow.shared.compute.random import Randomness
+from identiflow.shared.compute.passes import in_chunks
+from identiflow.shared.compute.random import Randomness, generator
 from identiflow.shared.inputs.columns import SINGLE
 from identiflow.shared.inputs.density import WHAT_TO_DO, DensityWarning
 from identiflow.shared.inputs.remarks import remark
@@ -36,6 +38,19 @@ def final_loss(model: Model, x: Rows, u: Tensor, seed: int, device: torch.device
     """
     loss = mean_loss(model, head(x, len(x)), u, SinglePrecision(seed, device))
     return Workers().from_first(lambda: loss if math.isfinite(loss) else math.inf)
+
+
+def judged(model: Model, x: Rows, u: Tensor, seed: int, device: torch.device) -> dict[str, float]:
+    """What held-out rows say of a trained model, by the names under which a fit keeps it.
+
+    A loss of the user's own need not be a bound on log p(x | u): the bound is then measured too.
+    """
+    of_rows = {"held_out_loss_": final_loss(model, x, u, seed, device)}
+    if not getattr(model, "loss_is_bound", True):
+        bound = partial(model.log_density, generator=generator(0))  # type: ignore[attr-defined]
+        rows = in_chunks(bound, x, u)
+        of_rows["held_out_bound_"] = Workers().from_first(lambda: float(rows.mean()))
+    return of_rows
 
 
 def warn_if_they_part(in_training: float, in_the_end: float) -> None:

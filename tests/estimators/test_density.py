@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,11 @@ import torch
 
 from identiflow import DensityWarning
 from identiflow.iflow import IFlow
-from identiflow.ivae import IVAE
-from identiflow.shared.estimators import base
+from identiflow.ivae import IVAE, iw_bound, weighted_elbo
 from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.files import load_tensors, save_tensors
 from identiflow.shared.inputs.remarks import InputWarning
-from identiflow.shared.training import fit_ensemble
+from identiflow.shared.training import fit_ensemble, loss
 from identiflow.shared.training.stage import hold_out
 
 Array = np.ndarray
@@ -38,6 +39,24 @@ def test_held_out_nats_of_a_flow_are_the_score_of_these_rows(
 ) -> None:
     flow = fits["IFlow"]
     assert flow.held_out_nats_ == pytest.approx(flow.score(*held_out), abs=1e-9)
+
+
+def ten_times_the_distance(*args: Any, **options: Any) -> torch.Tensor:
+    return weighted_elbo(*args, weights=(10.0, 1.0, 1.0, 1.0), **options)
+
+
+@pytest.mark.parametrize(
+    "objective", [ten_times_the_distance, partial(iw_bound, gradient="standard")]
+)
+def test_held_out_nats_under_an_objective_of_ones_own_are_the_score_too(
+    objective: Callable, x: Array, u: Array, held_out: tuple[Array, Array], tmp_path: Path
+) -> None:
+    vae = IVAE(1, objective=objective, n_samples=2, hidden=(8,), max_steps=6).fit(x, u)
+    assert vae.held_out_nats_ == pytest.approx(vae.score(*held_out), abs=1e-9)
+    assert vae.held_out_loss_ == pytest.approx(vae.history_.best_loss, rel=1e-3)
+    vae.save(tmp_path / "fit")
+    loaded = IVAE.load(tmp_path / "fit", objective=objective)
+    assert loaded.held_out_nats_ == vae.held_out_nats_
 
 
 def test_what_float64_says_is_what_training_said_in_single_precision(fitted: Estimator) -> None:
@@ -64,7 +83,7 @@ def test_a_file_of_before_has_that_of_single_precision(fitted: Estimator, tmp_pa
 @pytest.fixture
 def score_by_seed(monkeypatch) -> None:
     """In float64 the fit of seed 1 is the best, whatever training said of it."""
-    monkeypatch.setattr(base, "final_loss", lambda model, x, u, seed, device: abs(seed - 1.0))
+    monkeypatch.setattr(loss, "final_loss", lambda model, x, u, seed, device: abs(seed - 1.0))
 
 
 @pytest.mark.usefixtures("score_by_seed")

@@ -53,7 +53,13 @@ METHODS: dict[str, Call] = {
         torch.zeros(3, fit.prior_.latent_dim, dtype=torch.float64), torch.tensor([0, 1, 2])
     ),
 }
-ATTRIBUTES = ("agreement_", "chosen_prior_", "feature_names_in_", "held_out_loss_")
+ATTRIBUTES = (
+    "agreement_",
+    "chosen_prior_",
+    "held_out_bound_",
+    "feature_names_in_",
+    "held_out_loss_",
+)
 ATTRIBUTES += ("n_features_in_", "x_mean_", "x_scale_", "latents_need_u")
 ATTRIBUTES += ("round_trip_error_", "collapsed_latents_", "n_categories_")
 METHODS |= {name: lambda fit, x, u, name=name: getattr(fit, name) for name in ATTRIBUTES}

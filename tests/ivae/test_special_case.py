@@ -152,6 +152,17 @@ def test_the_flow_stays_as_it_was(flow: IFlow, data: SourceData) -> None:
     assert not any(parameter.requires_grad for parameter in flow.model_.parameters())
 
 
+@pytest.mark.parametrize("sigma", [1e-5, 1e-8, 1e-11, 1e-12, 1e-14, 1e-16, 5e-324])
+def test_a_sigma_that_is_lost_in_rounding_is_refused(flow: IFlow, data: SourceData, sigma) -> None:
+    """Its gap would grow again."""
+    if sigma < 100 * max(flow.round_trip_error_, 1e-14):
+        with pytest.raises(ValueError, match="Expected noise_std of at least .* as good as none"):
+            from_flow(flow, sigma)
+    else:
+        near = from_flow(flow, sigma).elbo(data.x[ROWS], data.u[ROWS])
+        assert np.abs(near - flow.log_prob(data.x[ROWS], data.u[ROWS])).max() < 0.02
+
+
 @pytest.mark.parametrize("sigma", [0.0, -0.1, float("nan"), float("inf")])
 def test_a_sigma_that_is_none_is_refused(sigma: float, flow: IFlow) -> None:
     with pytest.raises(ValueError, match=f"positive noise_std.*got {sigma}"):
