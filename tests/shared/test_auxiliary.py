@@ -114,6 +114,14 @@ ONE_COLUMN: dict[str, Callable[[], Any]] = {
 }
 
 
+def test_rows_that_are_not_trained_on_have_no_part_in_the_scale_of_u():
+    train = torch.tensor([0, 2, 5, 7])
+    encoder = AuxiliaryEncoder.fit(read_auxiliary(VALUES, X), train)
+    rows = encoder.encode(encoder.read(VALUES, X))[train].numpy()
+    np.testing.assert_allclose(rows.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(rows.std(0), 1)
+
+
 @pytest.mark.parametrize("form", ONE_COLUMN)
 def test_one_continuous_value_has_a_column_of_its_own(form):
     encoder, codes = encoded(ONE_COLUMN[form]())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Callable
+from itertools import combinations, permutations
 from math import perm
 
 import numpy as np
 import pytest
-from scipy.stats import gamma, kstest
+from scipy.stats import binomtest, gamma, kstest
 
 from identiflow.shared.metrics import hsic_test
 
@@ -49,18 +50,52 @@ def test_the_statistic_is_the_textbook_one() -> None:
     assert hsic_test(a, a + e).statistic == pytest.approx(textbook_statistic(a, a + e))
 
 
-@pytest.mark.parametrize("n", [6, 7, 20])
+@pytest.mark.parametrize("n", [102, 120])
 def test_the_p_value_is_the_textbook_one(n: int) -> None:
     a, b = np.random.default_rng(n).normal(size=(2, n))
     assert 0.01 < hsic_test(a, b).p_value == pytest.approx(textbook_p_value(a, b), rel=1e-6)
 
 
-@pytest.mark.parametrize("n_permutations", [None, 60])
-def test_p_values_of_independent_variables_are_uniform(n_permutations: int | None) -> None:
-    draws = [(RNG.normal(size=60), RNG.laplace(size=60)) for _ in range(200)]
+@pytest.mark.parametrize(("n", "n_permutations"), [(120, None), (60, 60)])
+def test_p_values_of_independent_variables_are_uniform(n: int, n_permutations: int | None) -> None:
+    draws = [(RNG.normal(size=n), RNG.laplace(size=n)) for _ in range(200)]
     p = [hsic_test(a, b, n_permutations=n_permutations).p_value for a, b in draws]
     assert kstest(p, "uniform").pvalue > 0.01
     assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.10
+
+
+def zeros(rng: np.random.Generator, n: int, share: float) -> np.ndarray:
+    return np.where(rng.random(n) < share, 0.0, rng.normal(size=n))
+
+
+FEW: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+    "12 rows": lambda rng: rng.normal(size=12),
+    "25 rows, seven in ten of them 0": lambda rng: zeros(rng, 25, 0.7),
+    "200 rows, nine in ten of them 0": lambda rng: zeros(rng, 200, 0.9),
+}
+
+
+@pytest.mark.parametrize("case", FEW)
+def test_few_rows_that_differ_are_no_dependence(case: str) -> None:
+    """By the gamma distribution there was some in 10 to 18 of 100."""
+    draws = np.random.default_rng(2)
+    p = [hsic_test(FEW[case](draws), FEW[case](draws)).p_value for _ in range(80)]
+    assert binomtest(sum(value <= 0.05 for value in p), 80, 0.05, "greater").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("values", [[0.3, -1.2, 0.7, 2.0, -0.4, 1.1], [0, 0, 0, 5, 0, 1]])
+def test_the_p_value_of_six_rows_is_that_of_all_their_orders(values: list[float]) -> None:
+    a, b = np.array(values), np.array([1.0, 0.2, 1.5, 4.0, 0.9, 1.8])
+    statistics = [textbook_statistic(a, b[list(order)]) for order in permutations(range(6))]
+    exact = np.mean([value >= statistics[0] - 1e-12 for value in statistics])
+    for one, other in ((a, b), (b, a)):
+        assert hsic_test(one, other).p_value == pytest.approx(exact, abs=0.04)
+
+
+def test_with_one_permutation_half_of_all_ranks_are_left() -> None:
+    """The statistic is one of the values that are ranked, so that the largest p-value is 1."""
+    draws = np.random.default_rng(0).normal(size=(30, 2, 12))
+    assert {hsic_test(a, b, n_permutations=1).p_value for a, b in draws} == {0.5, 1.0}
 
 
 @pytest.mark.parametrize("n_permutations", [None, 200])
