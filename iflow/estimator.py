@@ -13,6 +13,7 @@ from identiflow.iflow.density import FlowGivenU
 from identiflow.iflow.linear import start_from_linear
 from identiflow.iflow.model import IdentifiableFlow
 from identiflow.shared.auxiliary import AuxiliaryEncoder
+from identiflow.shared.compute.networks import kinks_of
 from identiflow.shared.compute.nflows_adapter import Transform
 from identiflow.shared.compute.passes import in_chunks
 from identiflow.shared.estimators.base import Path
@@ -102,7 +103,8 @@ class IFlow(IdentifiableEstimator):
         return self._latents(data, u)
 
     def _of_the_map(self) -> dict[str, Any]:
-        return {"round_trip_error": self.round_trip_error_}
+        kinks = kinks_of(self.model_.bijection)
+        return {"round_trip_error": self.round_trip_error_, "kinks": kinks}
 
     def _build(
         self, n_features: int, auxiliary: AuxiliaryEncoder, found: Mapping[str, Any]

@@ -17,7 +17,7 @@ from identiflow.ivae.model import IdentifiableVAE
 from identiflow.ivae.objectives import OBJECTIVES
 from identiflow.ivae.start import after_start, has_start, plan_from_flow
 from identiflow.shared.auxiliary import AuxiliaryEncoder
-from identiflow.shared.compute.networks import ACTIVATIONS
+from identiflow.shared.compute.networks import ACTIVATIONS, kinks_of
 from identiflow.shared.compute.passes import in_chunks
 from identiflow.shared.compute.random import generator
 from identiflow.shared.estimators.base import Path
@@ -201,7 +201,7 @@ class IVAE(IdentifiableEstimator):
         return self.sample_posterior(data, u, n_samples=1, seed=seed)[0]
 
     def _of_the_map(self) -> dict[str, Any]:
-        return {"collapsed": self.collapsed_latents_}
+        return {"collapsed": self.collapsed_latents_, "kinks": kinks_of(self.model_.decoder)}
 
     def _build(
         self, n_features: int, auxiliary: AuxiliaryEncoder, found: Mapping[str, Any]

@@ -49,8 +49,11 @@ class IdentifiabilityReport:
         dependent: latents whose k statistics are linearly dependent (theorem 1, iii), as learned
             ones may be.
         permutation: whether the result is sharpened to a permutation: by theorems 2 and 3, for
-            k ≥ 2 or statistics that are not monotone, or by values that change one latent alone.
+            k ≥ 2 or statistics that are not monotone, or by values that change one latent alone;
+            and by a map without kinks.
         round_trip_error: largest |x − f(g(x))| measured on standardised data; None for an iVAE.
+        kinks: activations of the networks of f whose derivative jumps, where theorems 2 and 3 ask
+            for one that is continuous. Those that are modules are seen.
     """
 
     n_values: int
@@ -65,6 +68,7 @@ class IdentifiabilityReport:
     permutation: bool
     round_trip_error: float | None = None
     dependent: tuple[int, ...] = ()
+    kinks: tuple[str, ...] = ()
 
     @property
     def satisfied(self) -> bool:
@@ -140,6 +144,11 @@ class IdentifiabilityReport:
         return text
 
     def _about_permutation(self) -> str:
+        if self.kinks:
+            return (
+                f"The derivative of {' and '.join(self.kinks)} jumps, where theorems 2 and 3 ask "
+                "for a continuous one: what they say of single latents is not sure. Take 'silu'."
+            )
         if self.permutation:
             return (
                 "Where they hold, latents are the sources up to order and a map of each one alone."
@@ -154,6 +163,7 @@ def check_conditions(
     u: Tensor,
     round_trip_error: float | None = None,
     collapsed: tuple[int, ...] = (),
+    kinks: tuple[str, ...] = (),
 ) -> IdentifiabilityReport:
     """Check theorem 1 (iv) for `prior` on the encoded rows u, and whether theorems 2–3 apply.
 
@@ -164,6 +174,7 @@ def check_conditions(
         u: encoded auxiliary variable of the rows, (N,) or (N, q).
         round_trip_error: of the flow, to be reported.
         collapsed: latents found to be unused by the decoder, to be reported.
+        kinks: what in f has a derivative that jumps.
 
     Reference: Khemakhem et al. 2020, theorems 1, 2 and 3.
     """
@@ -189,9 +200,10 @@ def check_conditions(
         modulation=modulation,
         unmodulated=tuple(np.flatnonzero(modulation[:m] < NEGLIGIBLE_MODULATION).tolist()),
         collapsed=collapsed,
-        permutation=_is_up_to_permutation(prior, values),
+        permutation=not kinks and _is_up_to_permutation(prior, values),
         round_trip_error=round_trip_error,
         dependent=_dependent(prior, values) if prior.learns_statistics else (),
+        kinks=kinks,
     )
 
 

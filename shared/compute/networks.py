@@ -16,6 +16,15 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
 }
 
+# Those whose derivative jumps.
+KINKED = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.Hardtanh, nn.Hardsigmoid)
+KINKED += (nn.Hardswish, nn.Threshold, nn.Hardshrink, nn.Softshrink)
+
+
+def kinks_of(module: nn.Module) -> tuple[str, ...]:
+    """The names of the activations in it whose derivative jumps."""
+    return tuple(sorted({type(m).__name__ for m in module.modules() if isinstance(m, KINKED)}))
+
 
 def mlp(
     in_features: int, hidden: Sequence[int], out_features: int, activation: str = "silu"

@@ -38,6 +38,7 @@ from identiflow.shared.inputs.options import (
     with_options,
 )
 from identiflow.shared.inputs.remarks import remark
+from identiflow.shared.inputs.rows import Rows
 from identiflow.shared.inputs.validation import as_matrix, to_numpy
 from identiflow.shared.model import IdentifiableModel
 from identiflow.shared.priors import ConditionalPrior
@@ -68,11 +69,7 @@ class IdentifiableEstimator(Estimator):
         "may change every latent.",
     )
 
-    measured: ClassVar[tuple[str, ...]] = (
-        *Estimator.measured,
-        "held_out_bound_",
-        "chosen_prior_",
-    )
+    measured: ClassVar[tuple[str, ...]] = (*Estimator.measured, "held_out_bound_", "chosen_prior_")
 
     @property
     def model_(self) -> IdentifiableModel:
@@ -105,6 +102,13 @@ class IdentifiableEstimator(Estimator):
         return nats + float(self.fitted_.scale.log_jacobian)
 
     # --- what x and z are to each other
+
+    def latents_of(self, rows: tuple[Rows, Tensor]) -> Array:
+        """z (N, m) of rows as `plan` returns them, of the latents that u reaches.
+
+        Fits are compared by these: the others are free to turn among themselves.
+        """
+        return super().latents_of(rows)[:, : self.prior_.informative or None]
 
     def inverse_transform(self, z: Any) -> Array:
         """x of latents z (N, n), (N, d): a flow's x = f(z), exactly; a VAE's mean of x given z."""

@@ -60,7 +60,8 @@ class Ensemble(Generic[E]):
         members_: the fitted estimators, in the order of the seeds, but those that diverged.
         seeds: theirs.
         held_out_scores_: minus `held_out_loss_` of each, nats per row of standardised x.
-        consistency_: MCC between the latents of every two members on held-out rows, (S, S).
+        consistency_: MCC between the latents of every two members on held-out rows, (S, S); of
+            those that u reaches, if there are others.
     """
 
     members_: list[E]

@@ -43,7 +43,7 @@ def test_restarts_of_every_family_are_compared(
         for seed in (0, 1):
             assert (tmp_path / f"run.{prior}.{seed}").exists()
     losses = [fit.held_out_loss_ for fit in alone]
-    assert got.held_out_loss_ == pytest.approx(min(losses), rel=1e-3)
+    assert got.held_out_loss_ == pytest.approx(min(losses), rel=1e-2)
     assert got.chosen_prior_ == alone[int(np.argmin(losses))].prior
     same = fit_ensemble(make(prior=got.chosen_prior_, max_steps=6), x, u, seeds=[0, 1])
     np.testing.assert_allclose(got.agreement_, same.consistency_, rtol=1e-6)

@@ -21,10 +21,11 @@ from identiflow.iflow.transforms import Composition, SplineCoupling
 from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.identifiability import IdentifiabilityWarning
 from identiflow.shared.inputs.remarks import InputWarning
-from identiflow.shared.metrics import mean_corr_coef
+from identiflow.shared.metrics import agreement, mean_corr_coef
 from identiflow.shared.training import DivergedError, Ensemble, Stage, fit, fit_ensemble
 from identiflow.shared.training.ensemble import jobs_that_pay
 from identiflow.shared.training.fit import fit_together
+from identiflow.shared.training.stage import hold_out
 from identiflow.shared.training.training import Training
 
 Array = np.ndarray
@@ -284,3 +285,13 @@ def test_a_class_and_a_number_of_seeds_are_refused(x: Array, u: Array) -> None:
         fit_ensemble(IFlow, x, u, seeds=[0])
     with pytest.raises(ValueError, match=r"seeds as a list, such as range\(3\); got 3"):
         fit_ensemble(IFlow(), x, u, seeds=3)
+
+
+def test_fits_are_compared_by_the_latents_that_u_reaches(
+    make: Make, x: Array, u: Array, latent_dim: int
+) -> None:
+    """The others are free to turn among themselves."""
+    ensemble = fit_ensemble(make(informative=1, max_steps=4), x, u, seeds=[0, 1])
+    rows = hold_out(torch.arange(len(x)), 0.1).held_out.numpy()
+    reached = [member.transform(x[rows], u[rows])[:, :1] for member in ensemble.members_]
+    np.testing.assert_allclose(ensemble.consistency_, agreement(reached).pairwise, atol=1e-9)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from identiflow.ivae.encoders import MLPEncoder
+from identiflow.ivae.encoders import FullHead, MLPEncoder
 from identiflow.ivae.posteriors import closed_form_kl
 
 B = 6
@@ -147,3 +147,16 @@ def test_an_u_of_the_wrong_shape_is_refused(case: str) -> None:
 def test_unknown_words_are_refused(argument: str) -> None:
     with pytest.raises(ValueError, match=f"{argument} to be one of .* got 'none'"):
         MLPEncoder(D, N, **{argument: "none"})
+
+
+def test_the_scale_of_a_latent_is_that_of_no_other() -> None:
+    """Row i of L is it times (c, 1, 0): the correlations of z stay as they are."""
+    head = FullHead(N).double()
+    raw = normal(B, head.n_inputs)
+    for i in range(N):
+        wider = raw.clone()
+        wider[:, N + i] += 0.7
+        ratio = head(wider).stddev / head(raw).stddev
+        others = [j for j in range(N) if j != i]
+        torch.testing.assert_close(ratio[:, others], torch.ones(B, N - 1, dtype=DOUBLE))
+        assert (ratio[:, i] > 1.9).all()

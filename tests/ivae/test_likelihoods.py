@@ -157,6 +157,15 @@ def test_extreme_parameters_give_finite_values_and_gradients(
             assert parameter.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("size", [-1e3, 1e3])
+def test_draws_of_extreme_parameters_have_the_mean_of_the_density(
+    likelihood: Likelihood, generator: torch.Generator, size: float
+) -> None:
+    signs = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(likelihood.n_parameters)
+    draws = likelihood.sample((size * signs).expand(300, -1), generator)
+    torch.testing.assert_close(draws.mean(0), likelihood.mean(size * signs), rtol=1e-3, atol=0.2)
+
+
 def test_features_feed_an_encoder(likelihood: Likelihood, generator: torch.Generator) -> None:
     x = likelihood.sample(draw_parameters(likelihood, generator, 30), generator)
     features = likelihood.features(x)

@@ -141,6 +141,11 @@ REPORTS: dict[str, tuple[Callable[[], IdentifiabilityReport], dict[str, Any], li
         {"n_values_needed": 4, "rank": 3, "satisfied": True, "permutation": True},
         ["up to order and a map of each one alone"],
     ),
+    "a map with kinks": (
+        lambda: report(filled(GaussianPrior(2, n_labels=8)), 8, kinks=("ReLU",)),
+        {"satisfied": True, "permutation": False, "kinks": ("ReLU",)},
+        ["derivative of ReLU jumps", "theorems 2 and 3 ask for a continuous one", "Take 'silu'"],
+    ),
     "mean alone": (
         partial(random_gaussian, 8, 3, "mean"),
         {"n_values_needed": 4, "rank": 3, "satisfied": True, "permutation": False},
