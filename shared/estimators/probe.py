@@ -7,6 +7,7 @@ another version of this library, or with parts that the user gives again, only c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,12 @@ FEWEST, MOST = 4, 64  # rows: one for each label, if these are no more
 TOLERANCE = 1e-6  # what processors and versions of torch may differ by, in units of the values
 PROBE = "probe/"
 
-# What a model may make of rows x, their u and z = encode(x, u).
-OUTPUTS: dict[str, Callable[[Any, Tensor, Tensor, Tensor], Tensor]] = {
-    "z": lambda model, x, u, z: z,
-    "prior": lambda model, x, u, z: model.prior.log_prob(z, u),
-    "density": lambda model, x, u, z: model.log_likelihood(x, z),
-    "variance": lambda model, x, u, z: model.posterior(x, u).variance,
+# What a model may make of rows x, their u and z = encode(x, u), if it has the part that is named.
+OUTPUTS: dict[str, tuple[str, Callable[[Any, Tensor, Tensor, Tensor], Tensor]]] = {
+    "z": ("encode", lambda model, x, u, z: z),
+    "prior": ("prior", lambda model, x, u, z: model.prior.log_prob(z, u)),
+    "density": ("log_likelihood", lambda model, x, u, z: model.log_likelihood(x, z)),
+    "variance": ("posterior", lambda model, x, u, z: model.posterior(x, u).variance),
 }
 
 
@@ -95,8 +96,9 @@ def _computed(
     z = fitted.model.encode(rows, codes)
     found = {}
     for name in names:
-        try:
-            found[f"{PROBE}{name}"] = OUTPUTS[name](fitted.model, rows, codes, z).double()
-        except (AttributeError, NotImplementedError):  # of a model that has no such part
+        part, compute = OUTPUTS[name]
+        if not hasattr(fitted.model, part):
             continue
+        with suppress(NotImplementedError):  # as by a posterior without a variance
+            found[f"{PROBE}{name}"] = compute(fitted.model, rows, codes, z).double()
     return found

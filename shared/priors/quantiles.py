@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -35,9 +36,20 @@ class Quantiles(ABC):
 
 
 class LocationScale(Quantiles):
-    """Quantiles of one distribution, shifted by `each.loc` and stretched by `each.scale`."""
+    """Quantiles of one distribution, shifted by `each.loc` and stretched by `each.scale`.
+
+    Any other parameter that it has, such as the degrees of freedom of Student's t, is to be the
+    same for all u: `carry` raises a ValueError where it is not.
+    """
 
     def carry(self, z: Tensor, to: LocationScale) -> Tensor:
+        for name in getattr(self.each, "arg_constraints", {}).keys() - {"loc", "scale"}:
+            if not torch.equal(getattr(self.each, name), getattr(to.each, name)):
+                raise ValueError(
+                    f"Expected distributions that differ in loc and scale alone; got a "
+                    f"{type(self.each).__name__} whose {name} changes with u, too. Return LogOdds "
+                    "from the prior's `quantiles`, or keep it the same for all u."
+                )
         return to.each.loc + to.each.scale / self.each.scale * (z - self.each.loc)
 
 
