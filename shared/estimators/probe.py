@@ -35,7 +35,8 @@ def probe_of(fitted: Fitted) -> tuple[dict[str, Tensor], dict[str, Any]]:
     given = _u(fitted.auxiliary)
     codes = _codes(fitted.auxiliary, given)
     x = torch.from_numpy(fitted.scale.undo(_rows(fitted.model, codes, fitted.n_features)))
-    return {f"{PROBE}x": x, **_computed(fitted, x, codes, tuple(OUTPUTS))}, given
+    computed = {f"{PROBE}x": x, **_computed(fitted, x, codes, tuple(OUTPUTS))}
+    return computed, given | {"names": _names(fitted)}
 
 
 def check_probe(fitted: Fitted, tensors: Mapping[str, Tensor], given: Mapping[str, Any]) -> None:
@@ -44,6 +45,8 @@ def check_probe(fitted: Fitted, tensors: Mapping[str, Tensor], given: Mapping[st
     Raises:
         ValueError: saying which.
     """
+    if given.get("names", _names(fitted)) != _names(fitted):
+        raise ValueError("other names of columns than it was saved with")
     expected = {name: t for name, t in tensors.items() if name != f"{PROBE}x"}
     names = [name.removeprefix(PROBE) for name in expected]
     codes = _codes(fitted.auxiliary, given)
@@ -65,6 +68,12 @@ def _u(auxiliary: AuxiliaryEncoder) -> dict[str, Any]:
     if labels is not None:
         labels = [labels[i % len(labels)] for i in range(n_rows)]
     return {"labels": labels, "continuous": continuous}
+
+
+def _names(fitted: Fitted) -> list[list[str]]:
+    """The names of the columns of x and u, by which rows are asked for."""
+    of_u = fitted.auxiliary.names or ((), ())
+    return [list(names or ()) for names in (fitted.names, *of_u)]
 
 
 def _codes(auxiliary: AuxiliaryEncoder, given: Mapping[str, Any]) -> Tensor:

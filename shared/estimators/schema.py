@@ -27,6 +27,8 @@ def check_contents(info: Any, tensors: Mapping[str, Tensor]) -> None:
     _expect(isinstance(info["parameters"], dict), "parameters by name")
     for name in ("replaced", "feature_names_in"):
         _expect(_are(str, info.get(name) or []), name)
+    replaced = [info["parameters"].get(name, name) for name in info.get("replaced") or []]
+    _expect(all(value is None for value in replaced), "values in the place of what is replaced")
     _expect(isinstance(info["measured"], dict), "measured values by name")
     _check_auxiliary(info["auxiliary"])
     _check_history(info["history"])
@@ -76,7 +78,9 @@ def _check_auxiliary(given: Any) -> None:
 
 def _are_in_order(given: Mapping[str, Any]) -> bool:
     low, high = given.get("low"), given.get("high")
-    return low is None or high is None or all(a <= b for a, b in zip(low, high, strict=True))
+    if low is None or high is None:
+        return low is high
+    return all(a <= b for a, b in zip(low, high, strict=True))
 
 
 def _check_names(names: Any, n_continuous: int) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import os
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from experiments.checks.damaged_files import try_files
 from identiflow.shared import files
 from identiflow.shared.estimators.base import Estimator
 from identiflow.shared.files import FileFormatError, load_tensors, save_tensors
@@ -24,10 +22,6 @@ from identiflow.shared.files import FileFormatError, load_tensors, save_tensors
 Array = np.ndarray
 Make = Callable[..., Estimator]
 Contents = tuple[dict[str, Tensor], dict[str, Any]]
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-PART = 50  # mutations in one test
-VALUES: list[Any] = [None, True, 0, 1, -1, 2**70, 0.5, float("nan"), float("inf"), -1e300, "", "x"]
-VALUES += ["a" * 1000, [], [1], ["a"], [[1]], [None], {}, {"a": 1}, [0] * 5, 3000, 1e9, "affine"]
 
 
 @pytest.fixture(scope="module")
@@ -49,90 +43,17 @@ def contents(fit: Estimator, tmp_path: Path) -> Contents:
     return load_tensors(tmp_path / "model", type(fit).__name__)
 
 
-def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to each part of a plain value."""
-    if above:
-        yield above
-    for key in value if isinstance(value, dict) else range(len(value)):
-        if isinstance(value[key], dict | list):
-            yield from places(value[key], (*above, key))
-        else:
-            yield (*above, key)
-
-
-def with_other_info(info: dict[str, Any], rng: random.Random) -> dict[str, Any]:
-    changed = copy.deepcopy(info)
-    *way, last = rng.choice([p for p in places(changed) if p[0] != "feature_names_in"])
-    holder: Any = changed
-    for key in way:
-        holder = holder[key]
-    how = rng.random()
-    if how < 0.2:
-        del holder[last]
-    elif how < 0.3 and isinstance(holder[last], list):
-        holder[last] = holder[last] * rng.choice([0, 2, 3])
-    elif how < 0.35 and isinstance(holder, dict):
-        holder["another"] = rng.choice(VALUES)
-    else:
-        holder[last] = rng.choice(VALUES)
-    return changed
-
-
-TENSOR_CHANGES: list[Callable[[Tensor], Tensor]] = [
-    lambda t: torch.where(torch.arange(t.numel()).view(t.shape) == 0, torch.nan, t.double()),
-    lambda t: t * 0,
-    lambda t: t.float(),
-    lambda t: t.reshape(-1),
-    lambda t: torch.cat([t.reshape(-1)] * 2),
-    lambda t: t.double() * torch.inf,
-    lambda t: -t,
-    lambda t: 1.01 * t + 0.01,
-    lambda t: t.flip(0) if t.ndim else t,
-]
-
-
-def with_other_tensors(tensors: dict[str, Tensor], rng: random.Random) -> dict[str, Tensor]:
-    changed = dict(tensors)
-    name = rng.choice(sorted(changed))
-    way = rng.randrange(len(TENSOR_CHANGES) + 2)
-    if way < len(TENSOR_CHANGES):
-        changed[name] = TENSOR_CHANGES[way](changed[name])
-    elif way == len(TENSOR_CHANGES):
-        changed["model/another"] = changed[name]
-    else:
-        del changed[name]
-    return changed
-
-
 def outputs(fit: Estimator, x: Array, u: Any) -> list[Array]:
     return [fit.transform(x, u), fit.log_prob(x, u)]
 
 
-@pytest.mark.parametrize("seed", range(10 if NIGHTLY else 2))
 def test_a_mutated_file_is_refused_or_the_same(
-    seed: int,
-    fit: Estimator,
-    contents: Contents,
-    x: Array,
-    u_of_two_kinds: pd.DataFrame,
-    tmp_path: Path,
+    fit: Estimator, x: Array, u_of_two_kinds: pd.DataFrame
 ) -> None:
-    (tensors, info), expected = contents, outputs(fit, x, u_of_two_kinds)
-    for number in range(PART * (40 if NIGHTLY else 1)):
-        rng = random.Random(f"{seed} {number}")
-        of_info = rng.random() < 0.7
-        changed = (
-            (tensors, with_other_info(info, rng))
-            if of_info
-            else (with_other_tensors(tensors, rng), info)
-        )
-        save_tensors(tmp_path / "changed", type(fit).__name__, *changed)
-        try:
-            loaded = type(fit).load(tmp_path / "changed")
-        except FileFormatError:
-            continue
-        for got, value in zip(outputs(loaded, x, u_of_two_kinds), expected, strict=True):
-            np.testing.assert_allclose(got, value, rtol=1e-4, atol=1e-4, err_msg=f"{seed} {number}")
+    """4,000 of each by `python -m experiments damaged_files`."""
+    found = try_files(fit, x, u_of_two_kinds, 100)
+    assert found.another == 0 and found.refused > 50
+    assert found.refused + found.same == 100
 
 
 BROKEN: dict[str, Callable[[dict[str, Tensor], dict[str, Any]], object]] = {
