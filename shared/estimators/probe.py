@@ -6,8 +6,10 @@ another version of this library, or with parts that the user gives again, only c
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from identiflow.shared.estimators.fitted import Fitted
 FEWEST, MOST = 4, 64  # rows: one for each label, if these are no more
 TOLERANCE = 1e-6  # what processors and versions of torch may differ by, in units of the values
 PROBE = "probe/"
+SHOWN = ("labels", "shares", "mean", "scale")  # of what u is read by: by the outputs
 
 # What a model may make of rows x, their u and z = encode(x, u), if it has the part that is named.
 OUTPUTS: dict[str, tuple[str, Callable[[Any, Tensor, Tensor, Tensor], Tensor]]] = {
@@ -36,7 +39,7 @@ def probe_of(fitted: Fitted) -> tuple[dict[str, Tensor], dict[str, Any]]:
     codes = _codes(fitted.auxiliary, given)
     x = torch.from_numpy(fitted.scale.undo(_rows(fitted.model, codes, fitted.n_features)))
     computed = {f"{PROBE}x": x, **_computed(fitted, x, codes, tuple(OUTPUTS))}
-    return computed, given | {"names": _names(fitted)}
+    return computed, given | {"said": _said(fitted)}
 
 
 def check_probe(fitted: Fitted, tensors: Mapping[str, Tensor], given: Mapping[str, Any]) -> None:
@@ -45,8 +48,10 @@ def check_probe(fitted: Fitted, tensors: Mapping[str, Tensor], given: Mapping[st
     Raises:
         ValueError: saying which.
     """
-    if given.get("names", _names(fitted)) != _names(fitted):
-        raise ValueError("other names of columns than it was saved with")
+    here = _said(fitted)
+    for name, value in given.get("said", {}).items():
+        if here[name] != value:
+            raise ValueError(f"other {name} of u or x than it was saved with")
     expected = {name: t for name, t in tensors.items() if name != f"{PROBE}x"}
     names = [name.removeprefix(PROBE) for name in expected]
     codes = _codes(fitted.auxiliary, given)
@@ -70,10 +75,10 @@ def _u(auxiliary: AuxiliaryEncoder) -> dict[str, Any]:
     return {"labels": labels, "continuous": continuous}
 
 
-def _names(fitted: Fitted) -> list[list[str]]:
-    """The names of the columns of x and u, by which rows are asked for."""
-    of_u = fitted.auxiliary.names or ((), ())
-    return [list(names or ()) for names in (fitted.names, *of_u)]
+def _said(fitted: Fitted) -> dict[str, Any]:
+    """What rows are asked for by, and no output shows: names of columns, kinds and limits of u."""
+    of_u = {name: v for name, v in asdict(fitted.auxiliary).items() if name not in SHOWN}
+    return json.loads(json.dumps(of_u | {"columns": fitted.names or ()}))
 
 
 def _codes(auxiliary: AuxiliaryEncoder, given: Mapping[str, Any]) -> Tensor:
