@@ -29,7 +29,9 @@ PROMISES = {
     "mutations": "1 of 1 caught",
     "statistical_truth": "| shuffled u | nats gained by the right u |",
     "faults": "| SIGTERM | 1 | 1 | 0 |",
+    "damaged_files": "| `IVAE`, n < d | 20 |",
     "journeys": "10 of 10 floors are held.",
+    "printed": "0 differ, 0 are not covered, 0 better rows are left out, 0 exceptions",
 }
 
 

@@ -67,6 +67,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "β-VAE": partial(weighted_vae, weights=(1.0, BETA, BETA, BETA)),
     "β-TC-VAE": partial(weighted_vae, weights=(1.0, 1.0, BETA, 1.0)),
     "TCL": TCL,
+    "TCL, 2n features": partial(TCL, statistics=2),
     "PCL": PCL,
     "linear FastICA": lambda n, **options: LinearICA(n, seed=options.get("seed", 0)),
 }

@@ -1,4 +1,4 @@
-"""The ceiling: what a network makes of x that was shown the true sources."""
+"""What a network makes of x that was shown the true sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from identiflow.shared.inputs.options import with_options
 
 @with_options
 class Supervised(LearnedFeatures):
-    """Regression of the sources on x: an estimate of E[z | x], which no MCC can be far above.
+    """Regression of the sources on x: an estimate of E[z | x], as good as the network is.
+
+    It is no ceiling: E[z | x] itself would be one, or nearly, and a network fitted to few rows or
+    to discrete x falls short of it.
 
     `fit` takes the sources z (N, n) in the place of u.
 

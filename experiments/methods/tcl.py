@@ -13,7 +13,7 @@ from experiments.methods.baselines import LinearICA
 from experiments.methods.learned import Features, LearnedFeatures
 from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.passes import in_chunks
-from identiflow.shared.inputs.options import with_options
+from identiflow.shared.inputs.options import count, option, with_options
 from identiflow.shared.inputs.rows import Rows
 
 
@@ -22,16 +22,22 @@ class TCL(LearnedFeatures):
     """Classify the segments of rows: the features are a linear mixture of the sources' T(z).
 
     Linear FastICA unmixes them. For sources whose scale alone changes with u that is z², not z.
+    Theory asks for as many features as there are statistics: n of those, 2n where the mean changes
+    too and T(z) is (z, z²).
 
     Reference: Hyvärinen & Morioka 2016, "Unsupervised feature extraction by time-contrastive
     learning and nonlinear ICA", theorem 1.
     """
 
+    statistics: int = option(default=1, kind=count(), about="k, features for each source.")
+
     def _build(self, n_features: int, auxiliary: AuxiliaryEncoder, found: Mapping[str, Any]) -> Any:
-        return SegmentClassifier(self.latent_dim, n_features, self.hidden, auxiliary.n_labels or 0)
+        n = self.latent_dim * self.statistics
+        return SegmentClassifier(n, n_features, self.hidden, auxiliary.n_labels or 0)
 
     def _finish(self, model: SegmentClassifier, x: Rows, u: Tensor) -> dict[str, Any]:
-        ica = LinearICA(self.latent_dim, seed=self.seed).fit(in_chunks(model.features, x)).ica
+        features = in_chunks(model.features, x)
+        ica = LinearICA(features.shape[1], seed=self.seed).fit(features).ica
         model.centre.copy_(torch.from_numpy(ica.mean_))
         model.unmixing.copy_(torch.from_numpy(ica.components_))
         return {}

@@ -1,7 +1,8 @@
 """Noise and columns beyond the sources: from where on the iVAE is right and the flow is not.
 
 A flow has as many latents as columns, so noise is some of them; with `informative=n` only n depend
-on u. The iVAE has n latents and a noise of its own.
+on u. The iVAE has n latents and a noise of its own. Of a flow's latents those n count that match
+best, in 10 columns five of ten.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.protocol.figures import save
-from experiments.protocol.sources import CEILING, tasks
+from experiments.protocol.sources import SUPERVISED, tasks
 from experiments.protocol.study import RESULTS, run_study
 from experiments.protocol.table import Row
 
@@ -29,7 +30,7 @@ def main(smoke: bool = False, jobs: int = 2, seeds: int = 2) -> None:
                 continue  # rows on a surface have no density
             setting = {name(d, noise): {"latent_dim": N, "observed_dim": d, "noise_std": noise}}
             found += tasks(setting, ["IFlow"], seeds, smoke, informative=N)
-            found += tasks(setting, ["IVAE", "linear FastICA", CEILING], seeds, smoke)
+            found += tasks(setting, ["IVAE", "linear FastICA", SUPERVISED], seeds, smoke)
     draw(run_study("noise_and_dimension", found, jobs))
 
 

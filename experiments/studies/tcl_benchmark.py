@@ -8,7 +8,7 @@ noise of 0.1.
 from __future__ import annotations
 
 from experiments.protocol.figures import strips
-from experiments.protocol.sources import CEILING, CHANCE, SQUARED, compared, tasks
+from experiments.protocol.sources import CHANCE, SQUARED, SUPERVISED, compared, tasks
 from experiments.protocol.study import run_study
 
 MAIN = {"centered, d = 5": {"latent_dim": 5}}
@@ -27,7 +27,7 @@ def main(smoke: bool = False, jobs: int = 2, seeds: int = 20) -> None:
         "tcl_benchmark",
         [
             *compared(MAIN, [*SQUARE, *METHODS], seeds, smoke),
-            *compared(NOISY, [*METHODS, CEILING], seeds, smoke),
+            *compared(NOISY, [*METHODS, SUPERVISED], seeds, smoke),
             *tasks(DIMENSIONS, ["IFlow"], some, smoke),
             *tasks(SEGMENTS, ["IFlow"], few, smoke),
             *tasks(DIMENSIONS | SEGMENTS, ["IVAE", "TCL", "linear FastICA"], few, smoke),
