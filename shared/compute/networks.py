@@ -17,8 +17,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 # Those whose derivative jumps.
-KINKED = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.Hardtanh, nn.Hardsigmoid)
-KINKED += (nn.Hardswish, nn.Threshold, nn.Hardshrink, nn.Softshrink)
+KINKED: tuple[type[nn.Module], ...] = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU)
+KINKED += (nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Threshold, nn.Hardshrink, nn.Softshrink)
 
 
 def kinks_of(module: nn.Module) -> tuple[str, ...]:
