@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from scipy.stats import kstest
 
 from identiflow.iflow import IFlow
 from identiflow.ivae import IVAE
@@ -99,6 +100,15 @@ def test_quantiles_of_the_true_model_are_uniform() -> None:
     assert gather(flow, test.x, test.u).miscalibration.max() < 0.04
     turned = test.u[::-1].copy()  # the u of other rows
     assert gather(flow, test.x, turned).miscalibration.max() > 0.05
+
+
+def test_miscalibration_is_kolmogorovs_distance_on_either_side(facts: Facts) -> None:
+    uniform = np.random.default_rng(0).random(200)
+    quantiles = np.stack([uniform, uniform**3, 1 - uniform**3], axis=1)
+    expected = [kstest(column, "uniform").statistic for column in quantiles.T]
+    found = replace(facts, quantiles=quantiles).miscalibration
+    np.testing.assert_allclose(found, expected)
+    assert found[0] < 0.1 < 0.3 < found[1:].min()
 
 
 def test_quantiles_of_a_vae_are_those_of_draws() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,15 @@ def test_round_trip_error_is_the_measured_one(fitted: Callable[[str], IFlow]) ->
     expected = np.abs((again - X) / flow.x_scale_).max()
     assert flow.round_trip_error_ == pytest.approx(expected, rel=3, abs=1e-15)
     assert f"{flow.round_trip_error_:.1e}" in str(flow.check_identifiability(U))
+
+
+@pytest.mark.parametrize("error", [0.25, -0.25])
+def test_round_trips_that_end_too_high_or_too_low_are_as_bad(error: float) -> None:
+    rows = torch.randn(50, 2, dtype=torch.float64)
+    shift = torch.tensor([0.1 * error, error])
+    wrong = SimpleNamespace(encode=lambda x: x, decode=lambda z: z + shift)
+    measured = IFlow()._finish(wrong, rows, torch.zeros(50))
+    assert measured["round_trip_error_"] == pytest.approx(0.25)
 
 
 def test_log_prob_is_the_modules_with_the_jacobian_of_standardising(flow: IFlow) -> None:

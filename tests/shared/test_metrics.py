@@ -257,6 +257,13 @@ def test_scores_are_floats_and_touch_no_global_generator(score, assert_rng_untou
         assert type(score(draw(1), draw(2))) is float
 
 
+def test_of_single_columns_the_linear_score_is_the_size_of_their_correlation():
+    """On the rows scored, whatever its sign was on those of the fit."""
+    for z, other in zip(draw(n=60, d=20).T, draw(1, n=60, d=20).T, strict=True):
+        expected = abs(np.corrcoef(z[30:], other[30:])[0, 1])
+        assert linear_mean_corr_coef(z, other, fit_rows=slice(0, 30)) == pytest.approx(expected)
+
+
 # Constant columns
 
 

@@ -83,7 +83,10 @@ def test_few_rows_that_differ_are_no_dependence(case: str) -> None:
     assert binomtest(sum(value <= 0.05 for value in p), 80, 0.05, "greater").pvalue > 1e-3
 
 
-@pytest.mark.parametrize("values", [[0.3, -1.2, 0.7, 2.0, -0.4, 1.1], [0, 0, 0, 5, 0, 1]])
+SIX = [[0.3, -1.2, 0.7, 2.0, -0.4, 1.1], [0, 0, 0, 5, 0, 1], [0, 0, 1, 1, 2, 0], [0, 0, 0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("values", SIX)
 def test_the_p_value_of_six_rows_is_that_of_all_their_orders(values: list[float]) -> None:
     a, b = np.array(values), np.array([1.0, 0.2, 1.5, 4.0, 0.9, 1.8])
     statistics = [textbook_statistic(a, b[list(order)]) for order in permutations(range(6))]
