@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import copyreg
 import hashlib
-import sys
 from collections.abc import Callable, Iterator
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from types import (
     BuiltinFunctionType,
     ClassMethodDescriptorType,
-    CodeType,
     FunctionType,
     GetSetDescriptorType,
     MemberDescriptorType,
@@ -31,10 +28,14 @@ from torch import Tensor, nn
 
 from identiflow.shared.inputs.arrays import AnyArray
 from identiflow.shared.inputs.rows import CHUNK, Rows, StoredRows
+from identiflow.shared.training.code import (
+    contents,
+    is_known,
+    is_of_python,
+    parts_of_code,
+    read_by,
+)
 
-# Packages whose parts go by their names, as those do that are installed beside their metadata.
-KNOWN = {"identiflow", "iflow", "ivae", "shared", "torch", "nflows", "numpy", "scipy"}
-KNOWN |= sys.stdlib_module_names - {"__main__"}
 OF_C: tuple[type, ...] = (BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType)
 OF_C += (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
@@ -131,6 +132,8 @@ def sums_of(rows: Rows) -> float:
 
 def _add_array(digest: Digest, array: AnyArray) -> None:
     digest.add_all([str(array.dtype), *array.shape])
+    if isinstance(array, np.ma.MaskedArray):
+        digest.add_bytes(np.ma.getmaskarray(array))
     if array.dtype.hasobject:
         return digest.add_all(array.tolist())
     return digest.add_bytes(array)
@@ -148,63 +151,23 @@ def _add_module(digest: Digest, module: nn.Module) -> None:
 
 def _add_function(digest: Digest, function: FunctionType) -> None:
     name = function.__qualname__
-    if _is_known(function):
+    if is_known(function):
         digest.add(f"{function.__module__}.{name}")
     else:
-        digest.add_all(_parts_of_code(function.__code__))
-        digest.add_all(_globals_of(function))
+        digest.add_all(parts_of_code(function.__code__))
+        digest.add_all(read_by(function))
+        digest.add_all([name, v] for name, v in vars(function).items() if "_torch" not in name)
     digest.add_all([function.__defaults__, function.__kwdefaults__])
-    digest.add_all(_contents(function))
-
-
-def _parts_of_code(code: CodeType) -> Iterator[Any]:
-    yield from (code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_flags)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _parts_of_code(constant)
-        else:
-            yield constant
-
-
-def _contents(function: FunctionType) -> list[Any]:
-    """What the variables of its closure hold now."""
-    return [_content(cell) for cell in function.__closure__ or ()]
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not set yet
-        return Ellipsis
-
-
-def _globals_of(function: FunctionType) -> Iterator[Any]:
-    """The names that a function uses of its module, and of modules of the user's, with values."""
-    names = sorted(
-        {
-            name
-            for name in _parts_of_code(function.__code__)
-            if isinstance(name, tuple)
-            for name in name
-            if isinstance(name, str)
-        }
-    )
-    for name in names:
-        if name in function.__globals__:
-            value = function.__globals__[name]
-            yield from (name, value)
-            if isinstance(value, ModuleType) and not _is_known(value):
-                yield from (part for part in names if hasattr(value, part))
-                yield from (getattr(value, part) for part in names if hasattr(value, part))
+    digest.add_all(contents(function))
 
 
 def _add_class(digest: Digest, cls: type) -> None:
-    if _is_known(cls):
+    if is_known(cls):
         return digest.add(f"{cls.__module__}.{cls.__qualname__}")
     digest.add_all(cls.__bases__)
     for name, value in sorted(vars(cls).items()):
         function = _function_of(value)
-        if isinstance(function, FunctionType) or not name.startswith("_"):
+        if isinstance(function, FunctionType) or not is_of_python(name):
             digest.add_all([name, function])
     return None
 
@@ -231,7 +194,12 @@ def _add_dict(digest: Digest, items: dict[Any, Any]) -> None:
 
 
 def _add_name(digest: Digest, module: ModuleType) -> None:
+    """Add a module that something holds; one of the user's with all that is plain in it."""
     digest.add(module.__name__)
+    for name, value in sorted({} if is_known(module) else vars(module).items()):
+        own = getattr(value, "__module__", module.__name__) == module.__name__
+        if own and not is_of_python(name) and not isinstance(value, ModuleType):
+            digest.add_all([name, value])
 
 
 def _add_of_c(digest: Digest, value: Any) -> None:
@@ -258,22 +226,6 @@ def _add_object(digest: Digest, value: Any) -> None:
 
 def _listed(part: Any) -> Any:
     return list(part) if isinstance(part, Iterator) else part
-
-
-def _is_known(value: Any) -> bool:
-    """True for what goes by its name, since it is of this package or of one that is installed."""
-    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
-    return _is_of_package(str(name).partition(".")[0])
-
-
-@cache
-def _is_of_package(name: str) -> bool:
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    if name in KNOWN or spec is None or not spec.origin:
-        return name in KNOWN
-    folder = Path(spec.origin).parent
-    folder = folder.parent if spec.submodule_search_locations else folder
-    return any(folder.glob("*.dist-info")) or any(folder.glob("*.egg-info/PKG-INFO"))
 
 
 WAYS: tuple[tuple[type | tuple[type, ...], Callable[[Digest, Any], None]], ...] = (
