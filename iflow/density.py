@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from identiflow.iflow.model import IdentifiableFlow
+from identiflow.shared.compute.random import usual_modes
 from identiflow.shared.inputs.rows import Scale
 
 
@@ -35,6 +36,7 @@ class FlowGivenU(Distribution):
         """True if draws can be differentiated, as those of the prior then can."""
         return self.latents.has_rsample
 
+    @usual_modes()
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(x | u) in nats, (..., B) for x (..., B, d); one x or one u goes with many.
 
@@ -57,10 +59,12 @@ class FlowGivenU(Distribution):
                 f"each of u; got {tuple(value.shape)}. Pass x[:, None] for each x under each u."
             ) from None
 
+    @usual_modes()
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with torch.no_grad():
             return self._decode(self.latents.sample(torch.Size(sample_shape)))
 
+    @usual_modes()
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self._decode(self.latents.rsample(torch.Size(sample_shape)))
 

@@ -16,6 +16,7 @@ from identiflow.shared.auxiliary import AuxiliaryEncoder
 from identiflow.shared.compute.networks import kinks_of
 from identiflow.shared.compute.nflows_adapter import Transform
 from identiflow.shared.compute.passes import in_chunks
+from identiflow.shared.compute.random import usual_modes
 from identiflow.shared.estimators.base import Path
 from identiflow.shared.estimators.identifiable import IdentifiableEstimator, rows_of
 from identiflow.shared.inputs.arrays import Array
@@ -89,6 +90,7 @@ class IFlow(IdentifiableEstimator):
         """
         return self._log_prob(x, u)
 
+    @usual_modes()
     def __call__(self, u: Any) -> FlowGivenU:
         """p(x | u) as a torch distribution, batch shape (len(u),), event shape (d,), float64.
 

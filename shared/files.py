@@ -37,6 +37,11 @@ def check_folder(path: str | os.PathLike[str], name: str = "path") -> None:
         )
     if Path(path).is_dir():
         raise ValueError(f"Expected {name} to be a file; got the folder {os.fspath(path)!r}.")
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(
+            f"Expected {name} to be a file; got {os.fspath(path)!r}, a device, pipe or socket, in "
+            "the place of which a file would be put. Name another file."
+        )
 
 
 def save_tensors(

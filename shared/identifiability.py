@@ -54,6 +54,8 @@ class IdentifiabilityReport:
         round_trip_error: largest |x − f(g(x))| measured on standardised data; None for an iVAE.
         kinks: activations of the networks of f whose derivative jumps, where theorems 2 and 3 ask
             for one that is continuous. Those that are modules are seen.
+        interventions: whether each value of u changes one latent alone, which takes the place of
+            theorem 1 (Squires et al. 2023; Buchholz et al. 2023).
     """
 
     n_values: int
@@ -69,6 +71,7 @@ class IdentifiabilityReport:
     round_trip_error: float | None = None
     dependent: tuple[int, ...] = ()
     kinks: tuple[str, ...] = ()
+    interventions: bool = False
 
     @property
     def satisfied(self) -> bool:
@@ -92,7 +95,8 @@ class IdentifiabilityReport:
     def __str__(self) -> str:
         """One paragraph of plain words."""
         verdict = "hold" if self.satisfied else "do not hold"
-        sentences = [f"The conditions of theorem 1 that can be checked {verdict}."]
+        of = "single interventions" if self.interventions else "theorem 1"
+        sentences = [f"The conditions of {of} that can be checked {verdict}."]
         if self.rank_needed == 0:
             sentences.append("The prior does not depend on u, so nothing identifies the latents.")
         else:
@@ -204,6 +208,7 @@ def check_conditions(
         round_trip_error=round_trip_error,
         dependent=_dependent(prior, values) if prior.learns_statistics else (),
         kinks=kinks,
+        interventions=prior.targets is not None,
     )
 
 

@@ -257,7 +257,7 @@ def _are_integers(types: set[type]) -> bool:
 
 def _words(values: NDArray[Any]) -> NDArray[Any]:
     _remark_merged(values)
-    words = list(map(_word, values))
+    words = [_word(value).replace("\0", "\\x00") for value in values]  # which numpy cuts off
     lengths = list(map(len, words))
     if max(lengths, default=0) > LONGEST:  # each row of an array takes as much as the longest
         row = row_number(lengths.index(max(lengths)))

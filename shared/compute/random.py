@@ -17,7 +17,18 @@ from identiflow.shared.inputs.options import SEED
 # lock keeps two of our own threads from interleaving their draws.
 _global_generator = threading.RLock()
 _default_dtype = threading.Lock()
-_defaults_before: list[torch.dtype] = []
+_defaults_before: list[tuple[torch.dtype, str]] = []
+
+
+def _defaults() -> tuple[torch.dtype, str]:
+    """Torch's settings for all threads: the type of new tensors, and how float32 is multiplied."""
+    return torch.get_default_dtype(), torch.get_float32_matmul_precision()
+
+
+def _set_defaults(dtype: torch.dtype, products: str) -> None:
+    torch.set_default_dtype(dtype)
+    if torch.get_float32_matmul_precision() != products:  # setting it has effects of its own
+        torch.set_float32_matmul_precision(products)
 
 
 def _forget_threads() -> None:
@@ -25,7 +36,7 @@ def _forget_threads() -> None:
     global _global_generator, _default_dtype
     _global_generator, _default_dtype = threading.RLock(), threading.Lock()
     if _defaults_before:
-        torch.set_default_dtype(_defaults_before[0])
+        _set_defaults(*_defaults_before[0])
         _defaults_before.clear()
 
 
@@ -57,22 +68,21 @@ def _gpus(device: torch.device) -> list[int]:
 
 @contextmanager
 def single_precision() -> Iterator[None]:
-    """Run a block in which new tensors are float32, whatever the caller's default is.
+    """Run a block in which new tensors are float32, and multiplied with all of their digits.
 
-    The default is one for all threads: the first to enter changes it, the last to leave restores
-    it.
+    Whatever the caller's defaults are. These are one for all threads: the first to enter changes
+    them, the last to leave restores them.
     """
     with _default_dtype:
-        first = not _defaults_before
-        _defaults_before.append(torch.get_default_dtype() if first else _defaults_before[0])
-        torch.set_default_dtype(torch.float32)
+        _defaults_before.append(_defaults_before[0] if _defaults_before else _defaults())
+        _set_defaults(torch.float32, "highest")
     try:
         yield
     finally:
         with _default_dtype:
             before = _defaults_before.pop()
             if not _defaults_before:
-                torch.set_default_dtype(before)
+                _set_defaults(*before)
 
 
 @contextmanager

@@ -56,8 +56,8 @@ def autocorrelated_sources(
     """Draw stationary sources with a memory, as permutation-contrastive learning assumes them.
 
     z_ti = ρ_i z_{t−1,i} + sqrt(1 − ρ_i²) ε_ti with ε of unit variance and ρ_i ~ U[0.6, 0.9], and
-    x_t = f(z_t) with the mixing of `nonstationary_sources`. With Gaussian innovations the sources
-    are not identified.
+    x_t = f(z_t) with the mixing of `nonstationary_sources`. With Gaussian innovations sources of
+    a nonlinear mixing are not identified.
 
     Args:
         latent_dim: n, the number of sources, and of columns of x.

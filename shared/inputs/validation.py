@@ -208,7 +208,7 @@ def _of_tensor(values: torch.Tensor, name: str) -> NDArray[Any]:
     if values.is_meta:
         raise TypeError(f"Expected {name} to hold values; got a tensor on the device 'meta'.")
     known_to_numpy = values.dtype != torch.bfloat16
-    return (values if known_to_numpy else values.float()).cpu().resolve_conj().numpy()
+    return (values if known_to_numpy else values.float()).cpu().resolve_conj().resolve_neg().numpy()
 
 
 def check_finite(values: NDArray[Any], name: str, names: tuple[Any, ...] | None = None) -> None:

@@ -43,7 +43,7 @@ def within_group_mean_corr_coef(
 
     1.0 means recovered inside every group; a latent that only knows which group it is in scores as
     chance, although its pooled `mean_corr_coef` may be near 1. With G groups of m rows a pair of
-    independent columns scores sqrt(2 / (π m)), whatever G is: small groups raise it.
+    independent columns scores about sqrt(2 / (π m)), whatever G is: small groups raise it.
 
         score = 1 / n_true · max over matchings π of Σ_i 1 / G · Σ_g |corr_g(z_true_i, z_pred_π(i))|
 

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from identiflow.shared.auxiliary import Auxiliary, Columns
 from identiflow.shared.auxiliary.encoder import call_of
 from identiflow.shared.auxiliary.reading import as_array, read_values
+from identiflow.shared.compute.random import usual_modes
 from identiflow.shared.inputs.containers import column_names
 from identiflow.shared.inputs.moments import UTC, WRITTEN
 from identiflow.shared.inputs.pairing import check_paired, parts_of
@@ -50,7 +51,9 @@ def on_disk(x: Any, u: Any) -> Iterator[tuple[Any, Any]]:
             "Expected u=None with a Dataset or an iterator, whose items are pairs (x, u); got a u."
         )
     with TemporaryDirectory(prefix="identiflow-") as folder:
-        yield _write(_parts(x), Path(folder) / "x")
+        with usual_modes():
+            written = _write(_parts(x), Path(folder) / "x")
+        yield written
 
 
 def _parts(stream: Any) -> Iterable[tuple[Any, Any]]:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
+from identiflow.iflow import IFlow
 from identiflow.shared.estimators.base import Estimator
 
 Array = np.ndarray
 Make = Callable[..., Estimator]
+
+
+@contextmanager
+def float32_products(precision: str) -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+        assert torch.get_float32_matmul_precision() == precision
+    finally:
+        torch.set_float32_matmul_precision(before)
+
 
 MODES: dict[str, Callable[[], AbstractContextManager]] = {
     "a default device": partial(torch.device, "meta"),  # as "cuda" is one, where there is one
@@ -22,6 +36,7 @@ MODES: dict[str, Callable[[], AbstractContextManager]] = {
     "autocast to float16": partial(torch.autocast, "cpu", dtype=torch.float16),
     "inference mode": torch.inference_mode,
     "no gradients": torch.no_grad,
+    "products of few digits": partial(float32_products, "medium"),
 }
 
 
@@ -61,3 +76,14 @@ def test_results_in_any_mode_are_the_same(
     expected = results()
     with MODES[mode]():
         assert results() == expected
+
+
+def test_a_stream_is_read_and_drawn_for_under_another_default_device(
+    make: Make, fitted: Estimator, x: Array, u: Array, assert_same_bits: Callable
+) -> None:
+    rows = TensorDataset(torch.tensor(x), torch.tensor(u))
+    with torch.device("meta"):
+        assert_same_bits(make().fit(rows), fitted)
+    if isinstance(fitted, IFlow):
+        with torch.device("meta"):
+            assert np.isfinite(fitted([0, 1]).sample((2,)).numpy()).all()

@@ -148,6 +148,7 @@ FORMS_OF_X: dict[str, Callable[[Array, Path], Any]] = {
     "torch": lambda x, _: torch.from_numpy(x),
     "torch, single precision": lambda x, _: torch.from_numpy(x).float().requires_grad_(),
     "single precision": lambda x, _: x.astype(np.float32),
+    "torch, signs left open": lambda x, _: torch.from_numpy(-1j * x).conj().imag,
     "data frame": lambda x, _: pd.DataFrame(x, columns=["left", "right"]),
     "lists": lambda x, _: x.tolist(),
     "memory-map": memory_map,

@@ -21,6 +21,7 @@ from identiflow.shared.auxiliary import (
     TimeSegments,
     read_auxiliary,
 )
+from identiflow.shared.auxiliary.labels import as_labels
 
 CODES = np.array([0, 1, 2, 1, 0, 2, 2, 1])
 NAMES = ["ada", "ben", "cy"]
@@ -167,3 +168,9 @@ def test_a_label_that_is_a_text_is_refused(hold) -> None:
     u[7] = "Once upon a time, " * 1000
     with pytest.raises(ValueError, match="labels of u of 2000 letters at most; got 18000 in row 7"):
         read_auxiliary(hold(u), np.zeros((20, 2)))
+
+
+@pytest.mark.parametrize("values", [["a\0", "a", "b"], [b"a\0", b"a", b"b"]])
+def test_what_numpy_cuts_off_makes_no_two_labels_one(values):
+    u = np.array(values, dtype=object)
+    assert len(np.unique(as_labels(u))) == 3
