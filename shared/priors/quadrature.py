@@ -13,7 +13,7 @@ from torch.distributions import Distribution, constraints
 from identiflow.shared.compute.networks import LOG_2PI, bounded_exp
 
 # Twice as many in double precision, where a normaliser is held to 1e-6 whatever the parameters.
-N_NODES = 192
+N_NODES, TURNS = 192, 16
 # The statistics beyond the first two are bounded by 1 and their λ by the first of these, the sum of
 # |λ| by the second, so that they change a density by at most a constant factor.
 LAMBDA_BOUND, SUM_BOUND = 8.0, 32.0
@@ -38,15 +38,18 @@ class FixedStatistics(nn.Module):
     def __init__(self, n_functions: int) -> None:
         super().__init__()
         self.n_functions = n_functions
-        grid = torch.linspace(-12, 12, 4801, dtype=torch.float64)
+        end = 12 + 2 * n_functions**0.5  # beyond the last of their turns
+        grid = torch.linspace(-end, end, 8001, dtype=torch.float64)
         self.register_buffer("peak", self._functions(grid).abs().amax(0).float(), persistent=False)
 
     def _functions(self, z: Tensor) -> Tensor:
-        # The recurrence is linear: the factor may come first, and then nothing overflows.
+        # The recurrence is linear: the factor may come first, and each be of unit length, so that
+        # nothing overflows.
         factor = torch.exp(-0.25 * z**2)
         functions = [factor, z * factor]
         for order in range(1, self.n_functions):
-            functions.append(z * functions[-1] - order * functions[-2])
+            next_one = z * functions[-1] - order**0.5 * functions[-2]
+            functions.append(next_one / (order + 1) ** 0.5)
         return torch.stack(functions[: self.n_functions], dim=-1)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -169,7 +172,8 @@ class ExponentialFamily(Distribution):
 
     @property
     def _n_nodes(self) -> int:
-        return 2 * N_NODES if self.centre.dtype == torch.float64 else N_NODES
+        turns = 1 + self.lam.shape[-1] // TURNS  # the more statistics, the more often they turn
+        return turns * (2 * N_NODES if self.centre.dtype == torch.float64 else N_NODES)
 
     def _log_unnormalized(self, z: Tensor) -> Tensor:
         quadratic = -0.5 * ((z - self.centre) / self.width) ** 2

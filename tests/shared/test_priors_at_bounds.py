@@ -26,6 +26,7 @@ FAMILIES: dict[str, Callable[..., ConditionalPrior]] = {
     "Laplace": LaplacePrior,
     "mixture": MixturePrior,
     "mixture of 9": partial(MixturePrior, n_components=9),
+    "k = 40, fixed": partial(ExponentialFamilyPrior, n_statistics=40),
     **{
         f"k = {k}, {kind}": partial(ExponentialFamilyPrior, n_statistics=k, statistics=kind)
         for k in (1, 2, 3, 4, 6, 10)
