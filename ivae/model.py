@@ -106,7 +106,14 @@ class IdentifiableVAE(IdentifiableModel):
 
     def loss(self, x: Tensor, u: Tensor, generator: Randomness = None) -> Tensor:
         """The negative objective of each row, (B,), in nats."""
-        return -self.objective(self, x, u, n_samples=self.n_samples, generator=generator)
+        value = self.objective(self, x, u, n_samples=self.n_samples, generator=generator)
+        if not isinstance(value, Tensor) or value.shape != x.shape[:1]:
+            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(
+                f"Expected an objective that returns a tensor of shape ({len(x)},), a number for "
+                f"each row; got {got}. Take no mean: fit does."
+            )
+        return -value
 
     def elbo(
         self,

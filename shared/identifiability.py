@@ -44,7 +44,8 @@ class IdentifiabilityReport:
         condition_number: of that matrix with columns of unit length; infinite if rank is short.
         modulation: for each latent, how far u changes its prior: the mean over pairs of values of
             u of the Jeffreys divergence between its two priors, in nats; (n,).
-        unmodulated: latents whose prior is the same for all u: theorem 1 says nothing of them.
+        unmodulated: of the latents that may depend on u those whose prior is the same for all u:
+            theorem 1 says nothing of them, nor of the others.
         collapsed: latents that carry no information on x (iVAE only; a flow's never do).
         dependent: latents whose k statistics are linearly dependent (theorem 1, iii), as learned
             ones may be.
@@ -53,7 +54,8 @@ class IdentifiabilityReport:
             and by a map without kinks.
         round_trip_error: largest |x − f(g(x))| measured on standardised data; None for an iVAE.
         kinks: activations of the networks of f whose derivative jumps, where theorems 2 and 3 ask
-            for one that is continuous. Those that are modules are seen.
+            for one that is continuous. Those that are modules are seen, and named where these
+            theorems would say something without them.
         interventions: whether each value of u changes one latent alone, which takes the place of
             theorem 1 (Squires et al. 2023; Buchholz et al. 2023).
     """
@@ -101,7 +103,7 @@ class IdentifiabilityReport:
             sentences.append("The prior does not depend on u, so nothing identifies the latents.")
         else:
             sentences += [self._about_values(), self._about_rank(), self._about_modulation()]
-            sentences.append(self._about_permutation())
+            sentences += [self._about_permutation(), *self._about_the_others()]
         if self.dependent:
             sentences.append(
                 f"The statistics of latents {list(self.dependent)} are linearly dependent: a prior "
@@ -128,6 +130,8 @@ class IdentifiabilityReport:
             f"The prior's parameters span {rank} of the {self.rank_needed} directions they should"
         )
         if self.rank < self.rank_needed:
+            if self.interventions:
+                return f"{text}: no value of u here changes the other latents alone."
             return f"{text}: some latents change with u only together, and may be mixed."
         if self.condition_number > POOR_CONDITIONING:
             return (
@@ -149,15 +153,24 @@ class IdentifiabilityReport:
 
     def _about_permutation(self) -> str:
         if self.kinks:
+            of = "their theory asks" if self.interventions else "theorems 2 and 3 ask"
             return (
-                f"The derivative of {' and '.join(self.kinks)} jumps, where theorems 2 and 3 ask "
-                "for a continuous one: what they say of single latents is not sure. Take 'silu'."
+                f"The derivative of {' and '.join(self.kinks)} jumps, where {of} for a continuous "
+                "one: what is said of single latents is not sure. Take 'silu'."
             )
         if self.permutation:
             return (
                 "Where they hold, latents are the sources up to order and a map of each one alone."
             )
-        return "Its statistics are monotone with k = 1: latents are identified up to a linear map."
+        return (
+            "Its statistics are monotone with k = 1: where they hold, latents are identified "
+            "up to a linear map."
+        )
+
+    def _about_the_others(self) -> list[str]:
+        n, m = len(self.modulation), self.n_informative
+        others = f"latent {m}" if n == m + 1 else f"latents {m} to {n - 1}"
+        return [f"All of this is of the first {m}; {others} may not depend on u."] if n > m else []
 
 
 @torch.no_grad()
@@ -193,7 +206,12 @@ def check_conditions(
     lam = natural.double().cpu()
     differences = _without_rounding(lam[:, :m].flatten(1).numpy(), torch.finfo(natural.dtype).eps)
     rank, condition = _rank_and_conditioning(differences, needed)
+    if prior.targets is not None:  # of one latent several statistics are one direction
+        of_latents = np.abs(differences).reshape(len(differences), m, -1).sum(-1)
+        rank = min(rank, _rank_and_conditioning(of_latents, needed)[0])
+        condition = condition if rank >= needed else float("inf")
     modulation = _modulation(prior, values, lam)
+    sharpened = _is_up_to_permutation(prior, values)
     return IdentifiabilityReport(
         n_values=n_values,
         n_values_needed=needed + 1,
@@ -204,10 +222,10 @@ def check_conditions(
         modulation=modulation,
         unmodulated=tuple(np.flatnonzero(modulation[:m] < NEGLIGIBLE_MODULATION).tolist()),
         collapsed=collapsed,
-        permutation=not kinks and _is_up_to_permutation(prior, values),
+        permutation=sharpened and not kinks,
         round_trip_error=round_trip_error,
         dependent=_dependent(prior, values) if prior.learns_statistics else (),
-        kinks=kinks,
+        kinks=kinks if sharpened else (),
         interventions=prior.targets is not None,
     )
 

@@ -22,12 +22,19 @@ _defaults_before: list[tuple[torch.dtype, str]] = []
 
 def _defaults() -> tuple[torch.dtype, str]:
     """Torch's settings for all threads: the type of new tensors, and how float32 is multiplied."""
-    return torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    return torch.get_default_dtype(), _products()
+
+
+def _products() -> str:
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:  # set by torch's newer settings, which this one does not know
+        return "highest"
 
 
 def _set_defaults(dtype: torch.dtype, products: str) -> None:
     torch.set_default_dtype(dtype)
-    if torch.get_float32_matmul_precision() != products:  # setting it has effects of its own
+    if _products() != products:  # setting it has effects of its own
         torch.set_float32_matmul_precision(products)
 
 

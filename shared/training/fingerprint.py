@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copyreg
 import hashlib
+from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from types import (
@@ -34,11 +35,12 @@ from identiflow.shared.training.code import (
     is_of_python,
     parts_of_code,
     read_by,
+    version_of,
 )
 
 OF_C: tuple[type, ...] = (BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType)
 OF_C += (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
-PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
+PLAIN: tuple[type, ...] = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 # What a module keeps that no step depends on.
 OF_NO_STEP = {"training", "_compiled_call_impl", "_version"}
 
@@ -74,7 +76,7 @@ class Digest:
     def add(self, value: Any) -> None:
         """Add a value, whatever it holds included."""
         value = _before_compilation(value)
-        if isinstance(value, PLAIN):
+        if type(value) in PLAIN:
             return self._say(type(value).__name__, repr(value))
         if id(value) in self.seen:
             return self._say("again", self.seen[id(value)][0])
@@ -152,19 +154,19 @@ def _add_module(digest: Digest, module: nn.Module) -> None:
 def _add_function(digest: Digest, function: FunctionType) -> None:
     name = function.__qualname__
     if is_known(function):
-        digest.add(f"{function.__module__}.{name}")
+        digest.add_all([f"{function.__module__}.{name}", version_of(function)])
     else:
         digest.add_all(parts_of_code(function.__code__))
         digest.add_all(read_by(function))
-        digest.add_all([name, v] for name, v in vars(function).items() if "_torch" not in name)
+        digest.add_all([name, v] for name, v in vars(function).items() if name[:6] != "_torch")
     digest.add_all([function.__defaults__, function.__kwdefaults__])
     digest.add_all(contents(function))
 
 
 def _add_class(digest: Digest, cls: type) -> None:
     if is_known(cls):
-        return digest.add(f"{cls.__module__}.{cls.__qualname__}")
-    digest.add_all(cls.__bases__)
+        return digest.add_all([f"{cls.__module__}.{cls.__qualname__}", version_of(cls)])
+    digest.add_all([*cls.__bases__, *([] if type(cls) in (type, ABCMeta) else [type(cls)])])
     for name, value in sorted(vars(cls).items()):
         function = _function_of(value)
         if isinstance(function, FunctionType) or not is_of_python(name):
@@ -177,7 +179,7 @@ def _function_of(member: Any) -> Any:
     if isinstance(member, staticmethod | classmethod):
         return member.__func__
     if isinstance(member, property):
-        return member.fget
+        return [member.fget, member.fset, member.fdel]
     return member.func if isinstance(member, cached_property) else member
 
 
@@ -186,11 +188,18 @@ def _add_set(digest: Digest, values: Any) -> None:
 
 
 def _add_items(digest: Digest, items: list[Any] | tuple[Any, ...]) -> None:
-    digest.add_all([type(items), *items])
+    digest.add_all([type(items), *items, _vars_of(items)])
 
 
 def _add_dict(digest: Digest, items: dict[Any, Any]) -> None:
     digest.add_all(part for item in items.items() for part in item)
+    if type(items) is not dict:
+        digest.add_all([type(items), getattr(items, "default_factory", None), _vars_of(items)])
+
+
+def _vars_of(value: Any) -> dict[str, Any] | None:
+    """The attributes that it has beside what it holds."""
+    return getattr(value, "__dict__", None)
 
 
 def _add_name(digest: Digest, module: ModuleType) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import enum
 import importlib
+import shutil
 import sys
 import types
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from identiflow.shared.training.code import _is_of_package
 from identiflow.shared.training.fingerprint import fingerprint
 
 PACKAGE = {
@@ -19,6 +24,7 @@ PACKAGE = {
     "sub.py": "W, _HIDDEN = 1.0, 1.0\n",
     "late.py": "W = 1.0\n",
     "parts.py": """
+import functools
 import mine_of_tests, mine_of_tests.sub
 from mine_of_tests import sub
 
@@ -59,6 +65,33 @@ def importing_the_module(x):
 def importing_near_by(x):
     from .late import W
     return W * x
+
+def importing_a_neighbour(x):
+    from . import late
+    return late.W * x
+
+K = 1.0
+
+@functools.wraps(sum)
+def wrapped(x):
+    return K * x
+
+log = 1.0
+
+def with_a_local(x):
+    log = 2 * x
+    return log
+
+class Upper:
+    def __init__(self, x=0.0):
+        self.held = x
+
+    @property
+    def value(self):
+        return 1.0
+    @value.setter
+    def value(self, to):
+        self.held = K * to
 
 def with_an_attribute(x):
     return with_an_attribute.w * x
@@ -106,6 +139,9 @@ CASES: dict[str, tuple[Callable[[types.ModuleType], Any], Callable[[types.Module
     "an import from": (lambda p: p.importing, other("late", "W")),
     "an import": (lambda p: p.importing_the_module, other("late", "W")),
     "an import near by": (lambda p: p.importing_near_by, other("late", "W")),
+    "an import of a neighbour": (lambda p: p.importing_a_neighbour, other("late", "W")),
+    "behind functools.wraps": (lambda p: p.wrapped, other("parts", "K")),
+    "what a setter reads": (lambda p: p.Upper, other("parts", "K")),
     "an attribute of a function": (
         lambda p: p.with_an_attribute,
         other("parts.with_an_attribute", "w"),
@@ -122,6 +158,56 @@ def test_another_value_is_another_fingerprint(case: str, mine: types.ModuleType)
     assert fingerprint(get(mine)) == before
     change(mine)
     assert fingerprint(get(mine)) != before
+
+
+def test_a_local_is_no_global(mine: types.ModuleType) -> None:
+    before = fingerprint(mine.with_a_local)
+    mine.log = open(__file__)  # noqa: SIM115 - which no fingerprint could hold
+    try:
+        assert fingerprint(mine.with_a_local) == before
+    finally:
+        mine.log.close()
+
+
+class Weighted(float):
+    """A number with an attribute."""
+
+
+class Rising(enum.IntEnum):
+    ONE = 1
+
+
+HOLDERS: dict[str, tuple[Any, Any]] = {
+    "the factory of a dictionary": (defaultdict(int), defaultdict(float)),
+    "a member of an enumeration": (Rising.ONE, 1),
+    "a number of one's own": (Weighted(1.0), 1.0),
+    "an ordered dictionary": (OrderedDict(a=1), {"a": 1}),
+}
+
+
+@pytest.mark.parametrize("case", HOLDERS)
+def test_containers_and_numbers_go_by_their_type(case: str) -> None:
+    one, another = HOLDERS[case]
+    assert fingerprint(one) != fingerprint(another)
+    assert fingerprint(one) == fingerprint(copy.deepcopy(one))
+
+
+def test_a_package_of_ones_own_goes_by_its_code_whatever_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `sched` is, which is Python's too."""
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for factor in (1, 2):
+        monkeypatch.delitem(sys.modules, "sched", raising=False)
+        (tmp_path / "sched.py").write_text(f"def f(x):\n    return {factor}.0 * x\n")
+        importlib.invalidate_caches()
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        _is_of_package.cache_clear()
+        found.append(fingerprint(importlib.import_module("sched").f))
+    monkeypatch.delitem(sys.modules, "sched")
+    _is_of_package.cache_clear()
+    assert found[0] != found[1]
 
 
 def test_edited_code_is_another_fingerprint(mine: types.ModuleType, tmp_path: Path) -> None:

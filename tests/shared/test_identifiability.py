@@ -185,6 +185,13 @@ REPORTS: dict[str, tuple[Callable[[], IdentifiabilityReport], dict[str, Any], li
         {"n_values_needed": 4, "rank_needed": 3, "satisfied": True, "permutation": True},
         ["5 values, enough for the 4", "3 of the 3"],
     ),
+    "two values that change one latent, and none the other": (
+        lambda: check_conditions(
+            filled(GaussianPrior(2, n_labels=4, targets=(None, 0, 0, 1))), torch.tensor([0, 1, 2])
+        ),
+        {"rank": 1, "rank_needed": 2, "satisfied": False},
+        ["1 of the 2 directions", "no value of u here changes the other latents alone"],
+    ),
     "the same, and no baseline": (
         partial(interventions, (0, 1, 2), "mean"),
         {"rank": 2, "rank_needed": 3, "satisfied": False},
