@@ -16,6 +16,7 @@ from torch import Tensor
 from identiflow.shared.compute.compilation import Compilation
 from identiflow.shared.compute.random import Randomness
 from identiflow.shared.files import FileFormatError, discard_parts, load_tensors, save_tensors
+from identiflow.shared.inputs.remarks import remark
 from identiflow.shared.training.fingerprint import fingerprint, sums_of
 from identiflow.shared.training.history import History
 from identiflow.shared.training.loss import mean_loss
@@ -56,6 +57,7 @@ class Training:
         if self.workers.many:
             self.noise = ShareOfRows(self.generator, self.batches.size, self.rows)
         self.fingerprint = self._fingerprint() if stage.checkpoint is not None else ""
+        self.form = self._form() if stage.checkpoint is not None else ""
         self._expect_alike()
         self._begin()
         self._resume()
@@ -207,6 +209,20 @@ class Training:
         parts = (self.stage.settings, self.model.loss_name, self.model, self.stage.rows)
         return fingerprint(*parts, exactly=exactly)
 
+    def _form(self) -> str:
+        """All of the model but its numbers, as they are in tensors that a checkpoint holds."""
+        return fingerprint(self.model, exactly=False)
+
+    def _remark_on_state(self) -> None:
+        """Warn, once, of parts that change as they are called, in what no checkpoint holds."""
+        if self.form and self.form != self._form():
+            self.form = ""
+            remark(
+                "A part of the model changes as it is called, as one that counts its calls does: a "
+                "checkpoint holds tensors alone, so that a fit that goes on from it is another. "
+                "Keep what changes in a buffer of a torch module."
+            )
+
     def _expect_alike(self) -> None:
         """Raise, where several processes share the fit, if they are not to make the same one."""
         if self.workers.many:
@@ -218,6 +234,7 @@ class Training:
         """Write the checkpoint, if there is to be one, from which the fit goes on bit for bit."""
         self.history.seconds = self.seconds_before + time.perf_counter() - self.started
         if self.stage.checkpoint is not None:
+            self._remark_on_state()
             self.workers.from_first(partial(self._write, self.stage.checkpoint))
 
     def _write(self, path: str | os.PathLike[str]) -> None:
