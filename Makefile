@@ -37,7 +37,8 @@ PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
 demo: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(RUN) -m experiments demo
 
-# What is marked slow waits for test-rest; test-all is both, and what continuous integration runs.
+# What is marked slow waits for test-rest; test-all is both, and what continuous integration runs where
+# there is time.
 test: $(INSTALLED)
 	@echo 'Style, types, then the tests but the slow ones: some 8 minutes on two slow cores.'
 	$(RUN) -m ruff check .
