@@ -24,12 +24,9 @@ OF_PYTHON |= {"_abc_impl", "__dataclass_fields__", "__dataclass_params__", "__ty
 
 def parts_of_code(code: CodeType) -> Iterator[Any]:
     """What makes two pieces of code the same, of functions within it too."""
-    yield from (code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_flags)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from parts_of_code(constant)
-        else:
-            yield constant
+    for part in _inner(code):
+        yield from (part.co_code, part.co_names, part.co_varnames, part.co_freevars, part.co_flags)
+        yield from (value for value in part.co_consts if not isinstance(value, CodeType))
 
 
 def contents(function: FunctionType) -> list[Any]:
